@@ -1,0 +1,45 @@
+#include "base/addresses.h"
+
+#include <arpa/inet.h>
+
+#include <cstdio>
+
+namespace carpd {
+
+std::optional<IpAddress> IpAddress::parse(std::string_view text) {
+    std::string terminated(text);
+    if (terminated.size() != std::char_traits<char>::length(terminated.c_str())) return std::nullopt;
+    std::array<std::uint8_t, 16> raw{};
+    if (inet_pton(AF_INET, terminated.c_str(), raw.data()) == 1) return from_bytes(Bytes(raw).first(4));
+    if (inet_pton(AF_INET6, terminated.c_str(), raw.data()) == 1) return from_bytes(raw);
+    return std::nullopt;
+}
+
+bool IpAddress::shares_prefix(const IpAddress& other, std::uint8_t prefix_length) const {
+    if (family_ != other.family_) return false;
+    CARPD_ASSERT(prefix_length <= bit_count());
+    for (unsigned bit = 0; bit < prefix_length; ++bit) {
+        unsigned mask = 0x80u >> (bit % 8);
+        if ((bytes_[bit / 8] & mask) != (other.bytes_[bit / 8] & mask)) return false;
+    }
+    return true;
+}
+
+std::string IpAddress::to_string() const {
+    char text[INET6_ADDRSTRLEN];
+    inet_ntop(family_ == Family::ipv4 ? AF_INET : AF_INET6, bytes_.data(), text, sizeof text);
+    return text;
+}
+
+std::string InterfaceAddress::to_string() const {
+    return address.to_string() + "/" + std::to_string(prefix_length);
+}
+
+std::string MacAddress::to_string() const {
+    char text[18];
+    std::snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", bytes[0], bytes[1], bytes[2], bytes[3],
+                  bytes[4], bytes[5]);
+    return text;
+}
+
+}  // namespace carpd

@@ -1,0 +1,80 @@
+// What the core wants done, as values in order. The driver performs them one after the other; a failure comes
+// back as an input (Pump does both).
+#pragma once
+
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "base/addresses.h"
+#include "carp/election.h"
+#include "carp/types.h"
+#include "wire/ip_packet.h"
+
+namespace carpd {
+
+// Who sent the advertisement that something is about.
+struct Rival {
+    IpAddress source;
+    Standing standing;
+    bool operator==(const Rival&) const = default;
+};
+
+// Send `packet` on the group's interface: to its multicast group, or to one unicast peer by the host's
+// routes.
+struct SendAdvertisement {
+    GroupId group;
+    IpAddress destination;
+    AdvertisementPacket packet;
+};
+
+// Try whether the group's interface can send, without saying anything to anyone.
+struct SendProbe {
+    GroupId group;
+};
+
+// Make exactly the group's configured addresses (as configured now) answer, with its MAC.
+struct InstallAddresses {
+    GroupId group;
+};
+
+// Stop answering for all of the group's addresses.
+struct WithdrawAddresses {
+    GroupId group;
+};
+
+// Gratuitous ARP and unsolicited neighbour advertisements for the group's addresses.
+struct AnnounceAddresses {
+    GroupId group;
+};
+
+// The group entered another state.
+struct ReportTransition {
+    GroupId group;
+    State from, to;
+    Cause cause;
+    Standing ours;
+    std::optional<Rival> rival;  // whose advertisement caused it
+    Instant at;
+    Duration previous;  // how long the group was in `from`
+};
+
+// We are MASTER, heard another one and stay. At most one per announcement (rule A4).
+struct ReportRival {
+    GroupId group;
+    Cause cause;
+    Rival rival;
+};
+
+// The sum of a group's demotion changed to `value`, by the contribution `name`.
+struct ReportDemotion {
+    GroupId group;
+    std::string name;
+    std::uint8_t value;
+};
+
+using Action = std::variant<SendAdvertisement, SendProbe, InstallAddresses, WithdrawAddresses,
+                            AnnounceAddresses, ReportTransition, ReportRival, ReportDemotion>;
+using Actions = std::vector<Action>;
+
+}  // namespace carpd

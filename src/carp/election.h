@@ -1,0 +1,84 @@
+// The election: what a host makes of another's advertisement. One pure function with numbered rules, from
+// docs/protocol/carp.md §3.3 of the five implementations; docs/protocol/carp.md says which of them each rule
+// follows.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "carp/types.h"
+#include "wire/advertisement.h"
+
+namespace carpd {
+
+// How good a master a host is, as it stands in an advertisement. Demotion decides first, then (advbase,
+// advskew); less is better.
+struct Standing {
+    AdvBase advbase;
+    AdvSkew advskew;
+    std::uint8_t demote = 0;
+
+    static Standing of(const Advertisement& a) { return {AdvBase{a.advbase}, AdvSkew{a.advskew}, a.demote}; }
+    bool operator==(const Standing&) const = default;
+};
+
+// What the standings leave undecided is decided by who sent the advertisement (rule E10).
+enum class Tie : std::uint8_t {
+    ours,       // our source address (or, if equal, our counter) is the lower
+    theirs,     // theirs is
+    elsewhere,  // the IPv4 copy decides for a group of both families
+};
+
+enum class Verdict : std::uint8_t {
+    hold,       // stay; a BACKUP restarts its master-down timer
+    reassert,   // a MASTER stays and tells the LAN again where the addresses are
+    yield,      // MASTER -> BACKUP
+    take_over,  // BACKUP -> MASTER
+};
+
+// Why something happened: every transition carries one of these, and `carpctl` and the log show its text.
+enum class Cause : std::uint8_t {
+    none,
+    // BACKUP -> MASTER by an advertisement
+    master_bowed_out,     // E1
+    master_more_demoted,  // E2
+    preempting,           // E3
+    master_too_slow,      // E4
+    // BACKUP stays
+    master_alive,  // E5
+    // MASTER -> BACKUP or MASTER stays
+    peer_less_demoted,     // E6
+    peer_more_demoted,     // E7
+    better_advertisement,  // E8
+    worse_advertisement,   // E9
+    tie_lost,              // E10
+    tie_won,               // E10
+    tie_elsewhere,         // E10
+    // the rest
+    master_timed_out_ipv4,
+    master_timed_out_ipv6,
+    started,
+    stopped,
+    removed,
+    interface_missing,
+    interface_down,
+    link_down,
+    link_up,
+    operator_request,
+    addresses_refused,
+};
+
+std::string_view to_string(Cause cause);      // a phrase for people: "master timed out (IPv4)"
+std::string_view to_identifier(Cause cause);  // a word for programs: "master_timed_out_ipv4"
+
+struct Decision {
+    Verdict verdict;
+    Cause cause;
+    bool operator==(const Decision&) const = default;
+};
+
+// What a host in `state` (BACKUP or MASTER) with standing `ours` makes of an authentic advertisement
+// `theirs`.
+Decision judge(State state, const Standing& ours, const Standing& theirs, bool preempt, Tie tie);
+
+}  // namespace carpd

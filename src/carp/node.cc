@@ -1,0 +1,178 @@
+#include "carp/node.h"
+
+#include <algorithm>
+
+#include "wire/ip_packet.h"
+
+namespace carpd {
+
+namespace {
+
+bool same_group(const GroupConfig& a, const GroupConfig& b) {
+    return a.vhid == b.vhid && a.interface == b.interface;
+}
+
+}  // namespace
+
+// ---- configuration
+
+void Node::configure(Instant now, const std::vector<GroupConfig>& groups, Actions& out) {
+    // The driver knows groups by id: a slot that this call empties is not filled by it.
+    std::vector<GroupId> free;
+    for (GroupId id = 0; id < groups_.size(); ++id)
+        if (!groups_[id]) free.push_back(id);
+    // What goes leaves before what is new comes, so that an address can move from one group to another.
+    for (GroupId id = 0; id < groups_.size(); ++id) {
+        if (!groups_[id]) continue;
+        const GroupConfig& present = groups_[id]->config();
+        if (std::none_of(groups.begin(), groups.end(), [&](const auto& g) { return same_group(g, present); }))
+            remove_group(now, id, out);
+    }
+    for (const GroupConfig& wanted : groups) {
+        const InterfaceId interface = interface_id(wanted.interface);
+        if (auto id = group_of(interface, wanted.vhid.value)) {
+            if (!(groups_[*id]->config() == wanted)) groups_[*id]->reconfigure(now, wanted, out);
+            reschedule(*id);
+            continue;
+        }
+        const GroupId id = take_slot(free);
+        groups_[id] = std::make_unique<VirtualHost>(id, wanted, random_.next(), now);
+        interface_of_[id] = interface;
+        interfaces_[interface].by_vhid[wanted.vhid.value] = id;
+        groups_[id]->start(now, interfaces_[interface].link, out);
+        reschedule(id);
+    }
+}
+
+InterfaceId Node::interface_id(const std::string& name) {
+    const auto found = std::find(interface_names_.begin(), interface_names_.end(), name);
+    if (found != interface_names_.end()) return static_cast<InterfaceId>(found - interface_names_.begin());
+    interface_names_.push_back(name);
+    interfaces_.emplace_back().by_vhid.fill(kNoGroup);
+    return static_cast<InterfaceId>(interfaces_.size() - 1);
+}
+
+GroupId Node::take_slot(std::vector<GroupId>& free) {
+    if (!free.empty()) {
+        const GroupId id = free.back();
+        free.pop_back();
+        return id;
+    }
+    groups_.emplace_back();
+    interface_of_.push_back(0);
+    deadlines_.resize(groups_.size());
+    return static_cast<GroupId>(groups_.size() - 1);
+}
+
+void Node::remove_group(Instant now, GroupId id, Actions& out) {
+    groups_[id]->stop(now, Cause::removed, out);
+    interfaces_[interface_of_[id]].by_vhid[groups_[id]->config().vhid.value] = kNoGroup;
+    groups_[id].reset();
+    deadlines_.set(id, kNever);
+}
+
+void Node::stop(Instant now, Actions& out) {
+    for (GroupId id = 0; id < groups_.size(); ++id) {
+        if (!groups_[id]) continue;
+        groups_[id]->stop(now, Cause::stopped, out);
+        reschedule(id);
+    }
+}
+
+// ---- inputs
+
+Receipt Node::handle_packet(Instant now, InterfaceId interface, Bytes bytes, Actions& out) {
+    const Receipt receipt = receive(now, interface, bytes, out);
+    if (receipt.refused && !receipt.group) ++dropped_[static_cast<std::size_t>(*receipt.refused)];
+    return receipt;
+}
+
+Receipt Node::receive(Instant now, InterfaceId interface, Bytes bytes, Actions& out) {
+    if (interface >= interfaces_.size()) return {DropReason::bad_interface, {}};  // R1
+    const auto packet = parse_ip_packet(bytes);
+    if (!packet) return {packet.error(), {}};  // R2
+    if (packet->destination.is_multicast()) {
+        if (packet->destination != carp_multicast_group(packet->destination.family()))
+            return {DropReason::bad_destination, {}};                          // R3
+        if (packet->hop_limit != kHopLimit) return {DropReason::bad_ttl, {}};  // R4
+    }
+    const auto advertisement = decode_advertisement(packet->payload);
+    if (!advertisement) {  // R5, R6
+        // A VRRP router with our id has our virtual MAC: that belongs to the group, which suffers from it.
+        const bool vrrp =
+            advertisement.error() == DropReason::vrrp2 || advertisement.error() == DropReason::vrrp3;
+        const auto collides = vrrp ? group_of(interface, packet->payload[1]) : std::nullopt;
+        if (collides) groups_[*collides]->count_drop(advertisement.error());
+        return {advertisement.error(), collides};
+    }
+    const auto id = group_of(interface, advertisement->vhid);
+    if (!id) return {DropReason::bad_vhid, {}};  // R7
+    const auto refused = groups_[*id]->on_advertisement(now, *packet, *advertisement, out);
+    if (!refused) reschedule(*id);
+    return {refused, id};
+}
+
+void Node::handle_link(Instant now, InterfaceId interface, const LinkStatus& link, Actions& out) {
+    CARPD_ASSERT(interface < interfaces_.size());
+    interfaces_[interface].link = link;
+    for (GroupId id : interfaces_[interface].by_vhid) {
+        if (id == kNoGroup) continue;
+        groups_[id]->on_link(now, link, out);
+        reschedule(id);
+    }
+}
+
+void Node::handle_timer(Instant now, Actions& out) {
+    for (auto [id, at] = deadlines_.earliest(); at <= now; std::tie(id, at) = deadlines_.earliest()) {
+        groups_[id]->on_timer(now, out);
+        reschedule(static_cast<GroupId>(id));
+    }
+}
+
+void Node::handle_send_result(Instant now, GroupId id, bool sent, Actions& out) {
+    if (!group(id)) return;  // the last words of a group that was removed
+    groups_[id]->on_send_result(now, sent, out);
+    reschedule(id);
+}
+
+void Node::handle_install_result(Instant now, GroupId id, bool installed, Actions& out) {
+    if (!group(id)) return;
+    groups_[id]->on_install_result(now, installed, out);
+    reschedule(id);
+}
+
+void Node::handle_demotion(Instant now, GroupId id, std::string_view name, int amount, Actions& out) {
+    CARPD_ASSERT(group(id) != nullptr);
+    groups_[id]->on_demotion(now, name, amount, out);
+    reschedule(id);
+}
+
+bool Node::handle_request(Instant now, GroupId id, State state, Actions& out) {
+    CARPD_ASSERT(group(id) != nullptr);
+    const bool done = groups_[id]->on_request(now, state, out);
+    reschedule(id);
+    return done;
+}
+
+// ---- views
+
+void Node::reschedule(GroupId id) {
+    deadlines_.set(id, groups_[id]->next_deadline());
+}
+
+const VirtualHost* Node::group(GroupId id) const {
+    return id < groups_.size() ? groups_[id].get() : nullptr;
+}
+
+std::optional<GroupId> Node::find_group(std::string_view name) const {
+    for (GroupId id = 0; id < groups_.size(); ++id)
+        if (groups_[id] && groups_[id]->config().name == name) return id;
+    return std::nullopt;
+}
+
+std::optional<GroupId> Node::group_of(InterfaceId interface, std::uint8_t vhid) const {
+    const GroupId id = interfaces_[interface].by_vhid[vhid];
+    return id == kNoGroup ? std::nullopt : std::optional(id);
+}
+
+}  // namespace carpd

@@ -1,0 +1,87 @@
+// A host's whole behaviour in CARP as one pure object: values in, Actions out. It makes no system call, reads
+// no clock, and allocates nothing per packet or timer (once `Actions` has grown to its working size).
+//
+// Who calls it: Pump, for the Linux engine and for the simulator. `now` is the first argument of every input
+// and never decreases; after every input, ask next_deadline() and call handle_timer() then. Calling it early
+// is harmless, late is tolerated. Bytes that aren't authentic change counters and nothing else.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/deadlines.h"
+#include "base/random.h"
+#include "carp/actions.h"
+#include "carp/virtual_host.h"
+
+namespace carpd {
+
+// What became of a received packet. No reason: accepted.
+struct Receipt {
+    std::optional<DropReason> refused;
+    std::optional<GroupId> group;  // whom it was for, where it said so
+};
+
+class Node {
+ public:
+    explicit Node(std::uint64_t seed) : random_(seed) {}
+
+    // The groups as configured now; the first call starts them, a later one applies the difference: a group
+    // is known by interface and vhid, and one that didn't change is not touched. Removed groups bow out and
+    // withdraw. No interface and vhid may stand twice.
+    void configure(Instant now, const std::vector<GroupConfig>& groups, Actions& out);
+    // Every group bows out if it is MASTER, withdraws and goes to INIT.
+    void stop(Instant now, Actions& out);
+
+    // `bytes` begins with the IP header.
+    Receipt handle_packet(Instant now, InterfaceId interface, Bytes bytes, Actions& out);
+    void handle_link(Instant now, InterfaceId interface, const LinkStatus& link, Actions& out);
+    void handle_timer(Instant now, Actions& out);
+    // How an earlier Action of this group went.
+    void handle_send_result(Instant now, GroupId group, bool sent, Actions& out);
+    void handle_install_result(Instant now, GroupId group, bool installed, Actions& out);
+    // Sets a named contribution (DemotionCounter::set).
+    void handle_demotion(Instant now, GroupId group, std::string_view name, int amount, Actions& out);
+    bool handle_request(Instant now, GroupId group, State state, Actions& out);
+
+    // The earliest time at which handle_timer() has something to do.
+    Instant next_deadline() const { return deadlines_.earliest().second; }
+
+    // The group with this id, or null if it was removed; ids are below group_slots().
+    const VirtualHost* group(GroupId id) const;
+    std::size_t group_slots() const { return groups_.size(); }
+    std::optional<GroupId> find_group(std::string_view name) const;
+    // Names of the interfaces that groups ask for; an InterfaceId is an index into it. It only grows.
+    const std::vector<std::string>& interfaces() const { return interface_names_; }
+    const LinkStatus& link(InterfaceId interface) const { return interfaces_[interface].link; }
+    // Refused packets that named no group of ours.
+    const DropCounters& dropped() const { return dropped_; }
+
+ private:
+    static constexpr GroupId kNoGroup = ~GroupId{0};
+    struct Interface {
+        LinkStatus link;
+        std::array<GroupId, 256> by_vhid;
+    };
+
+    InterfaceId interface_id(const std::string& name);
+    GroupId take_slot(std::vector<GroupId>& free);
+    Receipt receive(Instant now, InterfaceId interface, Bytes bytes, Actions& out);
+    std::optional<GroupId> group_of(InterfaceId interface, std::uint8_t vhid) const;
+    void remove_group(Instant now, GroupId id, Actions& out);
+    void reschedule(GroupId id);
+
+    Random random_;
+    std::vector<std::unique_ptr<VirtualHost>> groups_;  // by GroupId; null where one was removed
+    std::vector<InterfaceId> interface_of_;             // by GroupId
+    std::vector<std::string> interface_names_;
+    std::vector<Interface> interfaces_;
+    Deadlines deadlines_;
+    DropCounters dropped_{};
+};
+
+}  // namespace carpd

@@ -1,0 +1,41 @@
+// The seam: what a host does for the core. Two things implement it, the Linux driver (carpd/engine) and the
+// simulator; Pump calls it. None of these may block.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "carp/actions.h"
+
+namespace carpd {
+
+// A packet from the network, beginning with its IP header. `bytes` is the port's, until the next receive().
+struct ReceivedPacket {
+    InterfaceId interface;
+    Bytes bytes;
+};
+
+class Port {
+ public:
+    virtual ~Port() = default;
+
+    // The next batch of waiting packets, oldest first; empty when none waits.
+    virtual std::span<const ReceivedPacket> receive() = 0;
+    // A packet was refused. `group` is set where the packet named one.
+    virtual void refused(const ReceivedPacket& packet, DropReason reason, const GroupId* group) = 0;
+
+    // False if the packet could not be handed to the network. A unicast peer that doesn't answer is not a
+    // failure.
+    virtual bool perform(const SendAdvertisement& action) = 0;
+    virtual bool perform(const SendProbe& action) = 0;
+    // False if not all addresses could be installed. What was is withdrawn by the core's next action.
+    virtual bool perform(const InstallAddresses& action) = 0;
+    virtual void perform(const WithdrawAddresses& action) = 0;
+    virtual void perform(const AnnounceAddresses& action) = 0;
+    virtual void perform(const ReportTransition& action) = 0;
+    virtual void perform(const ReportRival& action) = 0;
+    virtual void perform(const ReportDemotion& action) = 0;
+};
+
+}  // namespace carpd

@@ -1,0 +1,113 @@
+// The protocol's vocabulary (carp(4)): vhid, advbase, advskew, states, and what an administrator configures
+// for a group.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/addresses.h"
+#include "base/time.h"
+
+namespace carpd {
+
+// Virtual host id, 1..255, unique on one interface.
+struct Vhid {
+    std::uint8_t value = 0;
+    auto operator<=>(const Vhid&) const = default;
+};
+
+// Advertisement interval: whole seconds, 0..254; 255 only in a bow-out.
+struct AdvBase {
+    std::uint8_t seconds = 0;
+    auto operator<=>(const AdvBase&) const = default;
+};
+
+// What is added to it, in 1/256 s, 0..254; 255 only in a bow-out. The lower, the better a master.
+struct AdvSkew {
+    std::uint8_t value = 0;
+    auto operator<=>(const AdvSkew&) const = default;
+    constexpr Duration duration() const { return std::chrono::seconds(value) / 256; }
+};
+
+// advbase + advskew/256 s; 1/256 s if both are 0 (rule T1).
+constexpr Duration advertisement_interval(AdvBase base, AdvSkew skew) {
+    if (base.seconds == 0 && skew.value == 0) return AdvSkew{1}.duration();
+    return std::chrono::seconds(base.seconds) + skew.duration();
+}
+
+// 3 advbase + advskew/256 s; three advertisement intervals if advbase is 0 (rule T2). Of the backup's own
+// values, undemoted.
+constexpr Duration master_down_interval(AdvBase base, AdvSkew skew) {
+    if (base.seconds == 0) return 3 * advertisement_interval(base, skew);
+    return std::chrono::seconds(3 * base.seconds) + skew.duration();
+}
+
+enum class State : std::uint8_t { init, backup, master };
+
+constexpr std::string_view to_string(State state) {  // as in JSON
+    constexpr std::string_view kNames[] = {"init", "backup", "master"};
+    return kNames[static_cast<std::size_t>(state)];
+}
+constexpr std::string_view to_upper_string(State state) {  // as in the BSDs' logs
+    constexpr std::string_view kNames[] = {"INIT", "BACKUP", "MASTER"};
+    return kNames[static_cast<std::size_t>(state)];
+}
+
+// The shared secret: up to 20 bytes, zero filled (rule D1). All zero where no password is set.
+using Key = std::array<std::uint8_t, 20>;
+
+// Which Ethernet address the group's IP addresses are announced with.
+enum class MacMode : std::uint8_t {
+    virtual_mac,    // 00:00:5e:00:01:vhid
+    interface_mac,  // the interface's own, for networks that filter foreign ones
+};
+
+// The group's virtual MAC, the same for IPv4 and IPv6 (rule W6).
+constexpr MacAddress virtual_mac(Vhid vhid) {
+    return {{0x00, 0x00, 0x5e, 0x00, 0x01, vhid.value}};
+}
+
+// One redundancy group: one vhid on one interface. `config/` checks every range; the core asserts them.
+struct GroupConfig {
+    std::string name;
+    std::string interface;
+    Vhid vhid;
+    std::vector<InterfaceAddress> addresses;  // at least one, none twice, in the order of the configuration
+    Key key{};
+    AdvBase advbase{1};
+    AdvSkew advskew{0};
+    bool preempt = false;
+    MacMode mac = MacMode::virtual_mac;
+    std::vector<IpAddress> peers;  // empty: multicast
+    bool peer_routed = false;      // peers sit behind a router: a TTL below 255 is accepted from them
+
+    bool has(Family family) const {
+        return std::any_of(addresses.begin(), addresses.end(),
+                           [family](const InterfaceAddress& a) { return a.address.family() == family; });
+    }
+    bool operator==(const GroupConfig&) const = default;
+};
+
+// A group's place in its Node, stable while the group is configured; interfaces likewise.
+using GroupId = std::uint32_t;
+using InterfaceId = std::uint32_t;
+
+// What the host reports of an interface.
+struct LinkStatus {
+    bool present = false;  // it exists
+    bool up = false;       // administratively
+    bool running = false;  // it has a carrier
+    // Own address to send advertisements from, never one that a group shares: for IPv4 the first, for IPv6 a
+    // link-local one if there is any. Unspecified where the interface has none (rule W7).
+    IpAddress source4 = IpAddress::any(Family::ipv4);
+    IpAddress source6 = IpAddress::any(Family::ipv6);
+
+    const IpAddress& source(Family family) const { return family == Family::ipv4 ? source4 : source6; }
+    bool operator==(const LinkStatus&) const = default;
+};
+
+}  // namespace carpd

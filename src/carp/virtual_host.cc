@@ -1,0 +1,317 @@
+#include "carp/virtual_host.h"
+
+#include <algorithm>
+
+namespace carpd {
+
+namespace {
+
+// Linux neighbours ignore a second ARP update within a second of the last (locktime), so announcements are
+// further apart than that (rule A1).
+constexpr Duration kAnnouncementGap = std::chrono::milliseconds(1100);
+constexpr int kRepeatedAnnouncements = 2;
+constexpr int kSendErrorLimit = 3;   // rule S1: this many failures in a row demote, as many successes clear
+constexpr int kFaultDemotion = 240;  // of a host that can't send, or can't install its addresses
+constexpr std::uint8_t kDemotedAdvSkew = 240;  // rule M2
+
+bool passed(Instant deadline, Instant now) {
+    return deadline <= now;
+}
+
+}  // namespace
+
+VirtualHost::VirtualHost(GroupId id, GroupConfig config, std::uint64_t first_counter, Instant now)
+    : id_(id),
+      config_(std::move(config)),
+      authenticator_(config_.key, config_.vhid, config_.addresses),
+      sent_counters_(first_counter),
+      since_(now) {}
+
+// ---- inputs
+
+void VirtualHost::start(Instant now, const LinkStatus& link, Actions& out) {
+    link_ = link;
+    cause_ = link_fault();
+    if (cause_ == Cause::none) enter(now, State::backup, Cause::started, std::nullopt, out);
+}
+
+void VirtualHost::stop(Instant now, Cause cause, Actions& out) {
+    enter(now, State::init, cause, std::nullopt, out);
+}
+
+void VirtualHost::on_link(Instant now, const LinkStatus& link, Actions& out) {
+    link_ = link;
+    const Cause fault = link_fault();
+    if (fault == Cause::none) {
+        if (state_ == State::init) enter(now, State::backup, Cause::link_up, std::nullopt, out);
+    } else if (state_ != State::init) {
+        enter(now, State::init, fault, std::nullopt, out);
+    } else {
+        cause_ = fault;
+    }
+}
+
+Cause VirtualHost::link_fault() const {
+    if (!link_.present) return Cause::interface_missing;
+    if (!link_.up) return Cause::interface_down;
+    if (!link_.running) return Cause::link_down;
+    return Cause::none;
+}
+
+std::optional<DropReason> VirtualHost::refuse(const IpPacket& packet,
+                                              const Advertisement& advertisement) const {
+    const Family family = packet.source.family();
+    const bool routed = config_.peer_routed && !packet.destination.is_multicast();
+    if (packet.hop_limit != kHopLimit && !routed) return DropReason::bad_ttl;  // R4
+    if (state_ == State::init) return DropReason::not_running;                 // R8
+    if (!config_.has(family)) return DropReason::bad_family;                   // R9
+    const auto& peers = config_.peers;
+    if (!peers.empty() && std::find(peers.begin(), peers.end(), packet.source) == peers.end())
+        return DropReason::unknown_peer;  // R10
+    if (!authenticator_.verify(advertisement.counter, advertisement.digest))
+        return DropReason::bad_digest;                                                 // R11
+    if (sent_counters_.is_ours(advertisement.counter)) return DropReason::own_advert;  // R12
+    return std::nullopt;
+}
+
+std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPacket& packet,
+                                                        const Advertisement& advertisement, Actions& out) {
+    if (auto reason = refuse(packet, advertisement)) {
+        count_drop(*reason);
+        return reason;
+    }
+    const Family family = packet.source.family();
+    const Rival rival{packet.source, Standing::of(advertisement)};
+    const Tie tie = tie_with(packet, advertisement);
+    ++(family == Family::ipv4 ? counters_.advertisements_received_ipv4
+                              : counters_.advertisements_received_ipv6);
+    if (advertisement.is_bow_out()) ++counters_.bow_outs_received;
+    sent_counters_.heard(advertisement.counter);
+    last_heard_ = rival;
+    last_heard_at_ = now;
+
+    const Decision decision = judge(state_, standing(), rival.standing, config_.preempt, tie);
+    if (state_ == State::master) ++counters_.rivals_heard;
+    switch (decision.verdict) {
+        case Verdict::take_over: enter(now, State::master, decision.cause, rival, out); break;
+        case Verdict::yield: enter(now, State::backup, decision.cause, rival, out); break;
+        case Verdict::reassert: reassert(now, decision.cause, rival, out); break;
+        case Verdict::hold:
+            if (state_ == State::backup) restart_master_down(now, family);
+            break;
+    }
+    return std::nullopt;
+}
+
+void VirtualHost::on_timer(Instant now, Actions& out) {
+    // A fixed order: first who we are, then what we say.
+    if (state_ == State::backup && passed(master_down(Family::ipv4), now))
+        enter(now, State::master, Cause::master_timed_out_ipv4, std::nullopt, out);
+    if (state_ == State::backup && passed(master_down(Family::ipv6), now))
+        enter(now, State::master, Cause::master_timed_out_ipv6, std::nullopt, out);
+    if (passed(advertise_at_, now)) {
+        if (state_ == State::master) {
+            advertise(now, out);
+        } else {
+            out.push_back(SendProbe{id_});
+            arm_probe(now);
+        }
+    }
+    if (passed(announce_at_, now)) announce(now, out);
+}
+
+void VirtualHost::on_send_result(Instant now, bool sent, Actions& out) {
+    if (!sent) {
+        ++counters_.send_errors;
+        ++consecutive_send_errors_;
+        consecutive_sends_ = 0;
+        if (consecutive_send_errors_ == kSendErrorLimit)
+            on_demotion(now, kSendErrorDemotion, kFaultDemotion, out);
+    } else {
+        ++consecutive_sends_;
+        consecutive_send_errors_ = 0;
+        if (consecutive_sends_ == kSendErrorLimit) on_demotion(now, kSendErrorDemotion, 0, out);
+    }
+}
+
+void VirtualHost::on_install_result(Instant now, bool installed, Actions& out) {
+    on_demotion(now, kAddressesDemotion, installed ? 0 : kFaultDemotion, out);
+    // Without its addresses a master is a black hole: let another host try, and try again when nobody does.
+    if (!installed && state_ == State::master)
+        enter(now, State::backup, Cause::addresses_refused, std::nullopt, out);
+}
+
+void VirtualHost::on_demotion(Instant now, std::string_view name, int amount, Actions& out) {
+    const bool changed = demotion_.set(name, amount);
+    if (changed) out.push_back(ReportDemotion{id_, std::string(name), demotion_.value()});
+    if (changed && state_ == State::master) advertise(now, out);  // rule M3
+    if (state_ == State::backup) arm_probe(now);
+}
+
+// A BACKUP says nothing, so one that was demoted because it could not send would never find out that it can
+// again: it tries with frames that nobody answers (rule S3).
+void VirtualHost::arm_probe(Instant now) {
+    advertise_at_ = demotion_.amount(kSendErrorDemotion) != 0 ? now + interval() : kNever;
+}
+
+bool VirtualHost::on_request(Instant now, State state, Actions& out) {
+    CARPD_ASSERT(state != State::init);
+    if (state_ == State::init) return false;
+    enter(now, state, Cause::operator_request, std::nullopt, out);
+    return true;
+}
+
+void VirtualHost::reconfigure(Instant now, GroupConfig config, Actions& out) {
+    CARPD_ASSERT(config.vhid == config_.vhid && config.interface == config_.interface);
+    const bool addresses_changed = config.addresses != config_.addresses || config.mac != config_.mac;
+    config_ = std::move(config);
+    authenticator_ = Authenticator(config_.key, config_.vhid, config_.addresses);
+    if (state_ == State::backup)
+        for (Family family : kFamilies) restart_master_down(now, family);
+    if (state_ != State::master) return;
+    advertise(now, out);
+    if (!addresses_changed) return;
+    out.push_back(InstallAddresses{id_});
+    announcements_left_ = kRepeatedAnnouncements;
+    announce(now, out);
+}
+
+// ---- the state machine
+
+void VirtualHost::enter(Instant now, State state, Cause cause, const std::optional<Rival>& rival,
+                        Actions& out) {
+    if (state == state_) return;
+    const State from = state_;
+    const Duration previous = now - since_;
+    state_ = state;
+    cause_ = cause;
+    since_ = now;
+    disarm_all();
+    if (from == State::master) leave_master(cause, out);
+    switch (state) {
+        case State::init: ++counters_.transitions_to_init; break;
+        case State::backup:
+            ++counters_.transitions_to_backup;
+            for (Family family : kFamilies) restart_master_down(now, family);
+            arm_probe(now);
+            break;
+        case State::master:
+            ++counters_.transitions_to_master;
+            // Our first advertisement goes out before anything else: it silences the other backups, and its
+            // source address turns the switches towards us.
+            advertise_at_ = now;
+            advertise(now, out);
+            out.push_back(InstallAddresses{id_});
+            announcements_left_ = kRepeatedAnnouncements;
+            announce(now, out);
+            break;
+    }
+    out.push_back(ReportTransition{id_, from, state, cause, standing(), rival, now, previous});
+}
+
+// The addresses go first, so that no successor answers while we still do; then, in an orderly leave, the
+// bow-out that makes a backup take over at once (rule B1). Without a link it could not be sent.
+void VirtualHost::leave_master(Cause cause, Actions& out) {
+    out.push_back(WithdrawAddresses{id_});
+    const bool orderly = cause == Cause::stopped || cause == Cause::removed ||
+                         cause == Cause::operator_request || cause == Cause::addresses_refused;
+    if (!orderly) return;
+    ++counters_.bow_outs_sent;
+    send_advertisements(out, true);
+}
+
+// We stay MASTER although another one advertises: it must hear us, and so must everybody who learned
+// addresses or switch ports from it (rule A4).
+void VirtualHost::reassert(Instant now, Cause cause, const Rival& rival, Actions& out) {
+    if (now - advertised_at_ >= interval() / 4) {
+        advertise_at_ = now;
+        advertise(now, out);
+    }
+    announcements_left_ = kRepeatedAnnouncements;
+    if (now - announced_at_ >= kAnnouncementGap) {
+        announce(now, out);
+        out.push_back(ReportRival{id_, cause, rival});
+    } else {
+        announce_at_ = std::min(announce_at_, announced_at_ + kAnnouncementGap);
+    }
+}
+
+void VirtualHost::restart_master_down(Instant now, Family family) {
+    master_down(family) =
+        config_.has(family) ? now + master_down_interval(config_.advbase, config_.advskew) : kNever;
+}
+
+void VirtualHost::disarm_all() {
+    advertise_at_ = announce_at_ = kNever;
+    for (Family family : kFamilies) master_down(family) = kNever;
+}
+
+Instant VirtualHost::next_deadline() const {
+    return std::min({advertise_at_, announce_at_, master_down_[0], master_down_[1]});
+}
+
+// ---- what we say
+
+Standing VirtualHost::standing() const {
+    const std::uint8_t demote = demotion_.value();
+    const AdvSkew skew =
+        demote > 0 ? AdvSkew{std::max(config_.advskew.value, kDemotedAdvSkew)} : config_.advskew;
+    return {config_.advbase, skew, demote};
+}
+
+// The beat is kept when one comes late, unless a whole interval was missed.
+void VirtualHost::advertise(Instant now, Actions& out) {
+    send_advertisements(out);
+    advertised_at_ = now;
+    const Instant on_beat = advertise_at_ <= now ? advertise_at_ + interval() : now + interval();
+    advertise_at_ = on_beat > now ? on_beat : now + interval();
+}
+
+void VirtualHost::send_advertisements(Actions& out, bool bow_out) {
+    for (Family family : kFamilies) {
+        if (!config_.has(family)) continue;
+        if (config_.peers.empty()) send_copy(family, carp_multicast_group(family), bow_out, out);
+        for (const IpAddress& peer : config_.peers)
+            if (peer.family() == family) send_copy(family, peer, bow_out, out);
+    }
+}
+
+void VirtualHost::send_copy(Family family, const IpAddress& destination, bool bow_out, Actions& out) {
+    const Standing ours = standing();
+    Advertisement advertisement;
+    advertisement.vhid = config_.vhid.value;
+    advertisement.advskew = bow_out ? 255 : ours.advskew.value;
+    advertisement.advbase = bow_out ? 255 : ours.advbase.seconds;
+    advertisement.demote = ours.demote;
+    advertisement.counter = sent_counters_.take();
+    advertisement.digest = authenticator_.sign(advertisement.counter);
+    ++(family == Family::ipv4 ? counters_.advertisements_sent_ipv4 : counters_.advertisements_sent_ipv6);
+    out.push_back(SendAdvertisement{id_, destination,
+                                    AdvertisementPacket(source(family), destination, encode(advertisement))});
+}
+
+void VirtualHost::announce(Instant now, Actions& out) {
+    out.push_back(AnnounceAddresses{id_});
+    ++counters_.announcements;
+    announced_at_ = now;
+    announce_at_ = announcements_left_ > 0 ? now + std::max(kAnnouncementGap, interval()) : kNever;
+    if (announcements_left_ > 0) --announcements_left_;
+}
+
+// A parent without an address of its own sends from the first shared one, as the BSDs do (rule W7).
+IpAddress VirtualHost::source(Family family) const {
+    if (!link_.source(family).is_unspecified()) return link_.source(family);
+    for (const InterfaceAddress& a : config_.addresses)
+        if (a.address.family() == family) return a.address;
+    return IpAddress::any(family);
+}
+
+Tie VirtualHost::tie_with(const IpPacket& packet, const Advertisement& advertisement) const {
+    const Family family = packet.source.family();
+    if (family == Family::ipv6 && config_.has(Family::ipv4)) return Tie::elsewhere;
+    const auto ours = std::pair(source(family), sent_counters_.last());
+    const auto theirs = std::pair(packet.source, advertisement.counter);
+    return ours < theirs ? Tie::ours : Tie::theirs;
+}
+
+}  // namespace carpd

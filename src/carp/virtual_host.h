@@ -1,0 +1,113 @@
+// One vhid on one interface: the INIT/BACKUP/MASTER machine with its timers (docs/protocol/carp.md §3). Node
+// owns them and passes inputs on; every input may append Actions.
+//
+//                    interface up               master-down timer, or an advertisement (E1..E4)
+//          +------+ -------------> +--------+ ---------------------------------------> +--------+
+//          | INIT |                | BACKUP |                                          | MASTER |
+//          +------+ <------------- +--------+ <--------------------------------------- +--------+
+//              ^     interface down             an advertisement (E6, E8, E10)              |
+//              +----------------------------------------------------------------------------+
+//                                            interface down, stop
+#pragma once
+
+#include <optional>
+
+#include "carp/actions.h"
+#include "carp/authenticator.h"
+#include "carp/counters.h"
+#include "carp/demotion.h"
+#include "carp/election.h"
+#include "carp/sent_counters.h"
+#include "carp/types.h"
+#include "wire/advertisement.h"
+#include "wire/ip_packet.h"
+
+namespace carpd {
+
+// Names of the demotion contributions that the core itself makes.
+inline constexpr std::string_view kSendErrorDemotion = "send_error";
+inline constexpr std::string_view kAddressesDemotion = "addresses";
+inline constexpr std::string_view kOperatorDemotion = "operator";
+
+class VirtualHost {
+ public:
+    VirtualHost(GroupId id, GroupConfig config, std::uint64_t first_counter, Instant now);
+
+    // Inputs. `now` never decreases.
+    void start(Instant now, const LinkStatus& link, Actions& out);
+    void stop(Instant now, Cause cause, Actions& out);
+    void on_link(Instant now, const LinkStatus& link, Actions& out);
+    // The interface and vhid are ours; the rest is checked here (rules R4, R8 to R12).
+    std::optional<DropReason> on_advertisement(Instant now, const IpPacket& packet,
+                                               const Advertisement& advertisement, Actions& out);
+    void on_timer(Instant now, Actions& out);
+    void on_send_result(Instant now, bool sent, Actions& out);
+    void on_install_result(Instant now, bool installed, Actions& out);
+    void on_demotion(Instant now, std::string_view name, int amount, Actions& out);
+    // The operator wants `state` (BACKUP or MASTER), once; false in INIT (rule O1).
+    bool on_request(Instant now, State state, Actions& out);
+    // A changed configuration of the same vhid on the same interface. A MASTER stays one (rule L1).
+    void reconfigure(Instant now, GroupConfig config, Actions& out);
+
+    Instant next_deadline() const;
+
+    // What `carpctl status` shows.
+    GroupId id() const { return id_; }
+    const GroupConfig& config() const { return config_; }
+    State state() const { return state_; }
+    Instant since() const { return since_; }
+    Cause cause() const { return cause_; }
+    const DemotionCounter& demotion() const { return demotion_; }
+    // What our advertisements say: advskew is at least 240 while demoted (rule M2).
+    Standing standing() const;
+    // The last authentic advertisement of somebody else, and when it came.
+    const std::optional<Rival>& last_heard() const { return last_heard_; }
+    Instant last_heard_at() const { return last_heard_at_; }
+    const Counters& counters() const { return counters_; }
+    void count_drop(DropReason reason) { ++counters_.dropped[static_cast<std::size_t>(reason)]; }
+
+ private:
+    void enter(Instant now, State state, Cause cause, const std::optional<Rival>& rival, Actions& out);
+    void leave_master(Cause cause, Actions& out);
+    void send_advertisements(Actions& out, bool bow_out = false);
+    void send_copy(Family family, const IpAddress& destination, bool bow_out, Actions& out);
+    void advertise(Instant now, Actions& out);
+    void announce(Instant now, Actions& out);
+    void reassert(Instant now, Cause cause, const Rival& rival, Actions& out);
+    void arm_probe(Instant now);
+    void restart_master_down(Instant now, Family family);
+    void disarm_all();
+    Cause link_fault() const;
+    std::optional<DropReason> refuse(const IpPacket& packet, const Advertisement& advertisement) const;
+    IpAddress source(Family family) const;
+    Tie tie_with(const IpPacket& packet, const Advertisement& advertisement) const;
+    Instant& master_down(Family family) { return master_down_[static_cast<std::size_t>(family)]; }
+    Duration interval() const { return advertisement_interval(config_.advbase, config_.advskew); }
+
+    GroupId id_;
+    GroupConfig config_;
+    Authenticator authenticator_;
+    SentCounters sent_counters_;
+    DemotionCounter demotion_;
+    LinkStatus link_;
+    Counters counters_;
+
+    State state_ = State::init;
+    Cause cause_ = Cause::none;
+    Instant since_;
+
+    // Timers; kNever while they don't run.
+    Instant advertise_at_ = kNever;  // MASTER: the next advertisement; BACKUP: the next send probe (rule S3)
+    Instant master_down_[2] = {kNever, kNever};
+    Instant announce_at_ = kNever;
+
+    Instant advertised_at_ = Instant::min();  // when we last sent one, and last announced
+    Instant announced_at_ = Instant::min();
+    int announcements_left_ = 0;
+    int consecutive_send_errors_ = 0;
+    int consecutive_sends_ = 0;
+    std::optional<Rival> last_heard_;
+    Instant last_heard_at_ = Instant::min();
+};
+
+}  // namespace carpd

@@ -1,0 +1,43 @@
+// Frames that tell a LAN where an address lives now: gratuitous ARP (RFC 826, RFC 5227) and the unsolicited
+// neighbor advertisement (RFC 4861 §7.2.6); and the Ethernet envelope of an advertisement.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/addresses.h"
+#include "base/bytes.h"
+
+namespace carpd {
+
+// An Ethernet frame of at most 86 bytes, built in place.
+class Frame {
+ public:
+    Bytes bytes() const { return Bytes(storage_).first(size_); }
+    std::span<std::uint8_t> storage() { return storage_; }
+    void set_size(std::size_t size) { size_ = size; }
+
+ private:
+    std::array<std::uint8_t, 96> storage_{};
+    std::size_t size_ = 0;
+};
+
+enum class ArpOperation : std::uint16_t { request = 1, reply = 2 };
+
+// Broadcast announcement that `address` (IPv4) is at `mac`. Some receivers heed only the request form, some
+// only the reply, so an announcer sends both (rule A2).
+Frame gratuitous_arp(ArpOperation operation, const MacAddress& mac, const IpAddress& address);
+
+// To ff02::1: `address` (IPv6) is at `mac`; override set, solicited clear. `router` must be true on hosts
+// that forward, or neighbours drop them as their default router (rule A3).
+Frame neighbor_advertisement(const MacAddress& mac, const IpAddress& address, bool router);
+
+// An ARP request nobody answers, from `mac` to itself: shows whether the interface can send at all without
+// telling anyone anything (rule S3).
+Frame send_probe(const MacAddress& mac);
+
+// `ip_packet` (at most 82 bytes) from `source`, addressed to the Ethernet group of its IPv4 or IPv6 multicast
+// destination.
+Frame multicast_frame(const MacAddress& source, Bytes ip_packet);
+
+}  // namespace carpd
