@@ -59,7 +59,7 @@ struct ReportTransition {
     Duration previous;  // how long the group was in `from`
 };
 
-// We are MASTER, heard another one and stay. At most one per announcement (rule A4).
+// We are MASTER, heard another one and stay. At most one in ten seconds (rule A4).
 struct ReportRival {
     GroupId group;
     Cause cause;

@@ -11,7 +11,9 @@ namespace {
 using captures::Vector;
 using testing::ElementsAreArray;
 
-Authenticator authenticator_of(const Vector& v) { return {v.key(), Vhid{v.vhid}, v.interface_addresses()}; }
+Authenticator authenticator_of(const Vector& v) {
+    return {v.key(), Vhid{v.vhid}, v.interface_addresses()};
+}
 
 Sha1Digest digest_of(const Vector& v) {
     Sha1Digest digest;

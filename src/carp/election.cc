@@ -76,9 +76,9 @@ CauseText text_of(Cause cause) {
             return {"better_advertisement", "more frequent advertisement received"};
         case Cause::worse_advertisement:
             return {"worse_advertisement", "less frequent advertisement received"};
-        case Cause::tie_lost: return {"tie_lost", "equal advertisement from a lower address"};
-        case Cause::tie_won: return {"tie_won", "equal advertisement from a higher address"};
-        case Cause::tie_elsewhere: return {"tie_elsewhere", "equal advertisement; the IPv4 copy decides"};
+        case Cause::tie_lost: return {"tie_lost", "lost a tie to an equal advertisement"};
+        case Cause::tie_won: return {"tie_won", "won a tie against an equal advertisement"};
+        case Cause::tie_elsewhere: return {"tie_elsewhere", "equal advertisement; its IPv4 copy decides"};
         case Cause::master_timed_out_ipv4: return {"master_timed_out_ipv4", "master timed out (IPv4)"};
         case Cause::master_timed_out_ipv6: return {"master_timed_out_ipv6", "master timed out (IPv6)"};
         case Cause::started: return {"started", "started"};

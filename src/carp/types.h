@@ -30,7 +30,7 @@ struct AdvBase {
 struct AdvSkew {
     std::uint8_t value = 0;
     auto operator<=>(const AdvSkew&) const = default;
-    constexpr Duration duration() const { return std::chrono::seconds(value) / 256; }
+    constexpr Duration duration() const { return Duration(std::chrono::seconds(value)) / 256; }
 };
 
 // advbase + advskew/256 s; 1/256 s if both are 0 (rule T1).

@@ -10,6 +10,7 @@ namespace {
 // further apart than that (rule A1).
 constexpr Duration kAnnouncementGap = std::chrono::milliseconds(1100);
 constexpr int kRepeatedAnnouncements = 2;
+constexpr Duration kRivalReportGap = std::chrono::seconds(10);
 constexpr int kSendErrorLimit = 3;   // rule S1: this many failures in a row demote, as many successes clear
 constexpr int kFaultDemotion = 240;  // of a host that can't send, or can't install its addresses
 constexpr std::uint8_t kDemotedAdvSkew = 240;  // rule M2
@@ -43,7 +44,8 @@ void VirtualHost::on_link(Instant now, const LinkStatus& link, Actions& out) {
     link_ = link;
     const Cause fault = link_fault();
     if (fault == Cause::none) {
-        if (state_ == State::init) enter(now, State::backup, Cause::link_up, std::nullopt, out);
+        const Cause cause = counters_.transitions_to_backup == 0 ? Cause::started : Cause::link_up;
+        if (state_ == State::init) enter(now, State::backup, cause, std::nullopt, out);
     } else if (state_ != State::init) {
         enter(now, State::init, fault, std::nullopt, out);
     } else {
@@ -223,17 +225,18 @@ void VirtualHost::leave_master(Cause cause, Actions& out) {
 // We stay MASTER although another one advertises: it must hear us, and so must everybody who learned
 // addresses or switch ports from it (rule A4).
 void VirtualHost::reassert(Instant now, Cause cause, const Rival& rival, Actions& out) {
-    if (now - advertised_at_ >= interval() / 4) {
+    if (now >= advertised_at_ + interval() / 4) {
         advertise_at_ = now;
         advertise(now, out);
     }
     announcements_left_ = kRepeatedAnnouncements;
-    if (now - announced_at_ >= kAnnouncementGap) {
+    if (now >= announced_at_ + kAnnouncementGap)
         announce(now, out);
-        out.push_back(ReportRival{id_, cause, rival});
-    } else {
+    else
         announce_at_ = std::min(announce_at_, announced_at_ + kAnnouncementGap);
-    }
+    if (now < rival_report_due_) return;
+    rival_report_due_ = now + kRivalReportGap;
+    out.push_back(ReportRival{id_, cause, rival});
 }
 
 void VirtualHost::restart_master_down(Instant now, Family family) {

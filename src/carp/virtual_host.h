@@ -103,6 +103,7 @@ class VirtualHost {
 
     Instant advertised_at_ = Instant::min();  // when we last sent one, and last announced
     Instant announced_at_ = Instant::min();
+    Instant rival_report_due_ = Instant::min();
     int announcements_left_ = 0;
     int consecutive_send_errors_ = 0;
     int consecutive_sends_ = 0;

@@ -1,0 +1,164 @@
+#include "world.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace carpd::scenario {
+
+namespace {
+
+constexpr Duration kNetworkDelay = std::chrono::microseconds(100);
+
+std::string standing_text(const Standing& s) {
+    std::string text = fmt::format("{}/{}", s.advbase.seconds, s.advskew.value);
+    return s.demote == 0 ? text : text + fmt::format(" demoted by {}", s.demote);
+}
+
+std::string describe_packet(Bytes bytes) {
+    const auto packet = parse_ip_packet(bytes);
+    if (!packet) return "?";
+    const auto advertisement = decode_advertisement(packet->payload);
+    if (!advertisement) return std::string(to_string(advertisement.error()));
+    return fmt::format("{} -> {} vhid {} {}", packet->source.to_string(), packet->destination.to_string(),
+                       advertisement->vhid, standing_text(Standing::of(*advertisement)));
+}
+
+}  // namespace
+
+Host::Host(World& w, std::string n, std::uint8_t i)
+    : world(w), name(std::move(n)), number(i), node(i), pump(node, *this) {
+    link.present = link.up = link.running = true;
+    link.source4 = *IpAddress::parse(fmt::format("192.0.2.{}", i));
+    link.source6 = *IpAddress::parse(fmt::format("fe80::{}", i));
+}
+
+std::span<const ReceivedPacket> Host::receive() {
+    batch_.clear();
+    batch_bytes_.clear();
+    for (auto& [interface, bytes] : inbox) batch_bytes_.push_back(std::move(bytes));
+    for (std::size_t i = 0; i < inbox.size(); ++i) batch_.push_back({inbox[i].first, batch_bytes_[i]});
+    inbox.clear();
+    return batch_;
+}
+
+void Host::refused(const ReceivedPacket& packet, DropReason reason, const GroupId*) {
+    world.note(*this, fmt::format("refused {} ({})", describe_packet(packet.bytes), to_string(reason)));
+}
+
+bool Host::perform(const SendAdvertisement& action) {
+    if (failing_sends > 0) {
+        --failing_sends;
+        if (world.show_packets) world.note(*this, "cannot send");
+        return false;
+    }
+    if (world.show_packets) world.note(*this, "sends " + describe_packet(action.packet.bytes()));
+    world.transmit(*this, action.packet.bytes());
+    return true;
+}
+
+bool Host::perform(const SendProbe&) {
+    if (world.show_packets) world.note(*this, "probes its interface");
+    if (failing_sends == 0) return true;
+    --failing_sends;
+    return false;
+}
+
+bool Host::perform(const InstallAddresses& action) {
+    if (!install_works) {
+        world.note(*this, "cannot install the addresses of " + known[action.group].name);
+        return false;
+    }
+    owned.insert(action.group);
+    world.note(*this, "installs " + known[action.group].name);
+    return true;
+}
+
+void Host::perform(const WithdrawAddresses& action) {
+    owned.erase(action.group);
+    world.note(*this, "withdraws " + known[action.group].name);
+}
+
+void Host::perform(const AnnounceAddresses& action) {
+    world.note(*this, "announces " + known[action.group].name);
+}
+
+void Host::perform(const ReportTransition& action) {
+    std::string text =
+        fmt::format("{}: {} -> {} ({})", known[action.group].name, to_upper_string(action.from),
+                    to_upper_string(action.to), to_string(action.cause));
+    if (action.rival)
+        text += fmt::format(", heard {} from {}, ours {}", standing_text(action.rival->standing),
+                            action.rival->source.to_string(), standing_text(action.ours));
+    world.note(*this, text);
+}
+
+void Host::perform(const ReportRival& action) {
+    world.note(*this, fmt::format("{}: stays MASTER ({}), heard {} from {}", known[action.group].name,
+                                  to_string(action.cause), standing_text(action.rival.standing),
+                                  action.rival.source.to_string()));
+}
+
+void Host::perform(const ReportDemotion& action) {
+    world.note(*this,
+               fmt::format("{}: demoted by {} ({})", known[action.group].name, action.value, action.name));
+}
+
+Host& World::add_host(const std::string& name) {
+    hosts_.push_back(std::make_unique<Host>(*this, name, static_cast<std::uint8_t>(hosts_.size() + 1)));
+    return *hosts_.back();
+}
+
+Host& World::host(const std::string& name) {
+    for (auto& host : hosts_)
+        if (host->name == name) return *host;
+    throw std::runtime_error("there is no host '" + name + "'");
+}
+
+void World::run(Duration duration) {
+    const Instant end = now + duration;
+    while (true) {
+        Instant next = in_flight_.empty() ? kNever : in_flight_.front().at;
+        for (auto& host : hosts_)
+            if (host->alive) next = std::min(next, host->node.next_deadline());
+        if (next > end) break;
+        now = std::max(now, next);
+        for (; !in_flight_.empty() && in_flight_.front().at <= now; in_flight_.pop_front())
+            inject(host(in_flight_.front().to), std::move(in_flight_.front().packet));
+        for (auto& host : hosts_)
+            if (host->alive) host->pump.wake(now);
+    }
+    now = end;
+}
+
+void World::transmit(const Host& from, Bytes packet) {
+    last_packet.assign(packet.begin(), packet.end());
+    const auto parsed = parse_ip_packet(packet);
+    if (!from.link.running || lost_families.count(parsed->source.family())) return;
+    for (auto& to : hosts_) {
+        const bool addressed = parsed->destination.is_multicast() ||
+                               parsed->destination == to->link.source4 ||
+                               parsed->destination == to->link.source6;
+        if (to.get() == &from || !addressed || cut.count({from.name, to->name})) continue;
+        in_flight_.push_back({now + kNetworkDelay, to->name, last_packet});
+    }
+}
+
+void World::inject(Host& to, std::vector<std::uint8_t> packet) {
+    if (to.alive && to.link.running) to.inbox.emplace_back(0, std::move(packet));
+}
+
+void World::note(const Host& host, const std::string& text) {
+    const double seconds = std::chrono::duration<double>(now.time_since_epoch()).count();
+    log += fmt::format("{:10.4f}  {:<3} {}\n", seconds, host.name, text);
+}
+
+std::string World::owners(const std::string& name) {
+    std::string owners;
+    for (auto& host : hosts_)
+        for (GroupId id : host->owned)
+            if (host->known[id].name == name) owners += (owners.empty() ? "" : "+") + host->name;
+    return owners.empty() ? "nobody" : owners;
+}
+
+}  // namespace carpd::scenario

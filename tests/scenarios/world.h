@@ -1,0 +1,84 @@
+// A LAN of hosts in virtual time, for scenarios that a person can read: every host is a Node behind a Pump,
+// and the network delivers each packet after a fixed delay unless told otherwise. No randomness but the
+// nodes' seeds.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "carp/pump.h"
+
+namespace carpd::scenario {
+
+class World;
+
+class Host : public Port {
+ public:
+    Host(World& world, std::string name, std::uint8_t number);
+
+    std::span<const ReceivedPacket> receive() override;
+    void refused(const ReceivedPacket&, DropReason reason, const GroupId* group) override;
+    bool perform(const SendAdvertisement& action) override;
+    bool perform(const SendProbe& action) override;
+    bool perform(const InstallAddresses& action) override;
+    void perform(const WithdrawAddresses& action) override;
+    void perform(const AnnounceAddresses& action) override;
+    void perform(const ReportTransition& action) override;
+    void perform(const ReportRival& action) override;
+    void perform(const ReportDemotion& action) override;
+
+    World& world;
+    std::string name;
+    std::uint8_t number;
+    Node node;
+    Pump pump;
+    std::vector<GroupConfig> groups;
+    std::map<GroupId, GroupConfig> known;  // as a driver keeps them, also of groups just removed
+    LinkStatus link;
+    bool alive = true;
+    int failing_sends = 0;  // that many sends fail
+    bool install_works = true;
+    std::set<GroupId> owned;  // addresses installed
+    std::deque<std::pair<InterfaceId, std::vector<std::uint8_t>>> inbox;
+
+ private:
+    std::vector<ReceivedPacket> batch_;
+    std::vector<std::vector<std::uint8_t>> batch_bytes_;
+};
+
+class World {
+ public:
+    Host& add_host(const std::string& name);
+    Host& host(const std::string& name);
+    // Lets `duration` pass; what happens is written to `log`.
+    void run(Duration duration);
+    void transmit(const Host& from, Bytes packet);
+    // Puts a packet before `to`, as if from the network.
+    void inject(Host& to, std::vector<std::uint8_t> packet);
+    void note(const Host& host, const std::string& text);
+    // Hosts whose data plane answers for group `name` now, as "a", "a+b" or "nobody".
+    std::string owners(const std::string& name);
+
+    Instant now{};
+    std::string log;
+    bool show_packets = false;
+    std::set<std::pair<std::string, std::string>> cut;  // packets from the first to the second are lost
+    std::set<Family> lost_families;
+    std::vector<std::uint8_t> last_packet;
+
+ private:
+    struct Delivery {
+        Instant at;
+        std::string to;
+        std::vector<std::uint8_t> packet;
+    };
+
+    std::vector<std::unique_ptr<Host>> hosts_;
+    std::deque<Delivery> in_flight_;  // in order of time, since every packet takes as long
+};
+
+}  // namespace carpd::scenario
