@@ -1,0 +1,310 @@
+#include "carp/node.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <new>
+#include <variant>
+
+// Counts allocations, to hold the core to its word that packets and timers cost none.
+namespace {
+std::size_t allocations = 0;
+}
+// Out of line, or g++ takes the pair for a mismatch.
+[[gnu::noinline]] void* operator new(std::size_t size) {
+    ++allocations;
+    if (void* memory = std::malloc(size)) return memory;
+    std::abort();
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept {
+    std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
+
+namespace carpd {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+IpAddress ip(const char* text) {
+    return IpAddress::parse(text).value();
+}
+
+GroupConfig group(const char* name, std::uint8_t vhid) {
+    GroupConfig config;
+    config.name = name;
+    config.interface = "eth0";
+    config.vhid = Vhid{vhid};
+    config.addresses = {{ip("192.0.2.100"), 24}};
+    config.key = {'k'};
+    return config;
+}
+
+LinkStatus good_link() {
+    LinkStatus link;
+    link.present = link.up = link.running = true;
+    link.source4 = ip("192.0.2.1");
+    link.source6 = ip("fe80::1");
+    return link;
+}
+
+// A peer that shares `config`, and the packets it sends.
+struct Peer {
+    GroupConfig config;
+    IpAddress source4 = ip("192.0.2.2"), source6 = ip("fe80::2");
+    std::uint64_t counter = 1000;
+
+    Advertisement advertisement() {
+        Advertisement a;
+        a.vhid = config.vhid.value;
+        a.advbase = config.advbase.seconds;
+        a.advskew = config.advskew.value;
+        a.counter = counter++;
+        a.digest = Authenticator(config.key, config.vhid, config.addresses).sign(a.counter);
+        return a;
+    }
+    std::vector<std::uint8_t> packet(const AdvertisementBytes& payload, Family family = Family::ipv4) const {
+        const AdvertisementPacket p(family == Family::ipv4 ? source4 : source6, carp_multicast_group(family),
+                                    payload);
+        return {p.bytes().begin(), p.bytes().end()};
+    }
+    std::vector<std::uint8_t> packet(Family family = Family::ipv4) {
+        return packet(encode(advertisement()), family);
+    }
+};
+
+class NodeTest : public testing::Test {
+ protected:
+    void configure(const std::vector<GroupConfig>& groups) {
+        node_.configure(now_, groups, out_);
+        node_.handle_link(now_, 0, good_link(), out_);
+        out_.clear();
+    }
+    Receipt hear(const std::vector<std::uint8_t>& packet, InterfaceId interface = 0) {
+        return node_.handle_packet(now_, interface, packet, out_);
+    }
+    void pass(Duration duration) {
+        for (const Instant end = now_ + duration; now_ < end;) {
+            now_ = std::min(end, node_.next_deadline());
+            node_.handle_timer(now_, out_);
+        }
+    }
+    State state() const { return node_.group(0)->state(); }
+    template <class A>
+    int count() const {
+        int n = 0;
+        for (const Action& action : out_) n += std::holds_alternative<A>(action);
+        return n;
+    }
+    std::uint64_t dropped(DropReason reason) const {
+        return node_.dropped()[static_cast<std::size_t>(reason)];
+    }
+    std::uint64_t group_dropped(DropReason reason) const {
+        return node_.group(0)->counters().dropped[static_cast<std::size_t>(reason)];
+    }
+
+    Node node_{42};
+    Actions out_;
+    Instant now_{seconds(100)};
+};
+
+// Every refusal of a packet that names no group of ours: its reason, and a counter of the node.
+TEST_F(NodeTest, CountsStrangersPacketsUnderTheirNames) {
+    configure({group("lan", 1)});
+    Peer peer{group("lan", 1)};
+    const auto good = peer.packet();
+    const auto payload_at = [&](std::size_t offset, std::uint8_t value) {
+        auto p = good;
+        p[20 + offset] = value;
+        return p;
+    };
+    const auto expect = [&](DropReason reason, const std::vector<std::uint8_t>& packet,
+                            InterfaceId interface = 0) {
+        const std::uint64_t before = dropped(reason);
+        const Receipt receipt = hear(packet, interface);
+        EXPECT_EQ(receipt.refused, reason) << to_string(reason);
+        EXPECT_FALSE(receipt.group);
+        EXPECT_EQ(dropped(reason), before + 1) << to_string(reason);
+    };
+    expect(DropReason::bad_interface, good, 7);
+    expect(DropReason::bad_ip_header, {});
+    auto header = good;
+    header[10] ^= 1;
+    expect(DropReason::bad_ip_header, header);
+    expect(DropReason::bad_version, payload_at(0, 0x41));
+    expect(DropReason::bad_checksum, payload_at(2, 9));
+    auto vrrp3 = payload_at(0, 0x31);
+    vrrp3[21] = 9;
+    expect(DropReason::vrrp3, vrrp3);
+
+    Advertisement other = peer.advertisement();
+    other.vhid = 2;
+    expect(DropReason::bad_vhid, peer.packet(encode(other)));
+
+    const AdvertisementPacket elsewhere(peer.source4, ip("224.0.0.5"), encode(peer.advertisement()));
+    expect(DropReason::bad_destination, {elsewhere.bytes().begin(), elsewhere.bytes().end()});
+    EXPECT_EQ(state(), State::backup);
+}
+
+TEST_F(NodeTest, CountsRefusalsOfAGroupThere) {
+    GroupConfig config = group("lan", 1);
+    configure({config});
+    Peer peer{config};
+    const auto expect = [&](DropReason reason, const std::vector<std::uint8_t>& packet) {
+        const Receipt receipt = hear(packet);
+        EXPECT_EQ(receipt.refused, reason) << to_string(reason);
+        EXPECT_EQ(receipt.group, GroupId{0});
+        EXPECT_EQ(group_dropped(reason), 1u) << to_string(reason);
+    };
+    expect(DropReason::bad_family, peer.packet(Family::ipv6));
+
+    Advertisement forged = peer.advertisement();
+    forged.digest[19] ^= 1;
+    expect(DropReason::bad_digest, peer.packet(encode(forged)));
+
+    // A VRRP router with our id takes our MAC: that is the group's trouble.
+    std::vector<std::uint8_t> vrrp = peer.packet();
+    vrrp[20] = 0x31;
+    expect(DropReason::vrrp3, vrrp);
+
+    pass(seconds(4));
+    ASSERT_EQ(state(), State::master);
+    for (const Action& action : out_)
+        if (const auto* sent = std::get_if<SendAdvertisement>(&action)) {
+            const Bytes own = sent->packet.bytes();
+            expect(DropReason::own_advert, {own.begin(), own.end()});
+            break;
+        }
+    EXPECT_EQ(state(), State::master);
+
+    node_.handle_link(now_, 0, LinkStatus{}, out_);
+    expect(DropReason::not_running, peer.packet());
+}
+
+TEST_F(NodeTest, UnicastPeersAreCheckedByAddressAndHopLimit) {
+    GroupConfig config = group("lan", 1);
+    config.peers = {ip("192.0.2.2")};
+    configure({config});
+    Peer peer{config};
+    const auto unicast = [&](const char* source, std::uint8_t ttl) {
+        const AdvertisementPacket p(ip(source), ip("192.0.2.1"), encode(peer.advertisement()));
+        std::vector<std::uint8_t> bytes(p.bytes().begin(), p.bytes().end());
+        // The header checksum follows the TTL (RFC 1624).
+        bytes[8] = ttl;
+        const int sum = (bytes[10] << 8 | bytes[11]) + ((255 - ttl) << 8);
+        bytes[10] = static_cast<std::uint8_t>((sum + (sum >> 16)) >> 8);
+        bytes[11] = static_cast<std::uint8_t>(sum + (sum >> 16));
+        return bytes;
+    };
+    EXPECT_EQ(hear(unicast("192.0.2.2", 255)).refused, std::nullopt);
+    EXPECT_EQ(hear(unicast("192.0.2.3", 255)).refused, DropReason::unknown_peer);
+    EXPECT_EQ(hear(unicast("192.0.2.2", 254)).refused, DropReason::bad_ttl);
+
+    config.peer_routed = true;
+    node_.configure(now_, {config}, out_);
+    EXPECT_EQ(hear(unicast("192.0.2.2", 254)).refused, std::nullopt);
+    EXPECT_EQ(node_.group(0)->counters().advertisements_received_ipv4, 2u);
+}
+
+// Two partitioned hosts, one of them ucarp or FreeBSD, which counts on from what it heard of us: it is not
+// us.
+TEST_F(NodeTest, APeerThatAdoptedOurCounterIsHeard) {
+    configure({group("lan", 1)});
+    pass(seconds(20));
+    ASSERT_EQ(state(), State::master);
+    Peer peer{group("lan", 1)};
+    peer.config.advskew = AdvSkew{100};
+    for (const Action& action : out_)
+        if (const auto* sent = std::get_if<SendAdvertisement>(&action)) {
+            peer.counter = decode_advertisement(sent->packet.bytes().subspan(20))->counter + 1;
+            break;
+        }
+    for (int i = 0; i < 100; ++i) EXPECT_EQ(hear(peer.packet()).refused, std::nullopt);
+}
+
+TEST_F(NodeTest, EarlyTimersAreHarmlessAndLateOnesTolerated) {
+    configure({group("lan", 1)});
+    for (int i = 0; i < 2999; ++i) {
+        node_.handle_timer(now_ += milliseconds(1), out_);
+        ASSERT_EQ(state(), State::backup);
+    }
+    EXPECT_TRUE(out_.empty());
+    now_ += seconds(3600);
+    node_.handle_timer(now_, out_);
+    EXPECT_EQ(state(), State::master);
+    EXPECT_EQ(count<SendAdvertisement>(), 1);
+    out_.clear();
+    now_ += seconds(3600);
+    node_.handle_timer(now_, out_);
+    EXPECT_EQ(count<SendAdvertisement>(), 1) << "missed advertisements aren't made up for";
+    EXPECT_GT(node_.next_deadline(), now_);
+}
+
+TEST_F(NodeTest, BytesThatAreNotAuthenticChangeNothingButCounters) {
+    configure({group("lan", 1)});
+    Peer stranger{group("lan", 1)};
+    stranger.config.key = {'x'};
+    Random random(7);
+    const Instant deadline = node_.next_deadline();
+    for (int i = 0; i < 20000; ++i) {
+        std::vector<std::uint8_t> bytes = stranger.packet();
+        if (i % 3 == 0) bytes.resize(random.next() % (bytes.size() + 1));
+        if (i % 2 == 0 && !bytes.empty())
+            bytes[random.next() % bytes.size()] = static_cast<std::uint8_t>(random.next());
+        EXPECT_TRUE(hear(bytes).refused);
+    }
+    EXPECT_EQ(state(), State::backup);
+    EXPECT_EQ(node_.next_deadline(), deadline);
+    EXPECT_TRUE(out_.empty());
+}
+
+TEST_F(NodeTest, PacketsAndTimersAllocateNothing) {
+    configure({group("lan", 1), group("dmz", 2)});
+    Peer peer{group("dmz", 2)};
+    pass(seconds(4));
+    peer.config.advskew = AdvSkew{0};
+    const auto packet = peer.packet();
+    const auto garbage = std::vector<std::uint8_t>(60, 0x45);
+    out_.reserve(64);
+    out_.clear();
+    const std::size_t before = allocations;
+    for (int i = 0; i < 1000; ++i) {
+        node_.handle_packet(now_, 0, packet, out_);
+        node_.handle_packet(now_, 0, garbage, out_);
+        now_ = std::max(now_, node_.next_deadline());
+        node_.handle_timer(now_, out_);
+        out_.clear();
+    }
+    EXPECT_EQ(allocations, before);
+}
+
+TEST_F(NodeTest, ManyGroupsFireInOrderOfTheirDeadlines) {
+    std::vector<GroupConfig> groups;
+    for (int vhid = 1; vhid <= 255; ++vhid) {
+        groups.push_back(group(("g" + std::to_string(vhid)).c_str(), static_cast<std::uint8_t>(vhid)));
+        groups.back().advskew = AdvSkew{static_cast<std::uint8_t>(255 - vhid)};
+    }
+    configure(groups);
+    for (int vhid = 255; vhid >= 1; --vhid) {
+        now_ = node_.next_deadline();
+        // Those that are masters by now advertise in between.
+        node_.handle_timer(now_, out_);
+        EXPECT_LE(now_, node_.next_deadline());
+    }
+    pass(seconds(5));
+    Instant last{};
+    int masters = 0;
+    for (const Action& action : out_)
+        if (const auto* report = std::get_if<ReportTransition>(&action)) {
+            EXPECT_LE(last, report->at);
+            last = report->at;
+            masters += report->to == State::master;
+        }
+    EXPECT_EQ(masters, 255);
+}
+
+}  // namespace
+}  // namespace carpd
