@@ -18,7 +18,7 @@ enum class Family : std::uint8_t { ipv4, ipv6 };
 inline constexpr Family kFamilies[] = {Family::ipv4, Family::ipv6};
 
 // An IPv4 or IPv6 address in network order. Ordered by family (IPv4 first), then numerically as an unsigned
-// number, which is the order of the digest (rule D2) and of the tie-break (rule E6).
+// number, which is the order of the digest (rule D2) and of the tie-break (rule E10).
 class IpAddress {
  public:
     constexpr IpAddress() = default;  // 0.0.0.0

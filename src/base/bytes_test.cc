@@ -17,7 +17,8 @@ TEST(Bytes, ReadsWhatWasWritten) {
     const std::uint8_t tail[] = {0x10, 0x11};
     writer.bytes(tail);
     EXPECT_EQ(writer.size(), buffer.size());
-    const std::array<std::uint8_t, 17> expected = {1, 0xa2, 3, 4, 5, 6, 7, 0xf8, 9, 10, 11, 12, 13, 14, 15, 16, 17};
+    const std::array<std::uint8_t, 17> expected = {1,  0xa2, 3,  4,  5,  6,  7,  0xf8, 9,
+                                                   10, 11,   12, 13, 14, 15, 16, 17};
     EXPECT_EQ(buffer, expected);
     EXPECT_EQ(read_u16(buffer, 1), 0xa203);
     EXPECT_EQ(read_u64(buffer, 7), 0xf8090a0b0c0d0e0f);

@@ -9,7 +9,9 @@
 namespace carpd {
 namespace {
 
-Instant at(std::int64_t ns) { return Instant(Duration(ns)); }
+Instant at(std::int64_t ns) {
+    return Instant(Duration(ns));
+}
 
 // The same by a scan.
 std::pair<std::size_t, Instant> naive_earliest(const std::vector<Instant>& deadlines) {
@@ -47,7 +49,8 @@ TEST(Deadlines, AgreesWithAScanOverRandomOperations) {
             if (!model.empty()) {
                 // Few distinct times, so that equal ones are common.
                 const std::size_t owner = random.next() % model.size();
-                const Instant when = random.next() % 4 == 0 ? kNever : at(static_cast<std::int64_t>(random.next() % 40));
+                const Instant when =
+                    random.next() % 4 == 0 ? kNever : at(static_cast<std::int64_t>(random.next() % 40));
                 model[owner] = when;
                 deadlines.set(owner, when);
             }

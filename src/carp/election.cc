@@ -34,7 +34,7 @@ Decision judge_as_backup(const Standing& ours, const Standing& theirs, bool pree
 }
 
 Decision judge_as_master(const Standing& ours, const Standing& theirs, Tie tie) {
-    if (is_bow_out(theirs)) return {Verdict::reassert, Cause::worse_advertisement};         // E9
+    if (is_bow_out(theirs)) return {Verdict::hold, Cause::master_bowed_out};                // E1
     if (theirs.demote < ours.demote) return {Verdict::yield, Cause::peer_less_demoted};     // E6
     if (theirs.demote > ours.demote) return {Verdict::reassert, Cause::peer_more_demoted};  // E7
     if (rank(theirs) < rank(ours)) return {Verdict::yield, Cause::better_advertisement};    // E8

@@ -40,7 +40,7 @@ enum class Verdict : std::uint8_t {
 enum class Cause : std::uint8_t {
     none,
     // BACKUP -> MASTER by an advertisement
-    master_bowed_out,     // E1
+    master_bowed_out,     // E1; a MASTER lets it pass
     master_more_demoted,  // E2
     preempting,           // E3
     master_too_slow,      // E4

@@ -93,7 +93,7 @@ std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPac
     last_heard_at_ = now;
 
     const Decision decision = judge(state_, standing(), rival.standing, config_.preempt, tie);
-    if (state_ == State::master) ++counters_.rivals_heard;
+    if (state_ == State::master && !advertisement.is_bow_out()) ++counters_.rivals_heard;
     switch (decision.verdict) {
         case Verdict::take_over: enter(now, State::master, decision.cause, rival, out); break;
         case Verdict::yield: enter(now, State::backup, decision.cause, rival, out); break;
@@ -115,7 +115,7 @@ void VirtualHost::on_timer(Instant now, Actions& out) {
         if (state_ == State::master) {
             advertise(now, out);
         } else {
-            out.push_back(SendProbe{id_});
+            out.emplace_back(SendProbe{id_});
             arm_probe(now);
         }
     }
@@ -145,7 +145,7 @@ void VirtualHost::on_install_result(Instant now, bool installed, Actions& out) {
 
 void VirtualHost::on_demotion(Instant now, std::string_view name, int amount, Actions& out) {
     const bool changed = demotion_.set(name, amount);
-    if (changed) out.push_back(ReportDemotion{id_, std::string(name), demotion_.value()});
+    if (changed) out.emplace_back(ReportDemotion{id_, std::string(name), demotion_.value()});
     if (changed && state_ == State::master) advertise(now, out);  // rule M3
     if (state_ == State::backup) arm_probe(now);
 }
@@ -173,7 +173,7 @@ void VirtualHost::reconfigure(Instant now, GroupConfig config, Actions& out) {
     if (state_ != State::master) return;
     advertise(now, out);
     if (!addresses_changed) return;
-    out.push_back(InstallAddresses{id_});
+    out.emplace_back(InstallAddresses{id_});
     announcements_left_ = kRepeatedAnnouncements;
     announce(now, out);
 }
@@ -203,18 +203,18 @@ void VirtualHost::enter(Instant now, State state, Cause cause, const std::option
             // source address turns the switches towards us.
             advertise_at_ = now;
             advertise(now, out);
-            out.push_back(InstallAddresses{id_});
+            out.emplace_back(InstallAddresses{id_});
             announcements_left_ = kRepeatedAnnouncements;
             announce(now, out);
             break;
     }
-    out.push_back(ReportTransition{id_, from, state, cause, standing(), rival, now, previous});
+    out.emplace_back(ReportTransition{id_, from, state, cause, standing(), rival, now, previous});
 }
 
 // The addresses go first, so that no successor answers while we still do; then, in an orderly leave, the
 // bow-out that makes a backup take over at once (rule B1). Without a link it could not be sent.
 void VirtualHost::leave_master(Cause cause, Actions& out) {
-    out.push_back(WithdrawAddresses{id_});
+    out.emplace_back(WithdrawAddresses{id_});
     const bool orderly = cause == Cause::stopped || cause == Cause::removed ||
                          cause == Cause::operator_request || cause == Cause::addresses_refused;
     if (!orderly) return;
@@ -236,7 +236,7 @@ void VirtualHost::reassert(Instant now, Cause cause, const Rival& rival, Actions
         announce_at_ = std::min(announce_at_, announced_at_ + kAnnouncementGap);
     if (now < rival_report_due_) return;
     rival_report_due_ = now + kRivalReportGap;
-    out.push_back(ReportRival{id_, cause, rival});
+    out.emplace_back(ReportRival{id_, cause, rival});
 }
 
 void VirtualHost::restart_master_down(Instant now, Family family) {
@@ -289,12 +289,12 @@ void VirtualHost::send_copy(Family family, const IpAddress& destination, bool bo
     advertisement.counter = sent_counters_.take();
     advertisement.digest = authenticator_.sign(advertisement.counter);
     ++(family == Family::ipv4 ? counters_.advertisements_sent_ipv4 : counters_.advertisements_sent_ipv6);
-    out.push_back(SendAdvertisement{id_, destination,
-                                    AdvertisementPacket(source(family), destination, encode(advertisement))});
+    out.emplace_back(SendAdvertisement{
+        id_, destination, AdvertisementPacket(source(family), destination, encode(advertisement))});
 }
 
 void VirtualHost::announce(Instant now, Actions& out) {
-    out.push_back(AnnounceAddresses{id_});
+    out.emplace_back(AnnounceAddresses{id_});
     ++counters_.announcements;
     announced_at_ = now;
     announce_at_ = announcements_left_ > 0 ? now + std::max(kAnnouncementGap, interval()) : kNever;

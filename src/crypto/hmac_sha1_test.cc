@@ -10,12 +10,15 @@ namespace {
 
 using testing::ElementsAreArray;
 
-Bytes text(std::string_view s) { return {reinterpret_cast<const std::uint8_t*>(s.data()), s.size()}; }
+Bytes text(std::string_view s) {
+    return {reinterpret_cast<const std::uint8_t*>(s.data()), s.size()};
+}
 
 TEST(HmacSha1, Rfc2202) {
     HmacSha1 hmac(text("Jefe"));
     hmac.update(text("what do ya want for nothing?"));
-    EXPECT_THAT(hmac.finish(), ElementsAreArray(captures::from_hex("effcdf6ae5eb2fa2d27416d5f184df9c259a7c79")));
+    EXPECT_THAT(hmac.finish(),
+                ElementsAreArray(captures::from_hex("effcdf6ae5eb2fa2d27416d5f184df9c259a7c79")));
 }
 
 TEST(HmacSha1, EveryVectorOfTheProtocol) {

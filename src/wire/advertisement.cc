@@ -18,15 +18,16 @@ bool carp_checksum_holds(Bytes payload) {
 }
 
 // VRRPv2 begins with the same byte as CARP. Its length follows from its address count, which stands where
-// CARP has authlen; seven addresses make that byte 7, and then only CARP's checksum tells (protocol/carp.md
-// §6.1).
+// CARP has authlen. Seven addresses make that byte 7, and without authentication data even CARP's checksum
+// holds over the first 36 bytes; so 44 bytes are CARP's with a tail only if VRRP's checksum, over all of
+// them, does not hold.
 std::optional<DropReason> vrrp_look_alike(Bytes payload) {
     const unsigned version = payload[0] >> 4;
     if (version == 3) return DropReason::vrrp3;
     const std::size_t address_count = payload[3];
     const bool has_vrrp2_length = payload.size() == 8 + 4 * address_count + 8;
-    if (version == 2 && has_vrrp2_length && !(address_count == kAuthlen && carp_checksum_holds(payload)))
-        return DropReason::vrrp2;
+    const bool is_carp = address_count == kAuthlen && carp_checksum_holds(payload) && checksum(payload) != 0;
+    if (version == 2 && has_vrrp2_length && !is_carp) return DropReason::vrrp2;
     return std::nullopt;
 }
 

@@ -30,10 +30,10 @@ struct Vector {
     std::string id, password;
     std::uint8_t vhid = 0, advskew = 0, advbase = 0, demote = 0;
     std::uint64_t counter = 0;
-    std::vector<IpAddress> addresses;    // as listed, out of order
-    std::vector<std::uint8_t> message;   // what is hashed
-    std::vector<std::uint8_t> header;    // 36 bytes; empty where the vector is only about the digest
-    std::vector<std::uint8_t> digest;    // 20 bytes
+    std::vector<IpAddress> addresses;   // as listed, out of order
+    std::vector<std::uint8_t> message;  // what is hashed
+    std::vector<std::uint8_t> header;   // 36 bytes; empty where the vector is only about the digest
+    std::vector<std::uint8_t> digest;   // 20 bytes
 
     std::array<std::uint8_t, 20> key() const {
         std::array<std::uint8_t, 20> padded{};
@@ -49,14 +49,22 @@ struct Vector {
 
 inline void read_field(Vector& vector, const std::string& key, const std::string& value) {
     auto number = [&value] { return static_cast<std::uint8_t>(std::stoul(value)); };
-    if (key == "password") vector.password = value;
-    else if (key == "vhid") vector.vhid = number();
-    else if (key == "advskew") vector.advskew = number();
-    else if (key == "advbase") vector.advbase = number();
-    else if (key == "demote") vector.demote = number();
-    else if (key == "counter") vector.counter = std::stoull(value, nullptr, 16);
-    else if (key == "message") vector.message = from_hex(value);
-    else if (key == "digest") vector.digest = from_hex(value);
+    if (key == "password")
+        vector.password = value;
+    else if (key == "vhid")
+        vector.vhid = number();
+    else if (key == "advskew")
+        vector.advskew = number();
+    else if (key == "advbase")
+        vector.advbase = number();
+    else if (key == "demote")
+        vector.demote = number();
+    else if (key == "counter")
+        vector.counter = std::stoull(value, nullptr, 16);
+    else if (key == "message")
+        vector.message = from_hex(value);
+    else if (key == "digest")
+        vector.digest = from_hex(value);
     else if (key == "header") {
         vector.header = from_hex(value);
         vector.digest.assign(vector.header.begin() + 16, vector.header.end());
@@ -83,8 +91,10 @@ void for_each_line(const std::string& file, Visit visit) {
 inline std::vector<Vector> vectors() {
     std::vector<Vector> all;
     for_each_line("vectors.txt", [&](const std::string& key, const std::string& value) {
-        if (key == "id") all.emplace_back().id = value;
-        else read_field(all.back(), key, value);
+        if (key == "id")
+            all.emplace_back().id = value;
+        else
+            read_field(all.back(), key, value);
     });
     EXPECT_EQ(all.size(), 11u);
     return all;
@@ -102,8 +112,10 @@ inline std::vector<std::uint8_t> frame(const std::string& name) {
     std::map<std::string, std::string> hex;
     std::string current;
     for_each_line("frames.txt", [&](const std::string& key, const std::string& value) {
-        if (key == "frame") current = value;
-        else hex[current] += key + value;
+        if (key == "frame")
+            current = value;
+        else
+            hex[current] += key + value;
     });
     EXPECT_TRUE(hex.count(name)) << "no frame " << name;
     return from_hex(hex[name]);

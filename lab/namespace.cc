@@ -1,0 +1,104 @@
+#include "lab/namespace.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "lab/error.h"
+#include "lab/process.h"
+
+namespace carpd::lab {
+
+namespace {
+
+constexpr const char* kFolder = "/run/netns";
+constexpr const char* kPrefix = "cpd";
+
+std::string path_of(const std::string& name) { return std::string(kFolder) + "/" + name; }
+
+bool is_number(const std::string& text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+}
+
+// Every process whose main thread is in the namespace `path`.
+void kill_processes_in(const std::string& path) {
+    struct stat space{}, other{};
+    if (stat(path.c_str(), &space) != 0) return;
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+        const std::string pid = entry.path().filename();
+        if (!is_number(pid) || stat((entry.path() / "ns/net").c_str(), &other) != 0) continue;
+        if (other.st_dev == space.st_dev && other.st_ino == space.st_ino) kill(std::atoi(pid.c_str()), SIGKILL);
+    }
+}
+
+}  // namespace
+
+Namespace::Namespace(const std::string& name) : name_(fmt::format("{}{}-{}", kPrefix, getpid(), name)) {
+    run_checked({{"ip", "netns", "add", name_}});
+    descriptor_ = Descriptor(check(open(path_of(name_).c_str(), O_RDONLY | O_CLOEXEC), "open a namespace"));
+    ip("link set lo up");
+}
+
+Namespace::~Namespace() {
+    kill_all();
+    try {
+        run({{"ip", "netns", "del", name_}});
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "lab: {} stays behind: {}\n", name_, error.what());
+    }
+}
+
+void Namespace::inside(const std::function<void()>& work) const {
+    std::exception_ptr failure;
+    std::thread([&] {
+        try {
+            check(setns(descriptor(), CLONE_NEWNET), "setns");
+            work();
+        } catch (...) {
+            failure = std::current_exception();
+        }
+    }).join();
+    if (failure) std::rethrow_exception(failure);
+}
+
+Descriptor Namespace::socket(int domain, int type, int protocol) const {
+    Descriptor result;
+    inside([&] { result = Descriptor(check(::socket(domain, type | SOCK_CLOEXEC, protocol), "socket")); });
+    return result;
+}
+
+void Namespace::set(const std::string& parameter, const std::string& value) const {
+    inside([&] {
+        std::ofstream file("/proc/sys/" + parameter);
+        if (!(file << value << std::flush)) fail("cannot set {} to {}", parameter, value);
+    });
+}
+
+void Namespace::ip(const std::string& commands) const {
+    run_checked({{"ip", "-n", name_, "-batch", "-"}, nullptr, commands + "\n"});
+}
+
+void Namespace::kill_all() const { kill_processes_in(path_of(name_)); }
+
+void remove_leftovers() {
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(kFolder, ignored)) {
+        const std::string name = entry.path().filename();
+        if (name.rfind(kPrefix, 0) != 0) continue;
+        const std::string pid = name.substr(3, name.find('-') - 3);
+        if (!is_number(pid) || kill(std::atoi(pid.c_str()), 0) == 0) continue;
+        kill_processes_in(entry.path());
+        run({{"ip", "netns", "del", name}});
+    }
+}
+
+}  // namespace carpd::lab

@@ -1,0 +1,95 @@
+// carpctl: looks at a running carpd and tells it what to do.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <functional>
+
+#include "carp/demotion.h"
+#include "carpctl/commands.h"
+#include "config/config.h"
+
+namespace {
+
+using namespace carpd;
+
+struct CommandLine {
+    Options options{std::string(kDefaultControlSocket)};
+    Request request;
+    std::string state;
+};
+
+void add_group(CLI::App& command, CommandLine& line, bool required) {
+    command.add_option("GROUP", line.request.group, "the group's name")->required(required);
+}
+
+void add_command(
+    CLI::App& app, CommandLine& line, Command command, const std::string& description,
+    const std::function<void(CLI::App&)>& add_arguments = [](CLI::App&) {}) {
+    CLI::App* sub = app.add_subcommand(std::string(to_string(command)), description);
+    add_arguments(*sub);
+    sub->callback([&line, command] { line.request.command = command; });
+}
+
+void describe(CLI::App& app, CommandLine& line) {
+    app.set_version_flag("--version", "carpctl " CARPD_VERSION);
+    app.add_option("-s,--socket", line.options.socket, "carpd's control socket")->capture_default_str();
+    app.add_flag("-j,--json", line.options.json, "print JSON, for programs");
+    app.require_subcommand(0, 1);  // without one, a misspelt command would be reported as none
+    app.get_formatter()->label("SUBCOMMAND", "COMMAND");
+    app.failure_message([](const CLI::App*, const CLI::Error& error) {
+        return fmt::format("carpctl: {}; see `carpctl --help`\n", error.what());
+    });
+    app.fallthrough();  // -s and -j are taken behind the command, too
+
+    add_command(app, line, Command::status, "Show all groups, or everything about one",
+                [&](CLI::App& sub) { add_group(sub, line, false); });
+    add_command(app, line, Command::monitor, "Show every change as it happens, until interrupted");
+    add_command(app, line, Command::state, "Make a group MASTER or BACKUP, once", [&](CLI::App& sub) {
+        add_group(sub, line, true);
+        sub.add_option("STATE", line.state, "master or backup")
+            ->required()
+            ->check(CLI::IsMember({"master", "backup"}));
+    });
+    add_command(app, line, Command::demote, "Make a group a worse master; 0 ends it", [&](CLI::App& sub) {
+        constexpr int kMost = DemotionCounter::kMaxAmount;
+        add_group(sub, line, true);
+        sub.add_option("N", line.request.amount, "-255 to 255")->required()->check(CLI::Range(-kMost, kMost));
+    });
+    add_command(app, line, Command::stop, "Stop carpd in order: its peers take over at once");
+    add_command(app, line, Command::reload, "Make carpd read its configuration again");
+}
+
+ExitCode run(const CommandLine& line) {
+    switch (line.request.command) {
+        case Command::status: return status_command(line.options, line.request.group);
+        case Command::monitor: return monitor_command(line.options);
+        default: return order_command(line.options, line.request);
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app("Looks at a running carpd and tells it what to do. See carpctl(8).", "carpctl");
+    CommandLine line;
+    describe(app, line);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? kOk : kUsage;
+    }
+    if (app.get_subcommands().empty()) {
+        fmt::print(stderr, "{}", app.help());
+        return kUsage;
+    }
+    line.request.state = line.state == "master" ? State::master : State::backup;
+    try {
+        return run(line);
+    } catch (const std::exception& error) {  // an answer without what this version expects
+        return report(
+            {kFailed, fmt::format("carpd's answer makes no sense ({}); are carpd and carpctl of one version?",
+                                  error.what())});
+    }
+}

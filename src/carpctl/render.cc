@@ -1,0 +1,317 @@
+#include "carpctl/render.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <chrono>
+#include <optional>
+#include <vector>
+
+#include "control/human.h"
+
+namespace carpd {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// ---- small pieces
+
+std::string upper(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](char c) { return static_cast<char>(std::toupper(static_cast<unsigned char>(c))); });
+    return text;
+}
+
+std::string duration(const Json& ms) {
+    const std::chrono::duration<double, std::milli> exact(ms.get<double>());
+    return human_duration(std::chrono::duration_cast<Duration>(exact));
+}
+
+std::string text(const Json& object, const char* key) {
+    return object.at(key).get<std::string>();
+}
+
+int number(const Json& object, const char* key) {
+    return object.at(key).get<int>();
+}
+
+std::string join(const Json& texts, std::string_view separator) {
+    std::string joined;
+    for (const Json& one : texts) {
+        if (!joined.empty()) joined += separator;
+        joined += one.get<std::string>();
+    }
+    return joined;
+}
+
+bool is_zero(const Json& count) {
+    return count.get<std::uint64_t>() == 0;
+}
+
+// Why packets were refused, for those who don't read protocol descriptions.
+std::string_view explain(std::string_view reason) {
+    struct Explanation {
+        std::string_view reason, words;
+    };
+    constexpr std::array kExplanations = {
+        Explanation{"bad_interface", "came in where no group is configured"},
+        Explanation{"bad_ip_header", "not a whole IP packet"},
+        Explanation{"bad_destination", "to another multicast group than CARP's"},
+        Explanation{"bad_ttl", "passed a router; see peer-routed in carpd.toml(5)"},
+        Explanation{"vrrp2", "VRRPv2 on this network; with this vhid it fights for the same MAC"},
+        Explanation{"vrrp3", "VRRPv3 on this network; with this vhid it fights for the same MAC"},
+        Explanation{"bad_length", "cut short"},
+        Explanation{"bad_version", "not CARP version 2"},
+        Explanation{"bad_checksum", "damaged on the way"},
+        Explanation{"bad_type", "not an advertisement"},
+        Explanation{"bad_authlen", "not CARP's kind of authentication"},
+        Explanation{"bad_vhid", "a vhid that isn't configured here"},
+        Explanation{"not_running", "came while the group was in INIT"},
+        Explanation{"bad_family", "the sender's group has addresses of a family that this one has not"},
+        Explanation{"unknown_peer", "from a host that isn't one of the peers"},
+        Explanation{"bad_digest", "password or address list differs from the sender's"},
+        Explanation{"own_advert", "our own, sent back to us: a loop in the network, or a replay"},
+    };
+    for (const Explanation& one : kExplanations)
+        if (one.reason == reason) return one.words;
+    return {};
+}
+
+std::string interface_state(const Json& group) {
+    if (!group.at("interface_present").get<bool>()) return "missing";
+    if (!group.at("interface_up").get<bool>()) return "down";
+    return group.at("interface_running").get<bool>() ? "up" : "up, but without a link";
+}
+
+std::string skew(const Json& group) {
+    const int configured = number(group, "advskew"), effective = number(group, "effective_advskew");
+    return configured == effective ? std::to_string(configured)
+                                   : fmt::format("{} ({})", configured, effective);
+}
+
+std::string master(const Json& group) {
+    const std::string state = text(group, "state");
+    if (state == "master") return "this host";
+    const Json& heard = group.at("last_heard");
+    if (state == "init" || heard.is_null()) return "none heard";
+    return fmt::format("{}, {} ago", text(heard, "source"), duration(heard.at("age_ms")));
+}
+
+std::string short_addresses(const Json& addresses) {
+    constexpr std::size_t kShown = 3;
+    if (addresses.size() <= kShown) return join(addresses, " ");
+    const Json first(addresses.begin(), addresses.begin() + kShown);
+    return fmt::format("{} and {} more", join(first, " "), addresses.size() - kShown);
+}
+
+std::string demotion_reasons(const Json& group) {
+    std::string reasons;
+    for (const auto& [name, amount] : group.at("demotion_reasons").items())
+        reasons += fmt::format("{}{} {}", reasons.empty() ? "" : ", ", name, amount.get<int>());
+    return reasons;
+}
+
+// ---- tables
+
+using Row = std::vector<std::string>;
+
+// How many columns of a terminal: UTF-8's continuation bytes take none.
+std::size_t width(std::string_view text) {
+    return static_cast<std::size_t>(std::count_if(
+        text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+std::vector<std::size_t> column_widths(const std::vector<Row>& rows) {
+    std::vector<std::size_t> widths(rows.front().size());
+    for (const Row& row : rows)
+        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+    return widths;
+}
+
+std::string pad(const std::string& text, std::size_t to) {
+    const std::size_t now = width(text);
+    return now < to ? text + std::string(to - now, ' ') : text;
+}
+
+// ---- refused packets
+
+std::string refused_lines(const Json& dropped, std::string_view indent, const Paint& paint) {
+    std::vector<Row> rows;
+    for (const auto& [reason, count] : dropped.items())
+        if (!is_zero(count)) rows.push_back({reason, std::to_string(count.get<std::uint64_t>())});
+    if (rows.empty()) return {};
+    const auto widths = column_widths(rows);
+    std::string out;
+    for (const Row& row : rows) {
+        const std::string_view why = explain(row[0]);
+        out += fmt::format("{}{}  {:>{}}", indent, paint.warning(pad(row[0], widths[0])), row[1], widths[1]);
+        out += why.empty() ? "\n" : fmt::format("  {}\n", why);
+    }
+    return out;
+}
+
+// ---- the overview
+
+Row overview_row(const Json& group) {
+    return {text(group, "name"),
+            upper(text(group, "state")),
+            duration(group.at("since_ms")),
+            text(group, "interface"),
+            std::to_string(number(group, "vhid")),
+            skew(group),
+            std::to_string(number(group, "demotion")),
+            master(group),
+            short_addresses(group.at("addresses"))};
+}
+
+// What an administrator should know of a group without asking for it.
+std::vector<std::string> notes(const Json& group) {
+    std::vector<std::string> notes;
+    if (text(group, "state") == "init") notes.push_back("in INIT: " + text(group, "reason"));
+    if (number(group, "demotion") != 0) notes.push_back("demoted by " + demotion_reasons(group));
+    const Json& dropped = group.at("counters").at("dropped");
+    for (const char* reason : {"bad_digest", "vrrp2", "vrrp3", "own_advert"})
+        if (dropped.contains(reason) && !is_zero(dropped[reason]))
+            notes.push_back(fmt::format("{} packets refused, {}: {}", dropped[reason].get<std::uint64_t>(),
+                                        reason, explain(reason)));
+    return notes;
+}
+
+// ---- the detailed view
+
+class Details {
+ public:
+    explicit Details(const Paint& paint) : paint_(paint) {}
+    void add(std::string_view label, const std::string& value) {
+        text_ += fmt::format("  {} {}\n", paint_.dim(pad(std::string(label), 12)), value);
+    }
+    std::string take() { return std::move(text_); }
+
+ private:
+    const Paint& paint_;
+    std::string text_;
+};
+
+std::string bsd_line(const Json& group) {
+    return fmt::format("carp: {} vhid {} advbase {} advskew {}", upper(text(group, "state")),
+                       number(group, "vhid"), number(group, "advbase"), number(group, "advskew"));
+}
+
+void add_identity(const Json& group, Details& out) {
+    bool first = true;
+    for (const Json& address : group.at("addresses")) {
+        out.add(first ? "addresses" : "", address.get<std::string>());
+        first = false;
+    }
+    const Json& mac = group.at("virtual_mac");
+    out.add("mac", mac.is_null() ? "the interface's own" : mac.get<std::string>() + " (virtual)");
+    out.add("interface", text(group, "interface") + ", " + interface_state(group));
+    std::string sources;
+    for (const char* key : {"source_ipv4", "source_ipv6"})
+        if (!group.at(key).is_null()) sources += (sources.empty() ? "" : ", ") + text(group, key);
+    out.add("sends from",
+            sources.empty() ? "the group's first address: the interface has none of its own" : sources);
+    const Json& peers = group.at("peers");
+    const bool routed = group.at("peer_routed").get<bool>();
+    out.add("sends to",
+            peers.empty() ? "multicast" : join(peers, ", ") + (routed ? " (behind a router)" : ""));
+    out.add("password",
+            group.at("has_password").get<bool>() ? "yes" : "none: anyone on the LAN can take over");
+}
+
+void add_election(const Json& group, Details& out) {
+    out.add("advertises", fmt::format("every {}", duration(group.at("advertisement_interval_ms"))));
+    out.add("takes over",
+            fmt::format("after {} without a master{}", duration(group.at("master_down_interval_ms")),
+                        group.at("preempt").get<bool>() ? ", or from a slower one (preempt)" : ""));
+    const std::string reasons = demotion_reasons(group);
+    out.add("demotion", reasons.empty()
+                            ? "0"
+                            : fmt::format("{}: {}; advertises advskew {}", number(group, "demotion"), reasons,
+                                          number(group, "effective_advskew")));
+    const Json& heard = group.at("last_heard");
+    out.add("last heard", heard.is_null() ? "nobody yet"
+                                          : fmt::format("{}, {} ago: advbase {} advskew {} demotion {}",
+                                                        text(heard, "source"), duration(heard.at("age_ms")),
+                                                        number(heard, "advbase"), number(heard, "advskew"),
+                                                        number(heard, "demotion")));
+    const Json& next = group.at("next_deadline_ms");
+    if (!next.is_null()) out.add("next timer", "in " + duration(next));
+}
+
+void add_counters(const Json& counters, Details& out) {
+    std::string label = "counters";
+    for (const auto& [key, value] : counters.items()) {
+        if (!value.is_number() || is_zero(value)) continue;
+        std::string words = key;
+        std::replace(words.begin(), words.end(), '_', ' ');
+        out.add(label, fmt::format("{:>8}  {}", value.get<std::uint64_t>(), words));
+        label.clear();
+    }
+}
+
+}  // namespace
+
+std::string Paint::wrap(std::string_view code, std::string_view text) const {
+    return coloured_ ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : std::string(text);
+}
+
+std::string Paint::state(std::string_view state, std::string_view text) const {
+    return wrap(state == "master" ? "1;32" : state == "backup" ? "36" : "1;31", text);
+}
+
+std::string render_overview(const Json& status, const Paint& paint) {
+    std::vector<Row> rows = {
+        {"GROUP", "STATE", "SINCE", "INTERFACE", "VHID", "SKEW", "DEMOTION", "MASTER", "ADDRESSES"}};
+    const Json& groups = status.at("groups");
+    for (const Json& group : groups) rows.push_back(overview_row(group));
+    const auto widths = column_widths(rows);
+
+    std::string out;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        for (std::size_t column = 0; column < rows[i].size(); ++column) {
+            const bool last = column + 1 == rows[i].size();
+            const std::string cell = last ? rows[i][column] : pad(rows[i][column], widths[column]);
+            const bool is_state = i > 0 && column == 1;
+            out += i == 0     ? paint.dim(cell)
+                   : is_state ? paint.state(text(groups[i - 1], "state"), cell)
+                              : cell;
+            out += last ? "\n" : "  ";
+        }
+    }
+    std::string below;
+    for (const Json& group : groups)
+        for (const std::string& note : notes(group))
+            below += fmt::format("{} {}\n", paint.bold(text(group, "name") + ":"), paint.warning(note));
+    const std::string refused = refused_lines(status.at("dropped"), "  ", paint);
+    if (!refused.empty()) below += "refused packets of no group:\n" + refused;
+    return below.empty() ? out : out + "\n" + below;
+}
+
+std::string render_group(const Json& group, const Paint& paint) {
+    const std::string state = text(group, "state");
+    std::string out =
+        fmt::format("{}: {} for {} ({})\n", paint.bold(text(group, "name")), paint.state(state, upper(state)),
+                    duration(group.at("since_ms")), text(group, "reason"));
+    out += fmt::format("  {}\n", bsd_line(group));
+    Details details(paint);
+    add_identity(group, details);
+    add_election(group, details);
+    add_counters(group.at("counters"), details);
+    out += details.take();
+    const std::string refused = refused_lines(group.at("counters").at("dropped"), "    ", paint);
+    if (!refused.empty()) out += "  refused packets\n" + refused;
+    return out;
+}
+
+std::string render_change(const Json& change, const Paint& paint) {
+    const std::string line = text(change, "text");
+    const bool transition = text(change, "event") == "transition";
+    return fmt::format("{}  {}", paint.dim(text(change, "time")),
+                       transition ? paint.state(text(change, "to"), line) : paint.warning(line));
+}
+
+}  // namespace carpd

@@ -1,0 +1,423 @@
+#include "carpd/engine.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+
+#include "carpd/refusal.h"
+#include "control/status.h"
+#include "linux/clock.h"
+#include "linux/process.h"
+#include "wire/neighbor.h"
+
+namespace carpd {
+
+namespace {
+
+constexpr mode_t kControlMode = 0660;
+constexpr InterfaceId kForeignInterface = ~InterfaceId{0};  // one that no group asked for (rule R1)
+
+SysError sys_error(std::string operation) {
+    return {std::move(operation), "", errno};
+}
+
+Expected<UniqueFd, SysError> open_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+    UniqueFd fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+    if (!fd) return Unexpected{sys_error("receive signals")};
+    return fd;
+}
+
+// RFC 3339 with milliseconds; the only use of wall-clock time, for people.
+std::string wall_clock() {
+    const auto now = std::chrono::system_clock::now();
+    const auto ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
+    const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+    const std::string zone = fmt::format("{:%z}", fmt::localtime(seconds));  // +0100
+    return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}{}:{}", fmt::localtime(seconds), ms, zone.substr(0, 3),
+                       zone.substr(3));
+}
+
+}  // namespace
+
+// ---- start
+
+Expected<std::unique_ptr<Engine>, SysError> Engine::open(Config config, std::string path) {
+    auto netlink = Netlink::open();
+    if (!netlink) return Unexpected{netlink.error()};
+    auto owned_netlink = std::make_unique<Netlink>(std::move(*netlink));
+    auto monitor = LinkMonitor::open(*owned_netlink);
+    if (!monitor) return Unexpected{monitor.error()};
+    DataPlane data_plane(*owned_netlink);
+    auto socket = CarpSocket::open();
+    if (!socket) return Unexpected{socket.error()};
+    auto control =
+        LineServer::open(config.control, kControlMode, error_line("the request is longer than 4096 bytes"));
+    if (!control) return Unexpected{control.error()};
+    auto signals = open_signals();
+    if (!signals) return Unexpected{signals.error()};
+    UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
+    if (!epoll) return Unexpected{sys_error("create an epoll instance")};
+    UniqueFd timer(timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
+    if (!timer) return Unexpected{sys_error("create a timer")};
+
+    std::vector<int> watched = {monitor->fd(), control->fd(), timer.get(), signals->get()};
+    for (int fd : socket->fds()) watched.push_back(fd);
+    for (int fd : watched) {
+        epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
+        if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) != 0)
+            return Unexpected{sys_error("watch a socket")};
+    }
+    return std::unique_ptr<Engine>(new Engine(
+        std::move(config), std::move(path),
+        Kernel{std::move(owned_netlink), std::move(*monitor), std::move(*socket), std::move(data_plane),
+               std::move(*control), std::move(epoll), std::move(timer), std::move(*signals)}));
+}
+
+Engine::Engine(Config config, std::string path, Kernel kernel)
+    : config_(std::move(config)),
+      path_(std::move(path)),
+      kernel_(std::move(kernel)),
+      node_(random_seed()),
+      pump_(node_, *this),
+      refusal_limits_(kDropReasonCount, RateLimit(3, std::chrono::seconds(30))),
+      now_(host_now()) {
+    for (const std::string& line : kernel_.data_plane.remove_leftovers(config_.groups))
+        log(LogLevel::warning, line);
+    configure(config_.groups);
+}
+
+// ---- the loop
+
+void Engine::run() {
+    while (!stopping_) {
+        arm_timer();
+        std::array<epoll_event, 16> events;
+        const int count = epoll_wait(kernel_.epoll.get(), events.data(), events.size(), -1);
+        now_ = host_now();
+        // What the host is comes before what the network says, and that before anybody's wishes.
+        std::vector<std::string> changed;
+        if (kernel_.monitor.drain(changed)) update_links(changed);
+        pump_.wake(now_);
+        for (int i = 0; i < count; ++i) {
+            if (events[i].data.fd == kernel_.control.fd())
+                kernel_.control.wake(
+                    [this](auto client, std::string_view line) { handle_line(client, line); });
+            if (events[i].data.fd == kernel_.signals.get()) handle_signals();
+        }
+    }
+    stop();
+}
+
+void Engine::arm_timer() {
+    const Instant deadline = node_.next_deadline();
+    itimerspec spec{};
+    if (deadline != kNever) {
+        // A time that has passed wakes us at once; zero would disarm the timer.
+        const Duration at = std::max(deadline.time_since_epoch(), Duration(1));
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(at);
+        spec.it_value = {seconds.count(), (at - seconds).count()};
+    }
+    CARPD_ASSERT(timerfd_settime(kernel_.timer.get(), TFD_TIMER_ABSTIME, &spec, nullptr) == 0);
+}
+
+void Engine::handle_signals() {
+    signalfd_siginfo info;
+    while (read(kernel_.signals.get(), &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGHUP) {
+            reload();
+        } else {
+            log(LogLevel::notice,
+                fmt::format("stopping on SIG{}", sigabbrev_np(static_cast<int>(info.ssi_signo))));
+            stopping_ = true;
+        }
+    }
+}
+
+void Engine::stop() {
+    now_ = host_now();
+    pump_.input(now_, [this](Node& node, Actions& out) { node.stop(now_, out); });
+    for (auto& [id, group] : groups_) kernel_.data_plane.release(id);
+    kernel_.control.wake([](auto, auto) {});  // what monitors were told last
+}
+
+// ---- configuration
+
+void Engine::configure(const std::vector<GroupConfig>& groups) {
+    pump_.input(now_, [&](Node& node, Actions& out) {
+        node.configure(now_, groups, out);
+        adopt(node);
+    });
+    release_removed_groups();
+    for (InterfaceId id = 0; id < node_.interfaces().size(); ++id) update_link(id);
+}
+
+// Takes over the groups as they are configured now. Those just removed stay until their last Actions are
+// performed.
+void Engine::adopt(Node& node) {
+    shared_.clear();
+    for (GroupId id = 0; id < node.group_slots(); ++id) {
+        const VirtualHost* host = node.group(id);
+        if (!host) continue;
+        Group& group = groups_[id];
+        if (group.prepared && group.config.mac != host->config().mac) {
+            kernel_.data_plane.release(id);
+            group.prepared = group.owned = false;
+        }
+        group.config = host->config();
+        for (const InterfaceAddress& a : group.config.addresses) shared_.insert(a.address);
+        if (group.ifindex != 0) prepare(id);
+    }
+}
+
+void Engine::release_removed_groups() {
+    std::erase_if(groups_, [this](const auto& entry) {
+        if (node_.group(entry.first)) return false;
+        kernel_.data_plane.release(entry.first);
+        return true;
+    });
+}
+
+std::string Engine::reload() {
+    const auto file = load_config(path_);
+    if (!file) {
+        std::string text = "the configuration was not changed:";
+        for (const ConfigError& error : file.error()) text += "\n" + error.to_string(path_);
+        for (const ConfigError& error : file.error()) log(LogLevel::error, error.to_string(path_));
+        log(LogLevel::error, "the configuration was not changed, because of the errors above");
+        return error_line(text);
+    }
+    for (const ConfigError& warning : file->warnings) log(LogLevel::warning, warning.to_string(path_));
+    if (file->config.control != config_.control)
+        log(LogLevel::warning, "a new path of the control socket takes effect at the next start");
+    config_.groups = file->config.groups;
+    configure(config_.groups);
+    log(LogLevel::notice, fmt::format("reloaded {}: {} groups", path_, config_.groups.size()));
+    return ok_line();
+}
+
+// ---- interfaces
+
+void Engine::update_links(const std::vector<std::string>& changed) {
+    for (InterfaceId id = 0; id < node_.interfaces().size(); ++id)
+        if (std::find(changed.begin(), changed.end(), node_.interfaces()[id]) != changed.end())
+            update_link(id);
+    repair(changed);
+}
+
+void Engine::update_link(InterfaceId id) {
+    const std::string& name = node_.interfaces()[id];
+    const Interface* interface = kernel_.monitor.find(name);
+    const int ifindex = interface ? interface->ifindex() : 0;
+    // An interface that came back is another one; what stood on the old one is gone with it.
+    std::erase_if(interface_of_,
+                  [&](const auto& entry) { return entry.second == id && entry.first != ifindex; });
+    std::vector<GroupId> lost;
+    for (auto& [group_id, group] : groups_)
+        if (group.config.interface == name && group.ifindex != 0 && group.ifindex != ifindex)
+            lost.push_back(group_id);
+    if (!lost.empty())
+        pump_.input(now_, [&](Node& node, Actions& out) { node.handle_link(now_, id, LinkStatus{}, out); });
+    for (GroupId group_id : lost) {
+        kernel_.data_plane.release(group_id);
+        groups_[group_id].ifindex = 0;
+        groups_[group_id].prepared = groups_[group_id].owned = false;
+    }
+    if (interface) bring_up(*interface, id);
+    const auto is_shared = [this](const IpAddress& address) { return shared_.contains(address); };
+    const LinkStatus status = link_status(interface, is_shared);
+    if (status == node_.link(id)) return;
+    pump_.input(now_, [&](Node& node, Actions& out) { node.handle_link(now_, id, status, out); });
+}
+
+void Engine::bring_up(const Interface& interface, InterfaceId id) {
+    interface_of_[interface.ifindex()] = id;
+    if (joined_.insert(interface.ifindex()).second) {
+        if (auto error = kernel_.socket.join(interface.ifindex()))
+            log(LogLevel::warning, fmt::format("{}: {}; a switch that snoops may keep advertisements from us",
+                                               interface.name(), error->to_string()));
+    }
+    for (auto& [group_id, group] : groups_) {
+        if (group.config.interface != interface.name()) continue;
+        group.ifindex = interface.ifindex();
+        prepare(group_id);  // also when its MAC or MTU changed
+    }
+}
+
+bool Engine::prepare(GroupId id) {
+    Group& group = groups_[id];
+    const Interface* interface = kernel_.monitor.find(group.ifindex);
+    if (!interface) return false;
+    const auto error = kernel_.data_plane.prepare(id, group.config, *interface);
+    if (error) log(LogLevel::error, fmt::format("{}: {}", group.config.name, error->to_string()));
+    return group.prepared = !error;
+}
+
+// Somebody took away what a master owns: an address, its device, the virtual MAC. Put it back.
+void Engine::repair(const std::vector<std::string>& changed) {
+    for (auto& [id, group] : groups_) {
+        if (!group.owned) continue;
+        const std::string device(kernel_.data_plane.device(id));
+        if (std::find(changed.begin(), changed.end(), device) == changed.end()) continue;
+        if (!kernel_.data_plane.renew(id, group.config)) continue;
+        log(LogLevel::warning, fmt::format("{}: somebody else removed addresses from {}; they were put back",
+                                           group.config.name, device));
+        kernel_.data_plane.announce(id, group.config, kernel_.socket);
+    }
+}
+
+// ---- control socket
+
+void Engine::handle_line(LineServer::ClientId client, std::string_view line) {
+    const auto request = parse_request(line);
+    kernel_.control.send(client, request ? execute(*request, client) : error_line(request.error()));
+}
+
+std::string Engine::execute(const Request& request, LineServer::ClientId client) {
+    std::optional<GroupId> id;
+    if (!request.group.empty()) {
+        id = node_.find_group(request.group);
+        if (!id) return error_line(unknown(request.group));
+    }
+    switch (request.command) {
+        case Command::status: return status_line(node_, now_, id);
+        case Command::monitor:
+            monitors_.insert(client);
+            kernel_.control.subscribe(client);
+            return ok_line();
+        case Command::state: {
+            bool done = false;
+            pump_.input(now_, [&](Node& node, Actions& out) {
+                done = node.handle_request(now_, *id, request.state, out);
+            });
+            if (done) return ok_line();
+            return error_line(
+                fmt::format("{} is in INIT: {}", request.group, to_string(node_.group(*id)->cause())));
+        }
+        case Command::demote:
+            pump_.input(now_, [&](Node& node, Actions& out) {
+                node.handle_demotion(now_, *id, kOperatorDemotion, request.amount, out);
+            });
+            return ok_line();
+        case Command::reload: return reload();
+        case Command::stop:
+            log(LogLevel::notice, "stopping on request");
+            stopping_ = true;
+            return ok_line();
+    }
+    CARPD_ASSERT(false);
+    return {};
+}
+
+std::string Engine::unknown(const std::string& group) const {
+    std::vector<std::string> names;
+    for (const auto& [id, known] : groups_) names.push_back(known.config.name);
+    return unknown_group(group, names);
+}
+
+void Engine::broadcast(const std::function<std::string(std::string_view)>& line) {
+    std::erase_if(monitors_, [this](auto client) { return !kernel_.control.is_open(client); });
+    if (monitors_.empty()) return;
+    const std::string text = line(wall_clock());
+    for (auto client : monitors_) kernel_.control.send(client, text);
+}
+
+// ---- what the core wants done
+
+std::span<const ReceivedPacket> Engine::receive() {
+    batch_.clear();
+    std::span<const Received> received;
+    do {
+        received = kernel_.socket.receive();
+        for (const Received& packet : received) {
+            const auto found = interface_of_.find(packet.ifindex);
+            if (found != interface_of_.end())
+                batch_.push_back({found->second, packet.bytes});
+            else if (!is_own_device(packet.ifindex))
+                batch_.push_back({kForeignInterface, packet.bytes});
+        }
+    } while (batch_.empty() && !received.empty());
+    return batch_;
+}
+
+// A group's device hears what its interface hears, a second time.
+bool Engine::is_own_device(int ifindex) const {
+    const Interface* interface = kernel_.monitor.find(ifindex);
+    return interface && interface->link.alias.starts_with(kDeviceAliasPrefix);
+}
+
+void Engine::refused(const ReceivedPacket& packet, DropReason reason, const GroupId* group) {
+    RateLimit& limit = refusal_limits_[static_cast<std::size_t>(reason)];
+    if (!limit.admit(now_)) return;
+    const Refusal text = refusal(reason, group != nullptr);
+    const auto ip = parse_ip_packet(packet.bytes);
+    const bool known = packet.interface < node_.interfaces().size();
+    const std::uint64_t held_back = limit.take_suppressed();
+    log(text.level, fmt::format("{}refused a packet from {} on {}: {} ({}){}",
+                                group ? groups_[*group].config.name + ": " : "",
+                                ip ? ip->source.to_string() : "an unreadable address",
+                                known ? node_.interfaces()[packet.interface] : "another interface",
+                                text.phrase, to_string(reason),
+                                held_back ? fmt::format("; {} more like it were not shown", held_back) : ""));
+}
+
+bool Engine::perform(const SendAdvertisement& action) {
+    const Group& group = groups_[action.group];
+    if (action.destination.is_multicast())
+        return kernel_.socket.send_frame(
+            group.ifindex,
+            multicast_frame(kernel_.data_plane.mac_of(action.group), action.packet.bytes()).bytes());
+    return kernel_.socket.send_unicast(group.ifindex, action.packet.bytes(), action.destination) !=
+           SendOutcome::failed;
+}
+
+bool Engine::perform(const SendProbe& action) {
+    const int ifindex = groups_[action.group].ifindex;
+    const Interface* interface = kernel_.monitor.find(ifindex);
+    return interface && kernel_.socket.send_frame(ifindex, send_probe(interface->mac()).bytes());
+}
+
+bool Engine::perform(const InstallAddresses& action) {
+    Group& group = groups_[action.group];
+    group.owned = prepare(action.group) && kernel_.data_plane.install(action.group, group.config);
+    return group.owned;
+}
+
+void Engine::perform(const WithdrawAddresses& action) {
+    groups_[action.group].owned = false;
+    kernel_.data_plane.withdraw(action.group);
+}
+
+void Engine::perform(const AnnounceAddresses& action) {
+    const Group& group = groups_[action.group];
+    if (group.owned) kernel_.data_plane.announce(action.group, group.config, kernel_.socket);
+}
+
+void Engine::perform(const ReportTransition& action) {
+    const GroupConfig& group = groups_[action.group].config;
+    log(LogLevel::notice, describe(group, action));
+    broadcast([&](std::string_view time) { return monitor_line(group, action, time); });
+}
+
+void Engine::perform(const ReportRival& action) {
+    const GroupConfig& group = groups_[action.group].config;
+    log(LogLevel::warning, describe(group, action));
+    broadcast([&](std::string_view time) { return monitor_line(group, action, time); });
+}
+
+void Engine::perform(const ReportDemotion& action) {
+    const GroupConfig& group = groups_[action.group].config;
+    log(LogLevel::notice, describe(group, action));
+    broadcast([&](std::string_view time) { return monitor_line(group, action, time); });
+}
+
+}  // namespace carpd

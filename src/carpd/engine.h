@@ -1,0 +1,107 @@
+// The driver: turns the host's wake-ups into the core's inputs and performs its Actions on Linux. One thread,
+// one clock read per wake-up, nothing in it blocks.
+//
+//   packet sockets, timer  -> Pump::wake          rtnetlink   -> Node::handle_link, DataPlane::renew
+//   control socket         -> requests            signals     -> stop, reload
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/expected.h"
+#include "carp/pump.h"
+#include "config/config.h"
+#include "control/request.h"
+#include "linux/carp_socket.h"
+#include "linux/data_plane.h"
+#include "linux/line_server.h"
+#include "linux/link_monitor.h"
+#include "linux/log.h"
+#include "linux/netlink_socket.h"
+#include "linux/unique_fd.h"
+
+namespace carpd {
+
+class Engine : private Port {
+ public:
+    // Opens every socket, removes what an earlier run left behind and starts the groups of `config`; `path`
+    // is read again by reload. The caller blocks SIGTERM, SIGINT and SIGHUP beforehand.
+    static Expected<std::unique_ptr<Engine>, SysError> open(Config config, std::string path);
+
+    // Runs until SIGTERM, SIGINT or a stop request, then bows out and withdraws every address.
+    void run();
+
+ private:
+    // What the driver knows of a group, also of one that the core has just removed.
+    struct Group {
+        GroupConfig config;
+        int ifindex = 0;        // of its interface; 0 while there is none
+        bool prepared = false;  // the data plane stands ready
+        bool owned = false;     // its addresses are installed
+    };
+    // Everything that was opened.
+    struct Kernel {
+        std::unique_ptr<Netlink> netlink;  // others keep its address
+        LinkMonitor monitor;
+        CarpSocket socket;
+        DataPlane data_plane;
+        LineServer control;
+        UniqueFd epoll, timer, signals;
+    };
+
+    Engine(Config config, std::string path, Kernel kernel);
+
+    // Wake-ups.
+    void configure(const std::vector<GroupConfig>& groups);
+    void adopt(Node& node);
+    void release_removed_groups();
+    void update_links(const std::vector<std::string>& changed);
+    void update_link(InterfaceId id);
+    void bring_up(const Interface& interface, InterfaceId id);
+    bool is_own_device(int ifindex) const;
+    void repair(const std::vector<std::string>& changed);
+    void handle_signals();
+    void handle_line(LineServer::ClientId client, std::string_view line);
+    std::string execute(const Request& request, LineServer::ClientId client);
+    std::string reload();
+    void arm_timer();
+    void stop();
+
+    bool prepare(GroupId id);
+    void broadcast(const std::function<std::string(std::string_view time)>& line);
+    std::string unknown(const std::string& group) const;
+
+    // Port
+    std::span<const ReceivedPacket> receive() override;
+    void refused(const ReceivedPacket& packet, DropReason reason, const GroupId* group) override;
+    bool perform(const SendAdvertisement& action) override;
+    bool perform(const SendProbe& action) override;
+    bool perform(const InstallAddresses& action) override;
+    void perform(const WithdrawAddresses& action) override;
+    void perform(const AnnounceAddresses& action) override;
+    void perform(const ReportTransition& action) override;
+    void perform(const ReportRival& action) override;
+    void perform(const ReportDemotion& action) override;
+
+    Config config_;
+    std::string path_;
+    Kernel kernel_;
+    Node node_;
+    Pump pump_;
+    std::map<GroupId, Group> groups_;
+    std::map<int, InterfaceId> interface_of_;  // by ifindex, of the interfaces that groups ask for
+    std::set<int> joined_;                     // ifindexes on which we hear CARP's groups
+    std::set<IpAddress> shared_;               // the groups' addresses
+    std::set<LineServer::ClientId> monitors_;
+    std::vector<ReceivedPacket> batch_;
+    std::vector<RateLimit> refusal_limits_;  // by DropReason
+    Instant now_;
+    bool stopping_ = false;
+};
+
+}  // namespace carpd

@@ -1,0 +1,119 @@
+// carpd [-f FILE] [-n] [-v]: see docs/man/carpd.8.
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+
+#include "carpd/engine.h"
+#include "config/config.h"
+#include "linux/log.h"
+#include "linux/process.h"
+
+namespace carpd {
+namespace {
+
+enum ExitCode { kStopped = 0, kFailed = 1, kUsage = 2, kNoPermission = 4, kConfigInvalid = 6 };
+
+struct Options {
+    std::string config = "/etc/carpd/carpd.toml";
+    bool check = false;
+    bool verbose = false;
+};
+
+void print(std::string_view path, const ConfigErrors& errors, std::string_view kind) {
+    for (const ConfigError& error : errors) fmt::print(stderr, "{}{}\n", kind, error.to_string(path));
+}
+
+// The interfaces that groups ask for must exist for a configuration to be right as far as -n can tell. A
+// daemon that runs waits for them instead.
+ConfigErrors missing_interfaces(const ConfigFile& file) {
+    ConfigErrors errors;
+    auto netlink = Netlink::open();
+    auto links = netlink ? netlink->links() : Unexpected{netlink.error()};
+    if (!links) return {{{}, links.error().to_string(), ""}};
+    std::string names;
+    for (const Link& link : *links) names += (names.empty() ? "" : ", ") + link.name;
+    for (std::size_t i = 0; i < file.config.groups.size(); ++i) {
+        const std::string& wanted = file.config.groups[i].interface;
+        const bool exists =
+            std::any_of(links->begin(), links->end(), [&](const Link& l) { return l.name == wanted; });
+        if (!exists)
+            errors.push_back({file.interface_positions[i], fmt::format("there is no interface '{}'", wanted),
+                              "there are: " + names});
+    }
+    return errors;
+}
+
+int check(const Options& options, const ConfigFile& file) {
+    const ConfigErrors errors = missing_interfaces(file);
+    print(options.config, errors, "");
+    if (!errors.empty()) return kConfigInvalid;
+    fmt::print("{} is valid: {} group{}\n", options.config, file.config.groups.size(),
+               file.config.groups.size() == 1 ? "" : "s");
+    return kStopped;
+}
+
+int fail(ExitCode code, const std::string& text) {
+    log(LogLevel::error, text);
+    return code;
+}
+
+int run(const Options& options, Config config) {
+    if (const auto capability = missing_capability())
+        return fail(kNoPermission,
+                    fmt::format("carpd needs {}; run it as root or give it that capability", *capability));
+    const auto lock = lock_instance();
+    if (!lock) return fail(kFailed, lock.error().to_string());
+
+    // Blocked before anything is opened, so that a signal at any time leads to an orderly stop.
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+
+    for (const SysError& warning : become_real_time()) log(LogLevel::warning, warning.to_string());
+    const std::size_t group_count = config.groups.size();
+    const std::string control = config.control;
+    auto engine = Engine::open(std::move(config), options.config);
+    if (!engine) {
+        const bool denied = engine.error().error == EPERM || engine.error().error == EACCES;
+        return fail(denied ? kNoPermission : kFailed, engine.error().to_string());
+    }
+    log(LogLevel::notice, fmt::format("carpd {} runs {} group{}; control socket {}", CARPD_VERSION,
+                                      group_count, group_count == 1 ? "" : "s", control));
+    (*engine)->run();
+    log(LogLevel::notice, "stopped");
+    return kStopped;
+}
+
+int start(const Options& options) {
+    const auto file = load_config(options.config);
+    if (!file) {
+        print(options.config, file.error(), "");
+        return kConfigInvalid;
+    }
+    print(options.config, file->warnings, "warning: ");
+    if (options.check) return check(options, *file);
+    if (options.verbose) set_log_level(LogLevel::debug);
+    return run(options, file->config);
+}
+
+}  // namespace
+}  // namespace carpd
+
+int main(int argc, char** argv) {
+    carpd::Options options;
+    CLI::App app{"carpd, the Common Address Redundancy Protocol for Linux"};
+    app.add_option("-f,--config", options.config, "configuration file")->capture_default_str();
+    app.add_flag("-n,--check", options.check, "only check the configuration");
+    app.add_flag("-v,--verbose", options.verbose, "log every refused packet too");
+    app.set_version_flag("-V,--version", "carpd " CARPD_VERSION);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : carpd::kUsage;
+    }
+    return carpd::start(options);
+}

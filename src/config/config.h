@@ -1,0 +1,59 @@
+// carpd.toml and what it says. Called by carpd at start, with -n, and on SIGHUP: a file is taken whole or not
+// at all, and every error in it is reported in one run, with line and column and what would be right
+// (docs/man/carpd.toml.5).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/expected.h"
+#include "carp/types.h"
+
+namespace carpd {
+
+inline constexpr std::string_view kDefaultControlSocket = "/run/carpd/control.sock";
+
+struct Config {
+    std::string control{kDefaultControlSocket};
+    std::vector<GroupConfig> groups;  // in the order of the file, at least one
+};
+
+// A place in the file, both numbers from 1; a column counts characters, not bytes.
+struct Position {
+    std::uint32_t line = 0, column = 0;  // line 0: the file as a whole
+    auto operator<=>(const Position&) const = default;
+};
+
+// One thing that is wrong (or, as a warning, dubious).
+struct ConfigError {
+    Position at;
+    std::string message;  // what is wrong: "vhid 300 is out of range"
+    std::string hint;     // what would be right: "it must be 1 to 255"; may be empty
+
+    // As compilers write it, which editors understand: "carpd.toml:12:8: vhid 300 is out of range; it must be
+    // ..."
+    std::string to_string(std::string_view file) const;
+};
+using ConfigErrors = std::vector<ConfigError>;
+
+struct ConfigFile {
+    Config config;
+    ConfigErrors warnings;
+    // Where each group names its interface, aligned with config.groups: whether it exists is the daemon's
+    // question.
+    std::vector<Position> interface_positions;
+    bool holds_secret = false;  // a password or key stands in the file itself
+};
+
+inline constexpr std::size_t kMaxConfigSize = 1 << 20;
+
+// `text` is the file's content; `directory` is where a relative password-file is looked for. Never throws.
+// Errors are sorted by position.
+Expected<ConfigFile, ConfigErrors> parse_config(std::string_view text, const std::string& directory);
+
+// Reads and parses `path`, and warns where it shows a password to everybody.
+Expected<ConfigFile, ConfigErrors> load_config(const std::string& path);
+
+}  // namespace carpd

@@ -1,0 +1,233 @@
+// tests/config holds files and, beside each, what carpd says of it. To rewrite those after a change, run this
+// with CARPD_REWRITE=1 and review the difference.
+#include "config/config.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "config/nearest.h"
+#include "config/values.h"
+
+namespace carpd {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+std::string read_file(const fs::path& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::string list(const auto& values) {
+    std::string text;
+    for (const auto& value : values) text += (text.empty() ? "" : ", ") + value.to_string();
+    return "[" + text + "]";
+}
+
+std::string show(const GroupConfig& g, const Position& interface) {
+    std::string key;
+    for (std::uint8_t byte : g.key) key += fmt::format("{:02x}", byte);
+    return fmt::format("group {}: interface {} ({}:{}) vhid {}\n  addresses {}\n  key {}\n", g.name,
+                       g.interface, interface.line, interface.column, g.vhid.value, list(g.addresses), key) +
+           fmt::format("  advbase {} advskew {} preempt {} mac {}\n  peers {} routed {}\n", g.advbase.seconds,
+                       g.advskew.value, g.preempt, g.mac == MacMode::virtual_mac ? "virtual" : "interface",
+                       list(g.peers), g.peer_routed);
+}
+
+// All that carpd makes of a file, as text.
+std::string show(const std::string& name, const std::string& text) {
+    const auto file = parse_config(text, "/nonexistent");
+    std::string out;
+    if (!file) {
+        for (const ConfigError& error : file.error()) out += "error: " + error.to_string(name) + "\n";
+        return out;
+    }
+    for (const ConfigError& warning : file->warnings) out += "warning: " + warning.to_string(name) + "\n";
+    out += fmt::format("control {}\n", file->config.control);
+    for (std::size_t i = 0; i < file->config.groups.size(); ++i)
+        out += show(file->config.groups[i], file->interface_positions[i]);
+    return out;
+}
+
+class ConfigFiles : public testing::TestWithParam<fs::path> {};
+
+TEST_P(ConfigFiles, AreJudgedAsExpected) {
+    const fs::path path = GetParam();
+    const std::string name = path.filename().string();
+    const std::string shown = show(name, read_file(path));
+    const fs::path expected = fs::path(path).replace_extension(".expected");
+    if (std::getenv("CARPD_REWRITE") != nullptr) std::ofstream(expected) << shown;
+    EXPECT_EQ(shown, read_file(expected));
+    EXPECT_EQ(shown.starts_with("error: "), name.starts_with("bad_")) << shown;
+}
+
+std::vector<fs::path> config_files() {
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(CARPD_SOURCE_DIR "/tests/config"))
+        if (entry.path().extension() == ".toml") files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+    return files;
+}
+
+INSTANTIATE_TEST_SUITE_P(Tree, ConfigFiles, testing::ValuesIn(config_files()),
+                         [](const auto& test) { return test.param.stem().string(); });
+
+TEST(ConfigFiles, HasOneOfEachKind) {
+    EXPECT_GT(config_files().size(), 10u);
+}
+
+TEST(ParseConfig, RefusesAHugeFile) {
+    const auto file = parse_config(std::string(kMaxConfigSize + 1, '\n'), "");
+    ASSERT_FALSE(file);
+    EXPECT_THAT(file.error().front().to_string("f"), HasSubstr("larger than 1 MiB"));
+    // One byte less is judged by what it says.
+    EXPECT_THAT(parse_config(std::string(kMaxConfigSize, '\n'), "").error().front().message,
+                HasSubstr("no [[group]]"));
+}
+
+TEST(ParseConfig, SurvivesDeepNesting) {
+    EXPECT_FALSE(parse_config("a = " + std::string(100000, '['), ""));
+    EXPECT_FALSE(parse_config("a = " + std::string(100, '[') + std::string(100, ']'), ""));
+}
+
+TEST(ParseConfig, ManyGroupsTakeNoLongerThanTheirNumber) {
+    std::string text;
+    for (int i = 0; i < 4096; ++i)
+        text += fmt::format(
+            "[[group]]\ninterface=\"v{}\"\nvhid={}\naddresses=[\"10.{}.{}.1/24\"]\npassword=\"x\"\n", i / 255,
+            i % 255 + 1, i / 256, i % 256);
+    const auto file = parse_config(text, "");
+    ASSERT_TRUE(file) << file.error().front().to_string("f");
+    EXPECT_THAT(file->config.groups, SizeIs(4096));
+}
+
+TEST(ConfigErrorText, HasNothingATerminalWouldObey) {
+    const ConfigError error{{3, 4}, "a\x1b[31m\nb", "hint"};
+    EXPECT_EQ(error.to_string("f"), "f:3:4: a?[31m?b; hint");
+}
+
+// ---- files with permissions
+
+class LoadConfig : public testing::Test {
+ protected:
+    LoadConfig() {
+        std::string name = testing::TempDir() + "carpd-config-XXXXXX";
+        directory_ = ::mkdtemp(name.data());
+    }
+    ~LoadConfig() override { fs::remove_all(directory_); }
+
+    std::string write(const std::string& name, const std::string& text, fs::perms mode) {
+        const fs::path path = directory_ / name;
+        std::ofstream(path) << text;
+        fs::permissions(path, mode);
+        return path.string();
+    }
+    static std::string group(const std::string& key) {
+        return "[[group]]\ninterface = \"eth0\"\nvhid = 1\naddresses = [\"192.0.2.100/24\"]\n" + key;
+    }
+
+    static constexpr fs::perms kPrivate = fs::perms::owner_read | fs::perms::owner_write;
+    static constexpr fs::perms kOpen = kPrivate | fs::perms::group_read | fs::perms::others_read;
+    fs::path directory_;
+};
+
+TEST_F(LoadConfig, WarnsOfAPasswordThatEverybodyCanRead) {
+    const auto file = load_config(write("carpd.toml", group("password = \"s3cret\""), kOpen));
+    ASSERT_TRUE(file);
+    ASSERT_THAT(file->warnings, SizeIs(1));
+    EXPECT_THAT(file->warnings[0].to_string("carpd.toml"), HasSubstr("carpd.toml: it contains a password"));
+}
+
+TEST_F(LoadConfig, IsContentWithAPrivateFile) {
+    const auto file = load_config(write("carpd.toml", group("password = \"s3cret\""), kPrivate));
+    ASSERT_TRUE(file);
+    EXPECT_THAT(file->warnings, IsEmpty());
+}
+
+TEST_F(LoadConfig, FindsThePasswordFileBesideTheConfiguration) {
+    write("key", "s3cret\n", kPrivate);
+    const auto file = load_config(write("carpd.toml", group("password-file = \"key\""), kOpen));
+    ASSERT_TRUE(file) << file.error().front().to_string("f");
+    EXPECT_THAT(file->warnings, IsEmpty());
+    EXPECT_EQ(file->config.groups[0].key, *key_from_password("s3cret"));
+}
+
+TEST_F(LoadConfig, WarnsOfAnOpenPasswordFile) {
+    write("key", "s3cret", kOpen);
+    const auto file = load_config(write("carpd.toml", group("password-file = \"key\""), kOpen));
+    ASSERT_TRUE(file);
+    ASSERT_THAT(file->warnings, SizeIs(1));
+    EXPECT_EQ(file->warnings[0].at, (Position{5, 17}));
+}
+
+TEST_F(LoadConfig, SaysWhatIsWrongWithAPasswordFile) {
+    const auto message = [&](const std::string& content) {
+        write("key", content, kPrivate);
+        const auto file = load_config(write("carpd.toml", group("password-file = \"key\""), kPrivate));
+        return file ? "none" : file.error().front().message;
+    };
+    EXPECT_EQ(message("nineteen bytes long\n"), "none");
+    EXPECT_THAT(message("twenty bytes of text\n"), HasSubstr("more than 19 bytes"));
+    EXPECT_THAT(message(std::string(1 << 20, 'x')), HasSubstr("more than 19 bytes"));
+    EXPECT_THAT(message(""), HasSubstr("empty first line"));
+    EXPECT_THAT(message("\ns3cret\n"), HasSubstr("empty first line"));
+    EXPECT_THAT(message(std::string("a\0b\n", 4)), HasSubstr("zero byte"));
+}
+
+TEST_F(LoadConfig, RefusesWhatIsNoFile) {
+    EXPECT_EQ(load_config((directory_ / "nosuch").string()).error().front().to_string("nosuch"),
+              "nosuch: there is no such file; see carpd.toml(5) for how to write it");
+    EXPECT_THAT(load_config(directory_.string()).error().front().message, HasSubstr("not a regular file"));
+    // Reading it would wait for a writer, or never end.
+    const fs::path pipe = directory_ / "pipe";
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    EXPECT_FALSE(load_config(pipe.string()));
+    EXPECT_FALSE(load_config("/dev/zero"));
+    const auto file = load_config(write("carpd.toml", group("password-file = \"pipe\""), kPrivate));
+    ASSERT_FALSE(file);
+    EXPECT_THAT(file.error().front().message, HasSubstr("not a regular file"));
+}
+
+TEST_F(LoadConfig, RefusesWhatItMayNotRead) {
+    if (::geteuid() == 0) GTEST_SKIP() << "root may read everything";
+    const auto file = load_config(write("carpd.toml", group(""), fs::perms::none));
+    ASSERT_FALSE(file);
+    EXPECT_EQ(file.error().front().message, "it cannot be read: Permission denied");
+}
+
+// ---- "did you mean ...?"
+
+TEST(Nearest, FindsWhatWasMeant) {
+    constexpr std::string_view known[] = {"advbase", "advskew", "addresses", "password", "peers"};
+    EXPECT_EQ(nearest("adbase", known), "advbase");    // one missing
+    EXPECT_EQ(nearest("addvskew", known), "advskew");  // one too many
+    EXPECT_EQ(nearest("adresess", known), "addresses");
+    EXPECT_EQ(nearest("pasword", known), "password");
+    EXPECT_EQ(nearest("pass", known), "password");  // its beginning
+    EXPECT_EQ(nearest("addr", known), "addresses");
+    EXPECT_EQ(nearest("PASSWORD", known), "password");
+    EXPECT_EQ(nearest("peesr", known), "peers");  // two swapped
+}
+
+TEST(Nearest, DoesNotGuessWildly) {
+    constexpr std::string_view known[] = {"advbase", "mac", "vhid"};
+    EXPECT_EQ(nearest("colour", known), "");
+    EXPECT_EQ(nearest("", known), "");
+    EXPECT_EQ(nearest("ip", known), "");
+    EXPECT_EQ(nearest(std::string(100000, 'a'), known), "");
+}
+
+}  // namespace
+}  // namespace carpd

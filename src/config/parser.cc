@@ -1,0 +1,410 @@
+// The only file that knows toml++.
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "config/config.h"
+#include "config/nearest.h"
+#include "config/values.h"
+
+namespace carpd {
+
+namespace {
+
+constexpr std::array<std::string_view, 2> kFileKeys = {"control", "group"};
+constexpr std::array<std::string_view, 13> kGroupKeys = {
+    "name",    "interface", "vhid",    "addresses", "password", "password-file", "key-hex",
+    "advbase", "advskew",   "preempt", "mac",       "peers",    "peer-routed"};
+
+Position position_of(const toml::source_region& source) {
+    return {source.begin.line, source.begin.column};
+}
+Position position_of(const toml::node& node) {
+    return position_of(node.source());
+}
+
+std::string_view type_name(const toml::node& node) {
+    switch (node.type()) {
+        case toml::node_type::string: return "a string";
+        case toml::node_type::integer: return "a whole number";
+        case toml::node_type::floating_point: return "a number with a fraction";
+        case toml::node_type::boolean: return "true or false";
+        case toml::node_type::array: return "a list";
+        case toml::node_type::table: return "a table";
+        default: return "a date or time";
+    }
+}
+
+// toml++ says "Error while parsing table header: expected ...".
+std::string without_prefix(std::string_view description) {
+    constexpr std::string_view kPrefix = "Error while parsing ";
+    if (description.starts_with(kPrefix)) description.remove_prefix(kPrefix.size());
+    return std::string(description);
+}
+
+// Reads a document into a ConfigFile and goes on after every error, to find them all.
+class Parser {
+ public:
+    explicit Parser(const std::string& directory) : directory_(directory) {}
+
+    void read_file(const toml::table& root);
+    void fail(Position at, std::string message, std::string hint = {}) {
+        errors_.push_back({at, std::move(message), std::move(hint)});
+    }
+    Expected<ConfigFile, ConfigErrors> result();
+
+ private:
+    void warn(Position at, std::string message, std::string hint = {}) {
+        file_.warnings.push_back({at, std::move(message), std::move(hint)});
+    }
+    void fail(Position at, const Complaint& complaint) { fail(at, complaint.message, complaint.hint); }
+
+    void refuse_unknown_keys(const toml::table& table, std::span<const std::string_view> known);
+    void read_groups(const toml::node& node);
+    void read_group(const toml::table& table);
+    void read_interface(const toml::table& table, GroupConfig& group);
+    void read_vhid(const toml::table& table, GroupConfig& group);
+    void read_name(const toml::table& table, GroupConfig& group);
+    void read_addresses(const toml::table& table, GroupConfig& group);
+    void read_address(const toml::node& node, GroupConfig& group);
+    void read_timing(const toml::table& table, GroupConfig& group);
+    void read_key(const toml::table& table, GroupConfig& group);
+    void read_mac(const toml::table& table, GroupConfig& group);
+    void read_peers(const toml::table& table, GroupConfig& group);
+    void read_peer(const toml::node& node, GroupConfig& group);
+    void check_peer_families(const toml::node& peers, const GroupConfig& group);
+
+    const toml::node* require(const toml::table& table, std::string_view key, std::string_view hint);
+    std::optional<std::string> text(const toml::node& node, std::string_view what);
+    std::optional<bool> flag(const toml::table& table, std::string_view key);
+    std::optional<std::uint8_t> number(const toml::node& node, std::string_view key, int least, int most);
+    const toml::array* list(const toml::node& node, std::string_view key);
+
+    const std::string& directory_;
+    ConfigFile file_;
+    ConfigErrors errors_;
+    // What groups may not have in common, with the line it stands in. The interface is part of an address's
+    // identity where it is link-local.
+    std::map<std::pair<std::string, std::uint8_t>, std::uint32_t> vhids_;
+    std::map<std::pair<IpAddress, std::string>, std::uint32_t> addresses_;
+    std::map<std::string, std::uint32_t> names_;
+};
+
+Expected<ConfigFile, ConfigErrors> Parser::result() {
+    const auto by_position = [](const ConfigError& a, const ConfigError& b) { return a.at < b.at; };
+    std::stable_sort(errors_.begin(), errors_.end(), by_position);
+    std::stable_sort(file_.warnings.begin(), file_.warnings.end(), by_position);
+    if (!errors_.empty()) return Unexpected{std::move(errors_)};
+    return std::move(file_);
+}
+
+// ---- values of one type
+
+std::optional<std::string> Parser::text(const toml::node& node, std::string_view what) {
+    if (const auto* value = node.as_string()) return value->get();
+    fail(position_of(node), fmt::format("{} is {}", what, type_name(node)), "it must be a string in quotes");
+    return std::nullopt;
+}
+
+std::optional<bool> Parser::flag(const toml::table& table, std::string_view key) {
+    const toml::node* node = table.get(key);
+    if (node == nullptr) return std::nullopt;
+    if (const auto* value = node->as_boolean()) return value->get();
+    fail(position_of(*node), fmt::format("{} is {}", key, type_name(*node)),
+         "it must be true or false, without quotes");
+    return std::nullopt;
+}
+
+std::optional<std::uint8_t> Parser::number(const toml::node& node, std::string_view key, int least,
+                                           int most) {
+    const auto* value = node.as_integer();
+    if (value == nullptr) {
+        fail(position_of(node), fmt::format("{} is {}", key, type_name(node)),
+             fmt::format("it must be a whole number, {} to {}", least, most));
+        return std::nullopt;
+    }
+    if (value->get() < least || value->get() > most) {
+        fail(position_of(node), fmt::format("{} {} is out of range", key, value->get()),
+             fmt::format("it must be {} to {}", least, most));
+        return std::nullopt;
+    }
+    return static_cast<std::uint8_t>(value->get());
+}
+
+const toml::array* Parser::list(const toml::node& node, std::string_view key) {
+    if (const auto* array = node.as_array()) return array;
+    fail(position_of(node), fmt::format("{} is {}", key, type_name(node)),
+         "it must be a list of strings in [ ]");
+    return nullptr;
+}
+
+const toml::node* Parser::require(const toml::table& table, std::string_view key, std::string_view hint) {
+    const toml::node* node = table.get(key);
+    if (node == nullptr) fail(position_of(table), fmt::format("the group has no {}", key), std::string(hint));
+    return node;
+}
+
+// ---- the file
+
+void Parser::refuse_unknown_keys(const toml::table& table, std::span<const std::string_view> known) {
+    for (const auto& [key, value] : table) {
+        if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
+        std::string hint;
+        const bool of_a_group =
+            std::find(kGroupKeys.begin(), kGroupKeys.end(), key.str()) != kGroupKeys.end();
+        if (const auto meant = nearest(key.str(), known); !meant.empty())
+            hint = fmt::format("did you mean '{}'?", meant);
+        else if (of_a_group)
+            hint = "it belongs below a [[group]]";
+        else if (key.str() == "control")
+            hint = "it belongs above the first [[group]]";
+        fail(position_of(key.source()), fmt::format("unknown key '{}'", key.str()), hint);
+    }
+}
+
+void Parser::read_file(const toml::table& root) {
+    refuse_unknown_keys(root, kFileKeys);
+    if (const toml::node* control = root.get("control")) {
+        const auto path = text(*control, "control");
+        if (path) {
+            if (const auto complaint = check_control(*path)) fail(position_of(*control), *complaint);
+            file_.config.control = *path;
+        }
+    }
+    if (const toml::node* groups = root.get("group")) read_groups(*groups);
+    if (file_.config.groups.empty() && errors_.empty())
+        fail({}, "there is no [[group]]", "carpd needs one with interface, vhid and addresses at least");
+}
+
+void Parser::read_groups(const toml::node& node) {
+    const toml::array* groups = node.as_array();
+    if (groups == nullptr) {
+        fail(position_of(node),
+             node.is_table() ? "[group] is written with single brackets" : "group is not a section",
+             "begin every group with [[group]]");
+        return;
+    }
+    for (const toml::node& element : *groups) {
+        if (const toml::table* table = element.as_table())
+            read_group(*table);
+        else
+            fail(position_of(element), "group is not a section", "begin every group with [[group]]");
+    }
+}
+
+void Parser::read_group(const toml::table& table) {
+    GroupConfig group;
+    refuse_unknown_keys(table, kGroupKeys);
+    read_interface(table, group);
+    read_vhid(table, group);
+    read_name(table, group);
+    read_addresses(table, group);
+    read_timing(table, group);
+    read_key(table, group);
+    read_mac(table, group);
+    read_peers(table, group);
+    const toml::node* interface = table.get("interface");
+    file_.interface_positions.push_back(position_of(interface != nullptr ? *interface : table));
+    file_.config.groups.push_back(std::move(group));
+}
+
+// ---- a group's keys
+
+void Parser::read_interface(const toml::table& table, GroupConfig& group) {
+    const toml::node* node = require(table, "interface", "add the network interface to advertise on");
+    if (node == nullptr) return;
+    const auto name = text(*node, "interface");
+    if (!name) return;
+    if (const auto complaint = check_interface(*name)) return fail(position_of(*node), *complaint);
+    group.interface = *name;
+}
+
+void Parser::read_vhid(const toml::table& table, GroupConfig& group) {
+    const toml::node* node =
+        require(table, "vhid", "add the virtual host id, 1 to 255, that all hosts of the group share");
+    if (node == nullptr) return;
+    const auto vhid = number(*node, "vhid", 1, 255);
+    if (!vhid) return;
+    group.vhid = Vhid{*vhid};
+    if (group.interface.empty()) return;
+    const Position at = position_of(*node);
+    const auto [found, is_new] = vhids_.try_emplace({group.interface, *vhid}, at.line);
+    if (is_new) return;
+    fail(at, fmt::format("vhid {} is used twice on {}", *vhid, group.interface),
+         fmt::format("the group with its vhid in line {} has it already", found->second));
+    group.vhid = {};  // so that its default name isn't blamed, too
+}
+
+void Parser::read_name(const toml::table& table, GroupConfig& group) {
+    const toml::node* node = table.get("name");
+    const Position at = position_of(node != nullptr ? *node : table);
+    if (node != nullptr) {
+        const auto name = text(*node, "name");
+        if (!name) return;
+        if (const auto complaint = check_name(*name)) return fail(at, *complaint);
+        group.name = *name;
+    } else {
+        if (group.interface.empty() || group.vhid.value == 0) return;
+        group.name = fmt::format("{}-{}", group.interface, group.vhid.value);
+    }
+    const auto [found, is_new] = names_.try_emplace(group.name, at.line);
+    if (!is_new)
+        fail(at, fmt::format("name '{}' is used twice", group.name),
+             fmt::format("the group of line {} has it already", found->second));
+}
+
+void Parser::read_addresses(const toml::table& table, GroupConfig& group) {
+    const toml::node* node =
+        require(table, "addresses", "add the addresses it shares, like [\"192.0.2.100/24\"]");
+    if (node == nullptr) return;
+    const toml::array* array = list(*node, "addresses");
+    if (array == nullptr) return;
+    if (array->empty()) fail(position_of(*node), "addresses is empty", "a group needs at least one");
+    for (const toml::node& element : *array) read_address(element, group);
+}
+
+void Parser::read_address(const toml::node& node, GroupConfig& group) {
+    const Position at = position_of(node);
+    const auto value = text(node, "an address");
+    if (!value) return;
+    const auto address = parse_virtual_address(*value);
+    if (!address) return fail(at, address.error());
+    const IpAddress& ip = address->address;
+    const std::string scope = ip.is_link_local() ? group.interface : "";
+    const auto [found, is_new] = addresses_.try_emplace({ip, scope}, at.line);
+    if (!is_new)
+        return fail(at, fmt::format("address {} is given twice", ip.to_string()),
+                    fmt::format("line {} has it already", found->second));
+    if (ip.is_link_local())
+        warn(at, fmt::format("{} is a link-local address", ip.to_string()),
+             "implementations differ in whether they sign it: share one only among hosts that run carpd");
+    group.addresses.push_back(*address);
+}
+
+void Parser::read_timing(const toml::table& table, GroupConfig& group) {
+    if (const toml::node* node = table.get("advbase"))
+        if (const auto seconds = number(*node, "advbase", 0, 254)) group.advbase = AdvBase{*seconds};
+    if (const toml::node* node = table.get("advskew")) {
+        if (const auto skew = number(*node, "advskew", 0, 254)) group.advskew = AdvSkew{*skew};
+        if (group.advskew.value > 240)
+            warn(position_of(*node), fmt::format("advskew {} is above 240", group.advskew.value),
+                 "FreeBSD sends 240 at most");
+    }
+    if (const auto preempt = flag(table, "preempt")) group.preempt = *preempt;
+}
+
+void Parser::read_key(const toml::table& table, GroupConfig& group) {
+    const toml::node* first = nullptr;
+    std::string_view first_key;
+    for (std::string_view key : {"password", "password-file", "key-hex"}) {
+        const toml::node* node = table.get(key);
+        if (node == nullptr) continue;
+        const Position at = position_of(*node);
+        if (first != nullptr)
+            fail(at, fmt::format("{} and {} are given together", first_key, key), "keep one of them");
+        first = node;
+        first_key = key;
+        const auto value = text(*node, key);
+        if (!value) continue;
+        bool open_to_all = false;
+        const auto result = key == "password"        ? key_from_password(*value)
+                            : key == "password-file" ? key_from_file(*value, directory_, open_to_all)
+                                                     : key_from_hex(*value);
+        if (!result) {
+            fail(at, result.error());
+            continue;
+        }
+        group.key = *result;
+        if (key != "password-file") file_.holds_secret = true;
+        if (open_to_all)
+            warn(at, fmt::format("password-file {} can be read by everybody", *value), "chmod o-r it");
+    }
+    if (first == nullptr)
+        warn(position_of(table), "the group has no password: anyone on the LAN can take over",
+             "add password, password-file or key-hex");
+}
+
+void Parser::read_mac(const toml::table& table, GroupConfig& group) {
+    const toml::node* node = table.get("mac");
+    if (node == nullptr) return;
+    const auto mode = text(*node, "mac");
+    if (!mode) return;
+    if (*mode == "interface")
+        group.mac = MacMode::interface_mac;
+    else if (*mode != "virtual")
+        fail(position_of(*node), fmt::format("mac is '{}'", *mode),
+             "it must be \"virtual\" or \"interface\"");
+}
+
+void Parser::read_peers(const toml::table& table, GroupConfig& group) {
+    if (const auto routed = flag(table, "peer-routed")) group.peer_routed = *routed;
+    const toml::node* node = table.get("peers");
+    if (node != nullptr) {
+        const toml::array* array = list(*node, "peers");
+        if (array == nullptr) return;
+        const std::size_t errors_before = errors_.size();
+        for (const toml::node& element : *array) read_peer(element, group);
+        if (errors_.size() != errors_before) return;
+        check_peer_families(*node, group);
+    }
+    if (group.peer_routed && group.peers.empty())
+        fail(position_of(*table.get("peer-routed")), "peer-routed is true, but there are no peers",
+             "multicast never passes a router; add peers");
+}
+
+void Parser::read_peer(const toml::node& node, GroupConfig& group) {
+    const Position at = position_of(node);
+    const auto value = text(node, "a peer");
+    if (!value) return;
+    const auto peer = parse_peer(*value);
+    if (!peer) return fail(at, peer.error());
+    if (std::find(group.peers.begin(), group.peers.end(), *peer) != group.peers.end())
+        return fail(at, fmt::format("peer {} is given twice", *value));
+    for (const InterfaceAddress& shared : group.addresses)
+        if (shared.address == *peer)
+            return fail(at, fmt::format("peer {} is one of the group's own addresses", *value),
+                        "write the other host's own address");
+    group.peers.push_back(*peer);
+}
+
+// Advertisements go out once per family that the group has addresses of, and each must reach somebody: a
+// master that isn't heard in one family is taken for dead in it.
+void Parser::check_peer_families(const toml::node& peers, const GroupConfig& group) {
+    if (group.peers.empty() || group.addresses.empty()) return;
+    for (Family family : kFamilies) {
+        const std::string_view name = family == Family::ipv4 ? "IPv4" : "IPv6";
+        const bool has_peer =
+            std::any_of(group.peers.begin(), group.peers.end(),
+                        [family](const IpAddress& peer) { return peer.family() == family; });
+        if (group.has(family) && !has_peer)
+            fail(position_of(peers), fmt::format("the group has {} addresses, but no {} peer", name, name),
+                 fmt::format("nobody would hear its {} advertisements; add the peers' {} addresses", name,
+                             name));
+        if (!group.has(family) && has_peer)
+            warn(position_of(peers), fmt::format("the group has {} peers, but no {} address", name, name),
+                 "these peers are sent nothing");
+    }
+}
+
+}  // namespace
+
+Expected<ConfigFile, ConfigErrors> parse_config(std::string_view text, const std::string& directory) {
+    Parser parser(directory);
+    if (text.size() > kMaxConfigSize) {
+        parser.fail({}, "the file is larger than 1 MiB", "is it a configuration?");
+        return parser.result();
+    }
+    try {
+        parser.read_file(toml::parse(text));
+    } catch (const toml::parse_error& error) {
+        parser.fail(position_of(error.source()), without_prefix(error.description()));
+    }
+    return parser.result();
+}
+
+}  // namespace carpd

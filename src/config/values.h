@@ -1,0 +1,38 @@
+// The values of carpd.toml as text, checked one by one. What is wrong with one comes back as a complaint;
+// where it stands is the parser's knowledge.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/addresses.h"
+#include "base/expected.h"
+#include "carp/types.h"
+
+namespace carpd {
+
+struct Complaint {
+    std::string message, hint;
+};
+
+inline constexpr std::size_t kMaxPassword = 19;  // bytes: the BSDs keep a 20th for the terminating zero
+
+// "192.0.2.100/24": an address that a host may have on a subnet of that size.
+Expected<InterfaceAddress, Complaint> parse_virtual_address(std::string_view text);
+// "192.0.2.2": an address that a single other host may have.
+Expected<IpAddress, Complaint> parse_peer(std::string_view text);
+// A password becomes a key as everywhere in CARP: its bytes, then zeros (rule D1).
+Expected<Key, Complaint> key_from_password(std::string_view password);
+Expected<Key, Complaint> key_from_hex(std::string_view hex);
+// The password is the file's first line; a relative path starts at `directory`. `open_to_all` is set if
+// everybody may read it.
+Expected<Key, Complaint> key_from_file(const std::string& path, const std::string& directory,
+                                       bool& open_to_all);
+
+// Nothing if it will do.
+std::optional<Complaint> check_interface(std::string_view name);
+std::optional<Complaint> check_name(std::string_view name);
+std::optional<Complaint> check_control(std::string_view path);
+
+}  // namespace carpd

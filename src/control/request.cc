@@ -1,0 +1,130 @@
+#include "control/request.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "carp/demotion.h"
+
+namespace carpd {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct CommandForm {
+    Command command;
+    std::string_view name;
+    std::array<std::string_view, 2> fields;  // what it may have beside "command"
+    bool needs_group;
+};
+
+constexpr std::array kForms = {
+    CommandForm{Command::status, "status", {"group"}, false},
+    CommandForm{Command::monitor, "monitor", {}, false},
+    CommandForm{Command::state, "state", {"group", "state"}, true},
+    CommandForm{Command::demote, "demote", {"group", "amount"}, true},
+    CommandForm{Command::stop, "stop", {}, false},
+    CommandForm{Command::reload, "reload", {}, false},
+};
+
+const CommandForm& form_of(Command command) {
+    return kForms[static_cast<std::size_t>(command)];
+}
+
+// What isn't UTF-8 is shown as U+FFFD instead of failing.
+std::string dump(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Unexpected<std::string> refuse(std::string reason) {
+    return Unexpected{std::move(reason)};
+}
+
+std::optional<std::string> read_text(const Json& object, const char* key) {
+    const auto found = object.find(key);
+    if (found == object.end() || !found->is_string()) return std::nullopt;
+    return found->get<std::string>();
+}
+
+std::optional<std::string> unknown_field(const Json& object, const CommandForm& form) {
+    for (const auto& [key, value] : object.items()) {
+        if (key == "command") continue;
+        if (key.empty() || std::find(form.fields.begin(), form.fields.end(), key) == form.fields.end())
+            return key;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view to_string(Command command) {
+    return form_of(command).name;
+}
+
+Expected<Request, std::string> parse_request(std::string_view line) {
+    const Json object = Json::parse(line.begin(), line.end(), nullptr, false);
+    const bool whole_line = line.find('\0') == std::string_view::npos;  // where the parser stops in silence
+    if (!object.is_object() || !whole_line) return refuse("the request is not a JSON object");
+    const auto name = read_text(object, "command");
+    if (!name) return refuse("the request has no command");
+    const auto form =
+        std::find_if(kForms.begin(), kForms.end(), [&](const auto& f) { return f.name == *name; });
+    if (form == kForms.end()) return refuse(fmt::format("there is no command '{}'", *name));
+    if (const auto field = unknown_field(object, *form))
+        return refuse(fmt::format("{} takes no '{}'", form->name, *field));
+
+    Request request;
+    request.command = form->command;
+    if (const auto group = read_text(object, "group"); group && !group->empty())
+        request.group = *group;
+    else if (form->needs_group || object.contains("group"))
+        return refuse(fmt::format("{} needs a group's name", form->name));
+
+    if (request.command == Command::state) {
+        const auto state = read_text(object, "state");
+        if (state != "master" && state != "backup") return refuse("state must be master or backup");
+        request.state = state == "master" ? State::master : State::backup;
+    }
+    if (request.command == Command::demote) {
+        constexpr int kMost = DemotionCounter::kMaxAmount;
+        const auto amount = object.find("amount");
+        const bool whole = amount != object.end() && amount->is_number_integer();
+        // As a double, because a number of 64 bits without sign turns negative as any other.
+        if (!whole || std::abs(amount->get<double>()) > kMost)
+            return refuse(fmt::format("amount must be a whole number, {} to {}", -kMost, kMost));
+        request.amount = amount->get<int>();
+    }
+    return request;
+}
+
+std::string to_line(const Request& request) {
+    Json object{{"command", to_string(request.command)}};
+    if (!request.group.empty()) object["group"] = request.group;
+    if (request.command == Command::state) object["state"] = to_string(request.state);
+    if (request.command == Command::demote) object["amount"] = request.amount;
+    return dump(object);
+}
+
+std::string ok_line() {
+    return dump({{"ok", true}});
+}
+
+std::string error_line(std::string_view message) {
+    return dump({{"ok", false}, {"error", message}});
+}
+
+std::string unknown_group(std::string_view name, const std::vector<std::string>& known) {
+    constexpr std::size_t kMostNamed = 10;
+    std::string text = fmt::format("there is no group '{}'", name);
+    for (std::size_t i = 0; i < std::min(known.size(), kMostNamed); ++i)
+        text += (i == 0 ? "; there are: " : ", ") + known[i];
+    if (known.size() > kMostNamed) text += fmt::format(" and {} more", known.size() - kMostNamed);
+    return text;
+}
+
+}  // namespace carpd

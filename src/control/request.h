@@ -1,0 +1,48 @@
+// What carpctl asks of carpd: one JSON object a line over the control socket.
+//
+//   {"command":"status"}  {"command":"status","group":"lan"}      reply: status_line()
+//   {"command":"monitor"}                                         reply: ok_line(), then a line per change
+//   {"command":"state","group":"lan","state":"backup"}            reply: ok_line() or error_line()
+//   {"command":"demote","group":"lan","amount":10}
+//   {"command":"stop"}  {"command":"reload"}
+//
+// The engine parses what comes from anybody who may open the socket, so nothing here throws or trusts.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/expected.h"
+#include "carp/types.h"
+
+namespace carpd {
+
+inline constexpr std::size_t kMaxRequestSize = 4096;  // bytes in a line
+
+enum class Command : std::uint8_t { status, monitor, state, demote, stop, reload };
+
+std::string_view to_string(Command command);
+
+struct Request {
+    Command command = Command::status;
+    std::string group{};          // status: empty for all groups; state, demote: never empty
+    State state = State::backup;  // state: BACKUP or MASTER
+    int amount = 0;               // demote: -255..255; 0 ends the operator's demotion
+    bool operator==(const Request&) const = default;
+};
+
+// `line` comes without its newline. The error is a sentence for the one who asked.
+Expected<Request, std::string> parse_request(std::string_view line);
+std::string to_line(const Request& request);
+
+// Replies to what isn't a status. No line here ends with a newline: that is LineServer's part.
+std::string ok_line();
+std::string error_line(std::string_view message);
+
+// "there is no group 'wan'; there are: lan, dmz"
+std::string unknown_group(std::string_view name, const std::vector<std::string>& known);
+
+}  // namespace carpd

@@ -1,0 +1,91 @@
+#include "control/request.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace carpd {
+namespace {
+
+using testing::HasSubstr;
+
+std::string refusal(std::string_view line) {
+    const auto request = parse_request(line);
+    return request ? "accepted" : request.error();
+}
+
+TEST(ParseRequest, UnderstandsEveryCommand) {
+    EXPECT_EQ(*parse_request(R"({"command":"status"})"), (Request{.command = Command::status}));
+    EXPECT_EQ(*parse_request(R"({"command":"status","group":"lan"})"),
+              (Request{.command = Command::status, .group = "lan"}));
+    EXPECT_EQ(*parse_request(R"({"command":"monitor"})"), (Request{.command = Command::monitor}));
+    EXPECT_EQ(*parse_request(R"({"command":"state","group":"lan","state":"master"})"),
+              (Request{.command = Command::state, .group = "lan", .state = State::master}));
+    EXPECT_EQ(*parse_request(R"( { "amount" : -255 , "group" : "büro" , "command" : "demote" } )"),
+              (Request{.command = Command::demote, .group = "büro", .amount = -255}));
+    EXPECT_EQ(*parse_request(R"({"command":"stop"})"), (Request{.command = Command::stop}));
+    EXPECT_EQ(*parse_request(R"({"command":"reload"})"), (Request{.command = Command::reload}));
+}
+
+TEST(ParseRequest, ReadsBackWhatToLineWrote) {
+    for (const Request& request :
+         {Request{.command = Command::status}, Request{.command = Command::status, .group = "a\"b\n"},
+          Request{.command = Command::monitor}, Request{.command = Command::stop},
+          Request{.command = Command::state, .group = "x", .state = State::backup},
+          Request{.command = Command::demote, .group = "x", .amount = 255}}) {
+        const std::string line = to_line(request);
+        EXPECT_EQ(line.find('\n'), std::string::npos) << line;
+        EXPECT_EQ(*parse_request(line), request) << line;
+    }
+}
+
+TEST(ParseRequest, RefusesWhatIsNoObject) {
+    for (const char* line :
+         {"", "status", "[]", "null", "7", "\"status\"", "{", "{}x", "\xff\xfe", "{\"command\":\"st\xff\"}"})
+        EXPECT_EQ(refusal(line), "the request is not a JSON object") << line;
+    EXPECT_EQ(refusal(std::string(kMaxRequestSize, '[')), "the request is not a JSON object");
+    EXPECT_EQ(refusal(std::string("{\"command\":\"stop\"}\0", 19)), "the request is not a JSON object");
+}
+
+TEST(ParseRequest, SaysWhatIsWrong) {
+    EXPECT_EQ(refusal("{}"), "the request has no command");
+    EXPECT_EQ(refusal(R"({"command":1})"), "the request has no command");
+    EXPECT_EQ(refusal(R"({"command":"halt"})"), "there is no command 'halt'");
+    EXPECT_EQ(refusal(R"({"command":"stop","now":true})"), "stop takes no 'now'");
+    EXPECT_EQ(refusal(R"({"command":"stop","":1})"), "stop takes no ''");
+    EXPECT_EQ(refusal(R"({"command":"monitor","group":"lan"})"), "monitor takes no 'group'");
+    EXPECT_EQ(refusal(R"({"command":"status","group":7})"), "status needs a group's name");
+    EXPECT_EQ(refusal(R"({"command":"status","group":""})"), "status needs a group's name");
+    EXPECT_EQ(refusal(R"({"command":"state","state":"backup"})"), "state needs a group's name");
+    EXPECT_EQ(refusal(R"({"command":"state","group":"lan"})"), "state must be master or backup");
+    EXPECT_EQ(refusal(R"({"command":"state","group":"lan","state":"init"})"),
+              "state must be master or backup");
+    EXPECT_EQ(refusal(R"({"command":"state","group":"lan","state":true})"), "state must be master or backup");
+}
+
+TEST(ParseRequest, KeepsTheAmountInRange) {
+    const std::string wrong = "amount must be a whole number, -255 to 255";
+    const auto demote = [](std::string_view amount) {
+        return R"({"command":"demote","group":"lan","amount":)" + std::string(amount) + "}";
+    };
+    EXPECT_EQ(refusal(demote("255")), "accepted");
+    EXPECT_EQ(refusal(demote("0")), "accepted");
+    for (const char* amount : {"256", "-256", "1.5", "1e2", "\"7\"", "null", "[1]", "18446744073709551615",
+                               "-9223372036854775808", "99999999999999999999999"})
+        EXPECT_EQ(refusal(demote(amount)), wrong) << amount;
+    EXPECT_EQ(refusal(R"({"command":"demote","group":"lan"})"), wrong);
+}
+
+TEST(Replies, AreOneLineOfJson) {
+    EXPECT_EQ(ok_line(), R"({"ok":true})");
+    EXPECT_EQ(error_line("no"), R"({"ok":false,"error":"no"})");
+    EXPECT_EQ(error_line("a\nb\xff").find('\n'), std::string::npos);
+}
+
+TEST(UnknownGroup, NamesThoseThereAre) {
+    EXPECT_EQ(unknown_group("wan", {"lan", "dmz"}), "there is no group 'wan'; there are: lan, dmz");
+    EXPECT_EQ(unknown_group("wan", {}), "there is no group 'wan'");
+    EXPECT_THAT(unknown_group("wan", std::vector<std::string>(4096, "x")), HasSubstr(" and 4086 more"));
+}
+
+}  // namespace
+}  // namespace carpd

@@ -1,0 +1,202 @@
+#include "control/status.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "control/human.h"
+
+namespace carpd {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string dump(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Json to_json(const DropCounters& dropped) {
+    Json json = Json::object();
+    for (std::size_t i = 0; i < dropped.size(); ++i)
+        json[std::string(to_string(static_cast<DropReason>(i)))] = dropped[i];
+    return json;
+}
+
+Json to_json(const Counters& c) {
+    return {{"advertisements_received_ipv4", c.advertisements_received_ipv4},
+            {"advertisements_received_ipv6", c.advertisements_received_ipv6},
+            {"advertisements_sent_ipv4", c.advertisements_sent_ipv4},
+            {"advertisements_sent_ipv6", c.advertisements_sent_ipv6},
+            {"bow_outs_received", c.bow_outs_received},
+            {"bow_outs_sent", c.bow_outs_sent},
+            {"send_errors", c.send_errors},
+            {"transitions_to_init", c.transitions_to_init},
+            {"transitions_to_backup", c.transitions_to_backup},
+            {"transitions_to_master", c.transitions_to_master},
+            {"announcements", c.announcements},
+            {"rivals_heard", c.rivals_heard},
+            {"dropped", to_json(c.dropped)}};
+}
+
+Json to_json(const Standing& s) {
+    return {{"advbase", s.advbase.seconds}, {"advskew", s.advskew.value}, {"demotion", s.demote}};
+}
+
+Json to_json(const Rival& rival) {
+    Json json{{"source", rival.source.to_string()}};
+    json.update(to_json(rival.standing));
+    return json;
+}
+
+template <class Values>
+Json texts(const Values& values) {
+    Json json = Json::array();
+    for (const auto& value : values) json.push_back(value.to_string());
+    return json;
+}
+
+Json demotion_reasons(const DemotionCounter& demotion) {
+    Json json = Json::object();
+    for (const auto& contribution : demotion.contributions()) json[contribution.name] = contribution.amount;
+    return json;
+}
+
+Json last_heard(const VirtualHost& host, Instant now) {
+    if (!host.last_heard()) return nullptr;
+    Json json = to_json(*host.last_heard());
+    json["age_ms"] = milliseconds(now - host.last_heard_at());
+    return json;
+}
+
+const LinkStatus& link_of(const Node& node, const std::string& interface) {
+    const auto& names = node.interfaces();
+    const auto found = std::find(names.begin(), names.end(), interface);
+    CARPD_ASSERT(found != names.end());
+    return node.link(static_cast<InterfaceId>(found - names.begin()));
+}
+
+Json source_of(const LinkStatus& link, Family family) {
+    if (link.source(family).is_unspecified()) return nullptr;
+    return link.source(family).to_string();
+}
+
+// Short ones are fractions of a millisecond apart: advskew counts in 3.90625 ms.
+double exact_milliseconds(Duration d) {
+    return std::chrono::duration<double, std::milli>(d).count();
+}
+
+Json group_status(const Node& node, const VirtualHost& host, Instant now) {
+    const GroupConfig& config = host.config();
+    const LinkStatus& link = link_of(node, config.interface);
+    const bool has_virtual_mac = config.mac == MacMode::virtual_mac;
+    const Instant next = host.next_deadline();
+    return {
+        {"name", config.name},
+        {"interface", config.interface},
+        {"vhid", config.vhid.value},
+        {"state", to_string(host.state())},
+        {"since_ms", milliseconds(now - host.since())},
+        {"cause", to_identifier(host.cause())},
+        {"reason", to_string(host.cause())},
+        {"addresses", texts(config.addresses)},
+        {"advbase", config.advbase.seconds},
+        {"advskew", config.advskew.value},
+        {"effective_advskew", host.standing().advskew.value},
+        {"demotion", host.demotion().value()},
+        {"demotion_reasons", demotion_reasons(host.demotion())},
+        {"preempt", config.preempt},
+        {"mac", has_virtual_mac ? "virtual" : "interface"},
+        {"virtual_mac", has_virtual_mac ? Json(virtual_mac(config.vhid).to_string()) : Json(nullptr)},
+        {"peers", texts(config.peers)},
+        {"peer_routed", config.peer_routed},
+        {"has_password", config.key != Key{}},
+        {"interface_present", link.present},
+        {"interface_up", link.up},
+        {"interface_running", link.running},
+        {"source_ipv4", source_of(link, Family::ipv4)},
+        {"source_ipv6", source_of(link, Family::ipv6)},
+        {"advertisement_interval_ms",
+         exact_milliseconds(advertisement_interval(config.advbase, config.advskew))},
+        {"master_down_interval_ms", exact_milliseconds(master_down_interval(config.advbase, config.advskew))},
+        {"next_deadline_ms", next == kNever ? Json(nullptr) : Json(milliseconds(next - now))},
+        {"last_heard", last_heard(host, now)},
+        {"counters", to_json(host.counters())}};
+}
+
+// What every line of a monitor begins with.
+Json change(std::string_view event, const GroupConfig& group, std::string_view time) {
+    return {{"time", time},
+            {"event", event},
+            {"group", group.name},
+            {"interface", group.interface},
+            {"vhid", group.vhid.value}};
+}
+
+std::string describe(const Rival& rival) {
+    std::string text = fmt::format("{} (advbase {} advskew {}", rival.source.to_string(),
+                                   rival.standing.advbase.seconds, rival.standing.advskew.value);
+    if (rival.standing.demote != 0) text += fmt::format(" demotion {}", rival.standing.demote);
+    return text + ")";
+}
+
+}  // namespace
+
+std::string status_line(const Node& node, Instant now, std::optional<GroupId> only) {
+    Json groups = Json::array();
+    for (GroupId id = 0; id < node.group_slots(); ++id) {
+        const VirtualHost* host = node.group(id);
+        if (host != nullptr && (!only || *only == id)) groups.push_back(group_status(node, *host, now));
+    }
+    return dump({{"ok", true}, {"schema", 1}, {"groups", groups}, {"dropped", to_json(node.dropped())}});
+}
+
+std::string monitor_line(const GroupConfig& group, const ReportTransition& report, std::string_view time) {
+    Json json = change("transition", group, time);
+    json["from"] = to_string(report.from);
+    json["to"] = to_string(report.to);
+    json["reason"] = to_string(report.cause);
+    json["cause"] = to_identifier(report.cause);
+    json["previous_ms"] = milliseconds(report.previous);
+    json["ours"] = to_json(report.ours);
+    json["rival"] = report.rival ? to_json(*report.rival) : Json(nullptr);
+    json["text"] = describe(group, report);
+    return dump(json);
+}
+
+std::string monitor_line(const GroupConfig& group, const ReportRival& report, std::string_view time) {
+    Json json = change("rival", group, time);
+    json["reason"] = to_string(report.cause);
+    json["cause"] = to_identifier(report.cause);
+    json["rival"] = to_json(report.rival);
+    json["text"] = describe(group, report);
+    return dump(json);
+}
+
+std::string monitor_line(const GroupConfig& group, const ReportDemotion& report, std::string_view time) {
+    Json json = change("demotion", group, time);
+    json["reason"] = report.name;
+    json["demotion"] = report.value;
+    json["text"] = describe(group, report);
+    return dump(json);
+}
+
+std::string describe(const GroupConfig& group, const ReportTransition& report) {
+    std::string text = fmt::format("{}: {} -> {} ({})", group.name, to_upper_string(report.from),
+                                   to_upper_string(report.to), to_string(report.cause));
+    if (report.rival) text += " from " + describe(*report.rival);
+    return text +
+           fmt::format(", after {} in {}", human_duration(report.previous), to_upper_string(report.from));
+}
+
+std::string describe(const GroupConfig& group, const ReportRival& report) {
+    return fmt::format("{}: another MASTER advertises ({}): {}; staying MASTER", group.name,
+                       to_string(report.cause), describe(report.rival));
+}
+
+std::string describe(const GroupConfig& group, const ReportDemotion& report) {
+    if (report.value == 0) return fmt::format("{}: no longer demoted ({})", group.name, report.name);
+    return fmt::format("{}: demotion is now {} ({})", group.name, report.value, report.name);
+}
+
+}  // namespace carpd

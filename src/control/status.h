@@ -1,0 +1,32 @@
+// What carpd tells of itself: the JSON of `carpctl status` and `carpctl monitor`, and the same changes as
+// sentences for the log. Keys are a promise (docs/man/carpctl.8): added freely, never renamed; units stand in
+// the key.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "carp/node.h"
+
+namespace carpd {
+
+// The answer to a status request: every group, or `only` that one (which exists).
+std::string status_line(const Node& node, Instant now, std::optional<GroupId> only = std::nullopt);
+
+// A change, as a monitor gets it. `time` is the wall clock as text (RFC 3339, milliseconds); the core knows
+// none. The configuration is an argument because a group that was removed reports its last transition when
+// the Node has forgotten it already.
+std::string monitor_line(const GroupConfig& group, const ReportTransition& report, std::string_view time);
+std::string monitor_line(const GroupConfig& group, const ReportRival& report, std::string_view time);
+std::string monitor_line(const GroupConfig& group, const ReportDemotion& report, std::string_view time);
+
+// The same for people, in the BSDs' words:
+//   lan: BACKUP -> MASTER (master timed out (IPv4)), after 3.4 s in BACKUP
+//   lan: MASTER -> BACKUP (more frequent advertisement received) from 192.0.2.2 (advbase 1 advskew 0), after
+//   2 h 5 min ...
+std::string describe(const GroupConfig& group, const ReportTransition& report);
+std::string describe(const GroupConfig& group, const ReportRival& report);
+std::string describe(const GroupConfig& group, const ReportDemotion& report);
+
+}  // namespace carpd

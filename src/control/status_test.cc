@@ -1,0 +1,238 @@
+#include "control/status.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "carp/authenticator.h"
+#include "control/human.h"
+
+namespace carpd {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr Instant kStart{1000s};
+
+GroupConfig lan() {
+    GroupConfig config;
+    config.name = "lan";
+    config.interface = "eth0";
+    config.vhid = Vhid{7};
+    config.addresses = {{*IpAddress::parse("192.0.2.100"), 24}, {*IpAddress::parse("2001:db8::100"), 64}};
+    config.key = {'s', '3', 'c', 'r', 'e', 't'};
+    config.advskew = AdvSkew{100};
+    return config;
+}
+
+GroupConfig dmz() {
+    GroupConfig config = lan();
+    config.name = "dmz";
+    config.vhid = Vhid{8};
+    config.addresses = {{*IpAddress::parse("198.51.100.1"), 24}};
+    config.key = {};
+    config.mac = MacMode::interface_mac;
+    config.peers = {*IpAddress::parse("198.51.100.2")};
+    config.peer_routed = true;
+    config.preempt = true;
+    return config;
+}
+
+const LinkStatus kUp{true, true, true, *IpAddress::parse("192.0.2.1"), IpAddress::any(Family::ipv6)};
+
+class StatusTest : public testing::Test {
+ protected:
+    StatusTest() {
+        node_.configure(kStart, {lan(), dmz()}, out_);
+        node_.handle_link(kStart, 0, kUp, out_);
+    }
+    // Somebody else's advertisement for lan.
+    void hear(Instant now, std::uint8_t advskew, std::uint64_t counter = 1) {
+        Advertisement advertisement;
+        advertisement.vhid = 7;
+        advertisement.advbase = 1;
+        advertisement.advskew = advskew;
+        advertisement.counter = counter;
+        advertisement.digest = Authenticator(lan().key, Vhid{7}, lan().addresses).sign(counter);
+        const AdvertisementPacket packet(*IpAddress::parse("192.0.2.2"), carp_multicast_group(Family::ipv4),
+                                         encode(advertisement));
+        EXPECT_FALSE(node_.handle_packet(now, 0, packet.bytes(), out_).refused);
+    }
+    json status(Instant now, std::optional<GroupId> only = std::nullopt) {
+        return json::parse(status_line(node_, now, only));
+    }
+
+    Node node_{1};
+    Actions out_;
+};
+
+TEST_F(StatusTest, KeepsTheContract) {
+    const json status = this->status(kStart + 1234ms);
+    EXPECT_EQ(status["ok"], true);
+    EXPECT_EQ(status["schema"], 1);
+    ASSERT_EQ(status["groups"].size(), 2u);
+    const json& group = status["groups"][0];
+    EXPECT_EQ(group["name"], "lan");
+    EXPECT_EQ(group["interface"], "eth0");
+    EXPECT_EQ(group["vhid"], 7);
+    EXPECT_EQ(group["state"], "backup");
+    EXPECT_EQ(group["since_ms"], 1234);
+    EXPECT_EQ(group["addresses"], json({"192.0.2.100/24", "2001:db8::100/64"}));
+    EXPECT_EQ(group["advbase"], 1);
+    EXPECT_EQ(group["advskew"], 100);
+    EXPECT_EQ(group["demotion"], 0);
+    EXPECT_EQ(group["demotion_reasons"], json::object());
+    EXPECT_TRUE(group["counters"].is_object());
+}
+
+TEST_F(StatusTest, IsOneLine) {
+    EXPECT_EQ(status_line(node_, kStart).find('\n'), std::string::npos);
+}
+
+TEST_F(StatusTest, SaysWhyAndHow) {
+    const json group = status(kStart)["groups"][0];
+    EXPECT_EQ(group["cause"], "started");
+    EXPECT_EQ(group["mac"], "virtual");
+    EXPECT_EQ(group["virtual_mac"], "00:00:5e:00:01:07");
+    EXPECT_EQ(group["peers"], json::array());
+    EXPECT_EQ(group["has_password"], true);
+    EXPECT_EQ(group["interface_running"], true);
+    EXPECT_EQ(group["source_ipv4"], "192.0.2.1");
+    EXPECT_EQ(group["source_ipv6"], nullptr);
+    EXPECT_EQ(group["advertisement_interval_ms"], 1390.625);
+    EXPECT_EQ(group["master_down_interval_ms"], 3390.625);
+    EXPECT_EQ(group["next_deadline_ms"], 3390);
+    EXPECT_EQ(group["last_heard"], nullptr);
+
+    const json other = status(kStart)["groups"][1];
+    EXPECT_EQ(other["mac"], "interface");
+    EXPECT_EQ(other["virtual_mac"], nullptr);
+    EXPECT_EQ(other["peers"], json({"198.51.100.2"}));
+    EXPECT_EQ(other["peer_routed"], true);
+    EXPECT_EQ(other["preempt"], true);
+    EXPECT_EQ(other["has_password"], false);
+}
+
+TEST_F(StatusTest, ShowsOneGroupOnRequest) {
+    const json status = this->status(kStart, node_.find_group("dmz"));
+    ASSERT_EQ(status["groups"].size(), 1u);
+    EXPECT_EQ(status["groups"][0]["name"], "dmz");
+}
+
+TEST_F(StatusTest, ShowsWhoWasHeard) {
+    hear(kStart + 1s, 50);
+    const json heard = status(kStart + 1500ms)["groups"][0]["last_heard"];
+    EXPECT_EQ(heard["source"], "192.0.2.2");
+    EXPECT_EQ(heard["advbase"], 1);
+    EXPECT_EQ(heard["advskew"], 50);
+    EXPECT_EQ(heard["demotion"], 0);
+    EXPECT_EQ(heard["age_ms"], 500);
+}
+
+TEST_F(StatusTest, NamesEveryDemotion) {
+    node_.handle_demotion(kStart, 0, "operator", 10, out_);
+    node_.handle_demotion(kStart, 0, "sync", -3, out_);
+    const json group = status(kStart)["groups"][0];
+    EXPECT_EQ(group["demotion"], 7);
+    EXPECT_EQ(group["demotion_reasons"], json({{"operator", 10}, {"sync", -3}}));
+    EXPECT_EQ(group["advskew"], 100);
+    EXPECT_EQ(group["effective_advskew"], 240);
+}
+
+TEST_F(StatusTest, CountsEveryRefusalUnderItsName) {
+    const json before = status(kStart)["groups"][0]["counters"];
+    ASSERT_EQ(before["dropped"].size(), kDropReasonCount);
+    EXPECT_EQ(before["dropped"]["bad_digest"], 0);
+    Advertisement forged;
+    forged.vhid = 7;
+    const AdvertisementPacket packet(*IpAddress::parse("192.0.2.2"), carp_multicast_group(Family::ipv4),
+                                     encode(forged));
+    node_.handle_packet(kStart, 0, packet.bytes(), out_);
+    forged.vhid = 9;
+    const AdvertisementPacket strange(*IpAddress::parse("192.0.2.2"), carp_multicast_group(Family::ipv4),
+                                      encode(forged));
+    node_.handle_packet(kStart, 0, strange.bytes(), out_);
+
+    const json after = status(kStart);
+    EXPECT_EQ(after["groups"][0]["counters"]["dropped"]["bad_digest"], 1);
+    EXPECT_EQ(after["dropped"]["bad_vhid"], 1);
+}
+
+// ---- changes
+
+template <class Report>
+Report only(const Actions& actions) {
+    std::vector<Report> found;
+    for (const Action& action : actions)
+        if (const auto* report = std::get_if<Report>(&action)) found.push_back(*report);
+    EXPECT_EQ(found.size(), 1u);
+    return found.at(0);
+}
+
+TEST_F(StatusTest, MonitorShowsATransition) {
+    out_.clear();
+    node_.handle_request(kStart + 3400ms, 0, State::master, out_);
+    const auto report = only<ReportTransition>(out_);
+    const json line = json::parse(monitor_line(lan(), report, "2026-07-20T03:12:04.567Z"));
+    EXPECT_EQ(line["time"], "2026-07-20T03:12:04.567Z");
+    EXPECT_EQ(line["event"], "transition");
+    EXPECT_EQ(line["group"], "lan");
+    EXPECT_EQ(line["from"], "backup");
+    EXPECT_EQ(line["to"], "master");
+    EXPECT_EQ(line["reason"], "operator's request");
+    EXPECT_EQ(line["cause"], "operator_request");
+    EXPECT_EQ(line["previous_ms"], 3400);
+    EXPECT_EQ(line["ours"], json({{"advbase", 1}, {"advskew", 100}, {"demotion", 0}}));
+    EXPECT_EQ(line["rival"], nullptr);
+    EXPECT_EQ(line["text"], "lan: BACKUP -> MASTER (operator's request), after 3.4 s in BACKUP");
+}
+
+TEST_F(StatusTest, ATransitionNamesTheRival) {
+    node_.handle_request(kStart, 0, State::master, out_);
+    out_.clear();
+    hear(kStart + 125min, 50);
+    const auto report = only<ReportTransition>(out_);
+    EXPECT_EQ(
+        describe(lan(), report),
+        "lan: MASTER -> BACKUP (more frequent advertisement received) from 192.0.2.2 (advbase 1 advskew 50), "
+        "after 2 h 5 min in MASTER");
+    EXPECT_EQ(json::parse(monitor_line(lan(), report, ""))["rival"]["source"], "192.0.2.2");
+}
+
+TEST_F(StatusTest, MonitorShowsARivalAndADemotion) {
+    node_.handle_request(kStart, 0, State::master, out_);
+    out_.clear();
+    hear(kStart + 10s, 200);
+    const auto rival = only<ReportRival>(out_);
+    EXPECT_EQ(describe(lan(), rival),
+              "lan: another MASTER advertises (less frequent advertisement received): 192.0.2.2 (advbase 1 "
+              "advskew 200); "
+              "staying MASTER");
+    EXPECT_EQ(json::parse(monitor_line(lan(), rival, ""))["event"], "rival");
+
+    out_.clear();
+    node_.handle_demotion(kStart + 10s, 0, "operator", 10, out_);
+    const auto demotion = only<ReportDemotion>(out_);
+    EXPECT_EQ(describe(lan(), demotion), "lan: demotion is now 10 (operator)");
+    const json line = json::parse(monitor_line(lan(), demotion, ""));
+    EXPECT_EQ(line["event"], "demotion");
+    EXPECT_EQ(line["demotion"], 10);
+    EXPECT_EQ(describe(lan(), ReportDemotion{0, "operator", 0}), "lan: no longer demoted (operator)");
+}
+
+TEST(HumanDuration, HasTwoUnitsAtMost) {
+    const auto all = [](auto... durations) { return std::vector<std::string>{human_duration(durations)...}; };
+    EXPECT_THAT(all(-1s, 0s, 3906250ns, 40ms, 999ms),
+                ElementsAre("0 ms", "0 ms", "3.9 ms", "40 ms", "999 ms"));
+    EXPECT_THAT(all(1s, 12340ms, 59999ms), ElementsAre("1.0 s", "12.3 s", "59.9 s"));
+    EXPECT_THAT(all(60s, 249s, 3599s), ElementsAre("1 min 0 s", "4 min 9 s", "59 min 59 s"));
+    EXPECT_THAT(all(1h, 125min, 24h - 1s), ElementsAre("1 h 0 min", "2 h 5 min", "23 h 59 min"));
+    EXPECT_THAT(all(24h, 76h, 24h * 1000), ElementsAre("1 d 0 h", "3 d 4 h", "1000 d 0 h"));
+}
+
+}  // namespace
+}  // namespace carpd

@@ -1,0 +1,274 @@
+#include "linux/carp_socket.h"
+
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/pkt_sched.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "wire/ip_packet.h"
+
+namespace carpd {
+
+namespace {
+
+constexpr int kReceiveBuffer = 4 * 1024 * 1024;
+constexpr int kOn = 1;
+
+// Lets a packet pass whose byte at `protocol_offset` says CARP and that was sent to this host or to a group:
+// a promiscuous card also delivers what is meant for others.
+std::array<sock_filter, 6> carp_filter(std::uint32_t protocol_offset) {
+    constexpr std::uint32_t kPacketType = static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_PKTTYPE);
+    return {{
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kPacketType),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, PACKET_MULTICAST, 3, 0),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, protocol_offset),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kCarpProtocol, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    }};
+}
+
+bool attach(int fd, std::span<sock_filter> filter) {
+    const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
+}
+
+// Protocol 0 receives nothing until bind, so no packet slips in before the filter.
+UniqueFd open_receiver(std::uint16_t ether_type, std::uint32_t protocol_offset) {
+    UniqueFd socket(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    auto filter = carp_filter(protocol_offset);
+    if (!socket || !attach(socket.get(), filter)) return {};
+    setsockopt(socket.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, &kOn, sizeof kOn);
+    setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveBuffer, sizeof kReceiveBuffer);
+    sockaddr_ll everywhere{};
+    everywhere.sll_family = AF_PACKET;
+    everywhere.sll_protocol = htons(ether_type);
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&everywhere), sizeof everywhere) != 0)
+        return {};
+    return socket;
+}
+
+// No PACKET_QDISC_BYPASS: it would save half a microsecond, but a frame that meets a full ring would be lost.
+// Through the queue, at control priority, it goes ahead of bulk traffic instead.
+UniqueFd open_sender() {
+    UniqueFd socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const int priority = TC_PRIO_CONTROL;
+    if (socket) setsockopt(socket.get(), SOL_SOCKET, SO_PRIORITY, &priority, sizeof priority);
+    return socket;
+}
+
+// Sends whole packets, and hears none: what it stands for is "somebody here speaks protocol 112".
+UniqueFd open_raw(Family family) {
+    const bool ipv4 = family == Family::ipv4;
+    UniqueFd socket(
+        ::socket(ipv4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, kCarpProtocol));
+    sock_filter nothing[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+    const int priority = TC_PRIO_CONTROL;
+    if (!socket || !attach(socket.get(), nothing) ||
+        setsockopt(socket.get(), ipv4 ? IPPROTO_IP : IPPROTO_IPV6, ipv4 ? IP_HDRINCL : IPV6_HDRINCL, &kOn,
+                   sizeof kOn) != 0)
+        return {};
+    setsockopt(socket.get(), SOL_SOCKET, SO_PRIORITY, &priority, sizeof priority);
+    return socket;
+}
+
+// A control message that names the interface to leave through.
+template <class Info>
+std::size_t put_control(std::span<char> space, int level, int type, const Info& info) {
+    auto* header = reinterpret_cast<cmsghdr*>(space.data());
+    header->cmsg_level = level;
+    header->cmsg_type = type;
+    header->cmsg_len = CMSG_LEN(sizeof info);
+    std::memcpy(CMSG_DATA(header), &info, sizeof info);
+    return CMSG_SPACE(sizeof info);
+}
+
+}  // namespace
+
+// Everything recvmmsg(2) needs for a batch, allocated once.
+struct CarpSocket::Buffers {
+    std::array<std::array<std::uint8_t, kMaxPacket>, kBatch> packets;
+    std::array<iovec, kBatch> vectors;
+    std::array<sockaddr_ll, kBatch> senders;
+    std::array<mmsghdr, kBatch> messages;
+    std::array<Received, kBatch> received;
+};
+
+void CarpSocket::FreeBuffers::operator()(Buffers* buffers) const {
+    delete buffers;
+}
+
+CarpSocket::CarpSocket() : buffers_(new Buffers{}) {
+    for (std::size_t i = 0; i < kBatch; ++i) {
+        buffers_->vectors[i] = {buffers_->packets[i].data(), kMaxPacket};
+        msghdr& message = buffers_->messages[i].msg_hdr;
+        message.msg_iov = &buffers_->vectors[i];
+        message.msg_iovlen = 1;
+        message.msg_name = &buffers_->senders[i];
+    }
+}
+
+Expected<CarpSocket, SysError> CarpSocket::open() {
+    CarpSocket socket;
+    if (auto error = socket.open_all()) return Unexpected{std::move(*error)};
+    return socket;
+}
+
+std::optional<SysError> CarpSocket::open_all() {
+    constexpr std::uint32_t kIpv4Protocol = 9, kIpv6NextHeader = 6;
+    receive_ipv4_ = open_receiver(ETH_P_IP, kIpv4Protocol);
+    if (receive_ipv4_) receive_ipv6_ = open_receiver(ETH_P_IPV6, kIpv6NextHeader);
+    if (receive_ipv6_) send_ = open_sender();
+    if (!send_) return SysError{"open a packet socket", "", errno};
+    raw_ipv4_ = open_raw(Family::ipv4);
+    if (!raw_ipv4_) return SysError{"open a raw IPv4 socket", "", errno};
+    raw_ipv6_ = open_raw(Family::ipv6);
+    // A host without IPv6 is fine.
+    if (!raw_ipv6_ && errno != EAFNOSUPPORT) return SysError{"open a raw IPv6 socket", "", errno};
+    return std::nullopt;
+}
+
+std::span<const Received> CarpSocket::receive() {
+    // Half a batch for each family, so that a flood of one can't silence the other.
+    const std::size_t ipv4 = receive_from(receive_ipv4_.get(), 0);
+    const std::size_t all = receive_from(receive_ipv6_.get(), ipv4);
+    return std::span<const Received>(buffers_->received).first(all);
+}
+
+std::size_t CarpSocket::receive_from(int fd, std::size_t place) {
+    mmsghdr* messages = &buffers_->messages[place];
+    for (std::size_t i = 0; i < kBatch / 2; ++i) messages[i].msg_hdr.msg_namelen = sizeof(sockaddr_ll);
+    const int count = recvmmsg(fd, messages, kBatch / 2, MSG_DONTWAIT, nullptr);
+    for (int i = 0; i < count; ++i, ++place) {
+        const sockaddr_ll& sender = buffers_->senders[place];
+        Received& received = buffers_->received[place];
+        received.ifindex = sender.sll_ifindex;
+        received.bytes = Bytes(buffers_->packets[place]).first(buffers_->messages[place].msg_len);
+        received.source_mac = {};
+        if (sender.sll_halen == received.source_mac.bytes.size())
+            std::memcpy(received.source_mac.bytes.data(), sender.sll_addr, sender.sll_halen);
+    }
+    return place;
+}
+
+bool CarpSocket::send_frame(int ifindex, Bytes frame) {
+    sockaddr_ll to{};
+    to.sll_family = AF_PACKET;
+    to.sll_ifindex = ifindex;
+    if (frame.size() < ETH_HLEN) return false;
+    std::memcpy(&to.sll_protocol, &frame[2 * ETH_ALEN], sizeof to.sll_protocol);  // both in network order
+    return ::sendto(send_.get(), frame.data(), frame.size(), MSG_DONTWAIT,
+                    reinterpret_cast<const sockaddr*>(&to), sizeof to) == static_cast<ssize_t>(frame.size());
+}
+
+SendOutcome CarpSocket::send_unicast(int ifindex, Bytes ip_packet, const IpAddress& destination) {
+    const bool ipv4 = destination.family() == Family::ipv4;
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(in6_pktinfo))] = {};
+    sockaddr_in to4{};
+    sockaddr_in6 to6{};
+    iovec vector{const_cast<std::uint8_t*>(ip_packet.data()), ip_packet.size()};
+    msghdr message{};
+    message.msg_iov = &vector;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    if (ipv4) {
+        to4.sin_family = AF_INET;
+        std::memcpy(&to4.sin_addr, destination.bytes().data(), 4);
+        message.msg_name = &to4;
+        message.msg_namelen = sizeof to4;
+        in_pktinfo info{};
+        info.ipi_ifindex = ifindex;
+        message.msg_controllen = put_control(control, IPPROTO_IP, IP_PKTINFO, info);
+    } else {
+        to6.sin6_family = AF_INET6;
+        std::memcpy(&to6.sin6_addr, destination.bytes().data(), 16);
+        if (destination.is_link_local()) to6.sin6_scope_id = static_cast<std::uint32_t>(ifindex);
+        message.msg_name = &to6;
+        message.msg_namelen = sizeof to6;
+        in6_pktinfo info{};
+        info.ipi6_ifindex = static_cast<unsigned>(ifindex);
+        message.msg_controllen = put_control(control, IPPROTO_IPV6, IPV6_PKTINFO, info);
+    }
+    const int fd = ipv4 ? raw_ipv4_.get() : raw_ipv6_.get();
+    if (::sendmsg(fd, &message, MSG_DONTWAIT) >= 0) return SendOutcome::sent;
+    return errno == EHOSTUNREACH || errno == EHOSTDOWN ? SendOutcome::unreachable : SendOutcome::failed;
+}
+
+void CarpSocket::change_card_filter(int ifindex, int option) {
+    for (const Family family : kFamilies) {
+        packet_mreq request{};
+        request.mr_ifindex = ifindex;
+        request.mr_type = PACKET_MR_MULTICAST;
+        request.mr_alen = ETH_ALEN;
+        const std::uint8_t ipv4_group[ETH_ALEN] = {0x01, 0x00, 0x5e, 0x00, 0x00, 0x12};
+        const std::uint8_t ipv6_group[ETH_ALEN] = {0x33, 0x33, 0x00, 0x00, 0x00, 0x12};
+        std::memcpy(request.mr_address, family == Family::ipv4 ? ipv4_group : ipv6_group, ETH_ALEN);
+        setsockopt(send_.get(), SOL_PACKET, option, &request, sizeof request);
+    }
+}
+
+namespace {
+
+// Joins or leaves CARP's group on one socket; errno if that failed.
+int change_membership_of(int fd, int ifindex, Family family, bool join) {
+    const IpAddress group = carp_multicast_group(family);
+    int result;
+    if (family == Family::ipv4) {
+        ip_mreqn request{};
+        std::memcpy(&request.imr_multiaddr, group.bytes().data(), 4);
+        request.imr_ifindex = ifindex;
+        result = setsockopt(fd, IPPROTO_IP, join ? IP_ADD_MEMBERSHIP : IP_DROP_MEMBERSHIP, &request,
+                            sizeof request);
+    } else {
+        ipv6_mreq request{};
+        std::memcpy(&request.ipv6mr_multiaddr, group.bytes().data(), 16);
+        request.ipv6mr_interface = static_cast<unsigned>(ifindex);
+        result =
+            setsockopt(fd, IPPROTO_IPV6, join ? IPV6_JOIN_GROUP : IPV6_LEAVE_GROUP, &request, sizeof request);
+    }
+    return result == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+int CarpSocket::change_membership(int ifindex, Family family, bool join) {
+    auto& sockets = members_[static_cast<std::size_t>(family)];
+    int error = ENOBUFS;
+    for (const UniqueFd& socket : sockets) {
+        error = change_membership_of(socket.get(), ifindex, family, join);
+        if (error == 0 || error == EADDRINUSE) return 0;
+        if (join && error != ENOBUFS && error != ENOMEM) return error;
+    }
+    if (!join) return 0;
+    // Full (net.ipv4.igmp_max_memberships is 20 for one socket): open another.
+    UniqueFd socket(::socket(family == Family::ipv4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!socket) return errno;
+    error = change_membership_of(socket.get(), ifindex, family, true);
+    if (error == 0) sockets.push_back(std::move(socket));
+    return error;
+}
+
+std::optional<SysError> CarpSocket::join(int ifindex) {
+    // The kernel counts these joins; leaving first keeps it at one, however often we are called.
+    change_card_filter(ifindex, PACKET_DROP_MEMBERSHIP);
+    change_card_filter(ifindex, PACKET_ADD_MEMBERSHIP);
+    if (const int error = change_membership(ifindex, Family::ipv4, true))
+        return SysError{"join 224.0.0.18", "", error};
+    if (raw_ipv6_) {
+        if (const int error = change_membership(ifindex, Family::ipv6, true))
+            return SysError{"join ff02::12", "", error};
+    }
+    return std::nullopt;
+}
+
+void CarpSocket::leave(int ifindex) {
+    change_card_filter(ifindex, PACKET_DROP_MEMBERSHIP);
+    for (const Family family : kFamilies) change_membership(ifindex, family, false);
+}
+
+}  // namespace carpd

@@ -1,0 +1,79 @@
+// The sockets that carry advertisements: few, however many groups and interfaces there are.
+//
+// Receiving is by packet sockets, not raw IP ones: a peer may send from the shared address itself, which the
+// IP stack of a master would drop as its own, and an interface needs no address to hear others. A raw IP
+// socket per family stays open for sending to unicast peers, and so that the kernel doesn't answer their
+// advertisements with ICMP errors.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/addresses.h"
+#include "base/bytes.h"
+#include "base/expected.h"
+#include "linux/sys_error.h"
+#include "linux/unique_fd.h"
+
+namespace carpd {
+
+// A packet of protocol 112, beginning with its IP header.
+struct Received {
+    int ifindex;
+    Bytes bytes;
+    MacAddress source_mac;
+};
+
+enum class SendOutcome {
+    sent,
+    unreachable,  // the peer (or the way to it) doesn't answer: not our fault
+    failed,       // it couldn't be handed to the network; errno says why
+};
+
+class CarpSocket {
+ public:
+    static Expected<CarpSocket, SysError> open();
+
+    // Readable when packets wait.
+    std::array<int, 2> fds() const { return {receive_ipv4_.get(), receive_ipv6_.get()}; }
+    // The next batch of waiting packets, in order within each family; empty when none waits. Valid until the
+    // next call.
+    std::span<const Received> receive();
+
+    // `frame` begins with its Ethernet header. False if it couldn't be sent; errno says why.
+    bool send_frame(int ifindex, Bytes frame);
+    // `ip_packet` begins with its IP header, `destination` is in it. It leaves through this interface
+    // whatever the routes prefer, by a gateway where they say so.
+    SendOutcome send_unicast(int ifindex, Bytes ip_packet, const IpAddress& destination);
+
+    // Hear CARP's multicast groups on an interface; again harmless, and needed again after it vanished. The
+    // card's filter is opened for sure; an error means that the network was not told (IGMP, MLD), which
+    // matters only where switches snoop.
+    std::optional<SysError> join(int ifindex);
+    void leave(int ifindex);
+
+ private:
+    static constexpr std::size_t kBatch = 64;
+    static constexpr std::size_t kMaxPacket = 2048;
+    struct Buffers;
+    struct FreeBuffers {
+        void operator()(Buffers* buffers) const;
+    };
+
+    CarpSocket();
+    std::optional<SysError> open_all();
+    void change_card_filter(int ifindex, int option);
+    int change_membership(int ifindex, Family family, bool join);
+    std::size_t receive_from(int fd, std::size_t place);
+
+    UniqueFd receive_ipv4_, receive_ipv6_;
+    UniqueFd send_;  // packet socket
+    UniqueFd raw_ipv4_, raw_ipv6_;
+    std::vector<UniqueFd> members_[2];  // by family; each may join a limited number of interfaces
+    std::unique_ptr<Buffers, FreeBuffers> buffers_;
+};
+
+}  // namespace carpd

@@ -1,0 +1,218 @@
+#include "linux/carp_socket.h"
+
+#include <gmock/gmock.h>
+
+#include "linux/test_network.h"
+#include "wire/checksum.h"
+#include "wire/ip_packet.h"
+#include "wire/neighbor.h"
+
+namespace carpd {
+namespace {
+
+constexpr MacAddress kVirtualMac{{0x00, 0x00, 0x5e, 0x00, 0x01, 0x07}};
+
+AdvertisementPacket packet(const char* from, const char* to) {
+    return AdvertisementPacket(ip(from), ip(to), AdvertisementBytes{});
+}
+
+class CarpSocketTest : public TwoHosts {
+ protected:
+    void SetUp() override {
+        TwoHosts::SetUp();
+        if (IsSkipped()) return;
+        them->enter();
+        theirs.emplace(std::move(*CarpSocket::open()));
+        their_eth0 = static_cast<int>(if_nametoindex("eth0"));
+        us->enter();
+        ours.emplace(std::move(*CarpSocket::open()));
+        our_eth0 = static_cast<int>(if_nametoindex("eth0"));
+        EXPECT_FALSE(ours->join(our_eth0));
+        EXPECT_FALSE(theirs->join(their_eth0));
+    }
+    // The next packet that we hear; empty if none comes.
+    Received hear(int timeout_ms = 5000) {
+        pollfd waiting[] = {{ours->fds()[0], POLLIN, 0}, {ours->fds()[1], POLLIN, 0}};
+        poll(waiting, 2, timeout_ms);
+        const auto received = ours->receive();
+        EXPECT_LE(received.size(), 1u);
+        return received.empty() ? Received{} : received[0];
+    }
+    bool say(Bytes frame) { return theirs->send_frame(their_eth0, frame); }
+    static bool equal(Bytes a, Bytes b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
+
+    std::optional<CarpSocket> ours, theirs;
+    int our_eth0 = 0, their_eth0 = 0;
+};
+
+TEST_F(CarpSocketTest, HearsMulticastOfBothFamilies) {
+    for (const auto& sent : {packet("192.0.2.2", "224.0.0.18"), packet("2001:db8::2", "ff02::12")}) {
+        ASSERT_TRUE(say(multicast_frame(kVirtualMac, sent.bytes()).bytes()));
+        const Received heard = hear();
+        EXPECT_TRUE(equal(heard.bytes, sent.bytes()));
+        EXPECT_EQ(heard.ifindex, our_eth0);
+        EXPECT_EQ(heard.source_mac, kVirtualMac);
+    }
+    EXPECT_TRUE(ours->receive().empty());
+}
+
+TEST_F(CarpSocketTest, HearsOnlyProtocol112) {
+    run("sysctl -qw net.ipv6.conf.eth0.disable_ipv6=0");
+    std::array<std::uint8_t, 20 + kAdvertisementSize> udp{};
+    const auto carp = packet("192.0.2.2", "224.0.0.18");
+    std::copy(carp.bytes().begin(), carp.bytes().end(), udp.begin());
+    udp[9] = 17;
+    udp[10] = udp[11] = 0;
+    const std::uint16_t sum = checksum(Bytes(udp).first(20));
+    udp[10] = static_cast<std::uint8_t>(sum >> 8);
+    udp[11] = static_cast<std::uint8_t>(sum);
+    ASSERT_TRUE(say(multicast_frame(kVirtualMac, udp).bytes()));
+    them->enter();
+    ASSERT_TRUE(answers(ip("192.0.2.1")));
+    ASSERT_TRUE(answers(ip("2001:db8::1")));
+    us->enter();
+    ASSERT_TRUE(say(multicast_frame(kVirtualMac, carp.bytes()).bytes()));
+    EXPECT_TRUE(equal(hear().bytes, carp.bytes()));
+}
+
+TEST_F(CarpSocketTest, DoesNotHearItself) {
+    const auto sent = packet("192.0.2.1", "224.0.0.18");
+    ASSERT_TRUE(ours->send_frame(our_eth0, multicast_frame(kVirtualMac, sent.bytes()).bytes()));
+    const auto reply = packet("192.0.2.2", "224.0.0.18");
+    ASSERT_TRUE(say(multicast_frame(kVirtualMac, reply.bytes()).bytes()));
+    EXPECT_TRUE(equal(hear().bytes, reply.bytes()));
+}
+
+// A promiscuous card delivers frames for others, too.
+TEST_F(CarpSocketTest, DoesNotHearWhatIsSentToOthers) {
+    run("ip link set eth0 promisc on");
+    const auto sent = packet("192.0.2.2", "192.0.2.1");
+    Frame frame = multicast_frame(kVirtualMac, packet("192.0.2.2", "224.0.0.18").bytes());
+    std::copy_n(std::array<std::uint8_t, 6>{0x02, 0, 0, 0, 0, 0x99}.begin(), 6, frame.storage().begin());
+    ASSERT_TRUE(say(frame.bytes()));
+    them->enter();
+    ASSERT_EQ(theirs->send_unicast(their_eth0, sent.bytes(), ip("192.0.2.1")), SendOutcome::sent);
+    us->enter();
+    EXPECT_TRUE(equal(hear().bytes, sent.bytes()));
+}
+
+// A peer may send from the shared address itself, which the master's own IP stack takes for a forgery.
+TEST_F(CarpSocketTest, HearsAdvertisementsFromAnAddressOfItsOwn) {
+    run("ip address add 192.0.2.100/32 dev eth0 && ip address add 2001:db8::100/128 dev eth0 nodad");
+    run("sysctl -qw net.ipv4.conf.all.rp_filter=1");
+    for (const auto& sent : {packet("192.0.2.100", "224.0.0.18"), packet("2001:db8::100", "ff02::12")}) {
+        ASSERT_TRUE(say(multicast_frame(kVirtualMac, sent.bytes()).bytes()));
+        EXPECT_TRUE(equal(hear().bytes, sent.bytes()));
+    }
+}
+
+TEST_F(CarpSocketTest, HearsOnAnInterfaceWithoutAddresses) {
+    run("ip address flush dev eth0");
+    const auto sent = packet("192.0.2.2", "224.0.0.18");
+    ASSERT_TRUE(say(multicast_frame(kVirtualMac, sent.bytes()).bytes()));
+    EXPECT_TRUE(equal(hear().bytes, sent.bytes()));
+}
+
+TEST_F(CarpSocketTest, UnicastIsHeardAndNotAnsweredWithErrors) {
+    them->enter();
+    Sniffer sniffer("eth0");
+    for (const auto& [from, to] :
+         {std::pair("192.0.2.2", "192.0.2.1"), std::pair("2001:db8::2", "2001:db8::1")}) {
+        const auto sent = packet(from, to);
+        ASSERT_EQ(theirs->send_unicast(their_eth0, sent.bytes(), ip(to)), SendOutcome::sent);
+        EXPECT_TRUE(equal(hear().bytes, sent.bytes()));
+    }
+    for (const TestFrame& frame : sniffer.received(200)) {
+        constexpr int kIcmp = 1, kIcmpv6 = 58, kNeighborDiscovery = 133;
+        if (ether_type(frame) == ETH_P_IP) {
+            EXPECT_NE(frame[23], kIcmp);
+        } else if (ether_type(frame) == ETH_P_IPV6 && frame[20] == kIcmpv6) {
+            EXPECT_GE(frame[54], kNeighborDiscovery) << "smaller numbers are errors";
+        }
+    }
+}
+
+TEST_F(CarpSocketTest, UnicastGoesThroughARouter) {
+    TestHost far;
+    run("ip link add far type veth peer name eth1 netns " + them->path() +
+        " && ip link set far up && ip address add 198.51.100.9/24 dev far && ip address add 2001:db8:9::9/64 "
+        "dev far "
+        "nodad && ip route add default via 198.51.100.1 && ip route add default via 2001:db8:9::1");
+    CarpSocket receiver = std::move(*CarpSocket::open());
+    them->enter();
+    run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 && ip link set eth1 up && ip "
+        "address add "
+        "198.51.100.1/24 dev eth1 && ip address add 2001:db8:9::1/64 dev eth1 nodad");
+    us->enter();
+    run("ip route add default via 192.0.2.2 && ip route add default via 2001:db8::2");
+    for (const auto& [from, to] :
+         {std::pair("192.0.2.1", "198.51.100.9"), std::pair("2001:db8::1", "2001:db8:9::9")}) {
+        const auto sent = packet(from, to);
+        ASSERT_EQ(ours->send_unicast(our_eth0, sent.bytes(), ip(to)), SendOutcome::sent);
+        ASSERT_TRUE(readable(receiver.fds()[ip(to).family() == Family::ipv4 ? 0 : 1]));
+        const auto heard = receiver.receive();
+        ASSERT_EQ(heard.size(), 1u);
+        EXPECT_EQ(parse_ip_packet(heard[0].bytes)->hop_limit, kHopLimit - 1);
+    }
+}
+
+TEST_F(CarpSocketTest, ASilentPeerIsNotAFailureAndAMissingInterfaceIs) {
+    const auto silent = packet("192.0.2.1", "192.0.2.77");
+    EXPECT_NE(ours->send_unicast(our_eth0, silent.bytes(), ip("192.0.2.77")), SendOutcome::failed);
+    run("ip link set eth0 down");
+    EXPECT_EQ(ours->send_unicast(our_eth0, silent.bytes(), ip("192.0.2.77")), SendOutcome::failed);
+    EXPECT_FALSE(ours->send_frame(our_eth0, send_probe(kVirtualMac).bytes()));
+    run("ip link del eth0");
+    EXPECT_FALSE(ours->send_frame(our_eth0, send_probe(kVirtualMac).bytes()));
+    EXPECT_FALSE(ours->send_frame(our_eth0, {}));
+}
+
+TEST_F(CarpSocketTest, JoinsAgainWhenAnInterfaceReturns) {
+    run("ip link del eth0");
+    ours->leave(our_eth0);
+    plug_in();
+    our_eth0 = static_cast<int>(if_nametoindex("eth0"));
+    EXPECT_FALSE(ours->join(our_eth0));
+    EXPECT_FALSE(ours->join(our_eth0)) << "once more is harmless";
+    const std::string joined = output_of("ip maddress show dev eth0");
+    EXPECT_THAT(joined, testing::HasSubstr("inet  224.0.0.18"));
+    EXPECT_THAT(joined, testing::HasSubstr("inet6 ff02::12"));
+    EXPECT_THAT(joined, testing::HasSubstr("link  01:00:5e:00:00:12 users 2"))
+        << "the card's filter, and IGMP's";
+    ours->leave(our_eth0);
+    const std::string left = output_of("ip maddress show dev eth0");
+    EXPECT_THAT(left, testing::Not(testing::HasSubstr("224.0.0.18")));
+    EXPECT_THAT(left, testing::Not(testing::HasSubstr("33:33:00:00:00:12")));
+}
+
+TEST_F(CarpSocketTest, JoinsMoreInterfacesThanOneSocketMay) {
+    run("for i in $(seq 15); do ip link add a$i type veth peer name b$i || exit 1; done");
+    for (const char side : {'a', 'b'}) {
+        for (int i = 1; i <= 15; ++i) {
+            const std::string name = side + std::to_string(i);
+            const auto warning = ours->join(static_cast<int>(if_nametoindex(name.c_str())));
+            ASSERT_FALSE(warning) << warning->to_string();
+        }
+    }
+    EXPECT_THAT(output_of("ip maddress show dev b15"), testing::HasSubstr("inet  224.0.0.18"));
+    ours->leave(static_cast<int>(if_nametoindex("a1")));
+    EXPECT_THAT(output_of("ip maddress show dev a1"), testing::Not(testing::HasSubstr("inet  224.0.0.18")));
+}
+
+TEST_F(CarpSocketTest, ReceivesManyPacketsInOrder) {
+    constexpr int kCount = 200;
+    for (int i = 0; i < kCount; ++i) {
+        AdvertisementBytes payload{};
+        payload[0] = static_cast<std::uint8_t>(i);
+        const AdvertisementPacket sent(ip("192.0.2.2"), ip("224.0.0.18"), payload);
+        ASSERT_TRUE(say(multicast_frame(kVirtualMac, sent.bytes()).bytes()));
+    }
+    int next = 0;
+    while (next < kCount && readable(ours->fds()[0])) {
+        for (const Received& received : ours->receive()) EXPECT_EQ(received.bytes[20], next++);
+    }
+    EXPECT_EQ(next, kCount);
+}
+
+}  // namespace
+}  // namespace carpd

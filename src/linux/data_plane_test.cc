@@ -1,0 +1,391 @@
+#include "linux/data_plane.h"
+
+#include <gmock/gmock.h>
+
+#include "linux/sysctl.h"
+#include "linux/test_network.h"
+#include "wire/neighbor.h"
+
+namespace carpd {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+const MacAddress kVirtualMac = virtual_mac(Vhid{7});
+
+GroupConfig group_config(std::vector<InterfaceAddress> addresses, MacMode mac = MacMode::virtual_mac) {
+    GroupConfig config;
+    config.name = "lan";
+    config.interface = "eth0";
+    config.vhid = Vhid{7};
+    config.addresses = std::move(addresses);
+    config.mac = mac;
+    return config;
+}
+
+const GroupConfig kBoth = group_config({{ip("192.0.2.100"), 24}, {ip("2001:db8::100"), 64}});
+
+class DataPlaneTest : public TwoHosts {
+ protected:
+    void SetUp() override {
+        TwoHosts::SetUp();
+        if (IsSkipped()) return;
+        netlink.emplace(std::move(*Netlink::open()));
+        monitor.emplace(std::move(*LinkMonitor::open(*netlink)));
+        plane.emplace(*netlink);
+        socket.emplace(std::move(*CarpSocket::open()));
+    }
+
+    const Interface& eth0() {
+        EXPECT_FALSE(monitor->resync());
+        return *monitor->find("eth0");
+    }
+    void prepare(const GroupConfig& config) {
+        const auto error = plane->prepare(kGroup, config, eth0());
+        ASSERT_FALSE(error) << error->to_string();
+    }
+    void become_master(const GroupConfig& config) {
+        prepare(config);
+        ASSERT_TRUE(plane->install(kGroup, config));
+    }
+    bool answers_them(const char* address, int timeout_ms = 2000) {
+        them->enter();
+        const bool result = answers(ip(address), timeout_ms);
+        us->enter();
+        return result;
+    }
+    // All that the kernel knows, without what changes by itself. Without indexes: devices come and go.
+    static std::string snapshot() {
+        return output_of(
+            "ip -br address | sed 's/@[^ ]*//' | awk '{ $2 = \"\"; print }' && ip -d rule && ip -d -6 rule "
+            "&& "
+            "ip route show table all && "
+            "sysctl net.ipv4.conf.eth0.arp_ignore net.ipv4.conf.eth0.arp_announce");
+    }
+
+    static constexpr GroupId kGroup = 3;
+    std::optional<Netlink> netlink;
+    std::optional<LinkMonitor> monitor;
+    std::optional<DataPlane> plane;
+    std::optional<CarpSocket> socket;
+};
+
+TEST_F(DataPlaneTest, AnswersOnlyWhileInstalled) {
+    prepare(kBoth);
+    EXPECT_FALSE(answers_them("192.0.2.100", 200));
+    EXPECT_FALSE(answers_them("2001:db8::100", 200));
+    ASSERT_TRUE(plane->install(kGroup, kBoth));
+    EXPECT_TRUE(answers_them("192.0.2.100"));
+    EXPECT_TRUE(answers_them("2001:db8::100"));
+    EXPECT_TRUE(plane->is_ours(ip("192.0.2.100")));
+    plane->withdraw(kGroup);
+    EXPECT_FALSE(answers_them("192.0.2.100", 200));
+    EXPECT_FALSE(answers_them("2001:db8::100", 200));
+    EXPECT_FALSE(plane->is_ours(ip("192.0.2.100")));
+    EXPECT_TRUE(answers_them("192.0.2.1")) << "the host's own address is still there";
+}
+
+TEST_F(DataPlaneTest, LeavesNothingBehind) {
+    for (const MacMode mode : {MacMode::virtual_mac, MacMode::interface_mac}) {
+        GroupConfig config = kBoth;
+        config.mac = mode;
+        const std::string before = snapshot();
+        prepare(config);
+        const std::string prepared = snapshot();
+        ASSERT_TRUE(plane->install(kGroup, config));
+        const std::string installed = snapshot();
+        EXPECT_NE(installed, prepared);
+        EXPECT_TRUE(plane->install(kGroup, config));
+        EXPECT_EQ(snapshot(), installed);
+        plane->withdraw(kGroup);
+        plane->withdraw(kGroup);
+        EXPECT_EQ(snapshot(), prepared);
+        ASSERT_TRUE(plane->install(kGroup, config));
+        EXPECT_EQ(snapshot(), installed);
+        plane->release(kGroup);
+        EXPECT_EQ(snapshot(), before);
+    }
+}
+
+TEST_F(DataPlaneTest, EverythingLeavesWithTheVirtualMac) {
+    them->enter();
+    Sniffer sniffer("eth0");
+    us->enter();
+    become_master(kBoth);
+    plane->announce(kGroup, kBoth, *socket);
+    ASSERT_TRUE(answers_them("192.0.2.100"));
+    ASSERT_TRUE(answers_them("2001:db8::100"));
+    int from_address = 0;
+    for (const TestFrame& frame : sniffer.received(300)) {
+        const auto source = ip_source(frame);
+        const bool arp_from_address =
+            ether_type(frame) == ETH_P_ARP &&
+            std::equal(frame.begin() + 28, frame.begin() + 32, kBoth.addresses[0].address.bytes().begin());
+        if (!arp_from_address && source != kBoth.addresses[0].address && source != kBoth.addresses[1].address)
+            continue;
+        ++from_address;
+        EXPECT_EQ(source_mac(frame), kVirtualMac);
+    }
+    EXPECT_GE(from_address, 6) << "announcements (3), ARP and both answers";
+}
+
+TEST_F(DataPlaneTest, WorksWithStrictReversePathFilter) {
+    run("sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.default.rp_filter=1 "
+        "net.ipv4.conf.eth0.rp_filter=1");
+    become_master(kBoth);
+    EXPECT_TRUE(answers_them("192.0.2.100"));
+    EXPECT_TRUE(answers_them("192.0.2.1"));
+}
+
+// Clients use the address as their gateway: what they send arrives at the macvlan, though their subnet is the
+// parent's.
+TEST_F(DataPlaneTest, ForwardsForClientsInSpiteOfStrictReversePathFilter) {
+    run("sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.eth0.rp_filter=1");
+    TestHost server;
+    run("ip link add wan type veth peer name eth1 netns " + us->path() +
+        " && ip link set wan up && ip address add 198.51.100.9/24 dev wan && ip route add default via "
+        "198.51.100.1");
+    us->enter();
+    run("ip link set eth1 up && ip address add 198.51.100.1/24 dev eth1");
+    become_master(kBoth);
+    them->enter();
+    run("ip route add default via 192.0.2.100");
+    us->enter();
+    EXPECT_TRUE(answers_them("198.51.100.9"));
+}
+
+TEST_F(DataPlaneTest, WorksOnAnInterfaceWithoutAddress) {
+    run("ip address flush dev eth0");
+    become_master(kBoth);
+    EXPECT_TRUE(answers_them("192.0.2.100"));
+    EXPECT_TRUE(answers_them("2001:db8::100"));
+    // The host itself has a way to the subnet now.
+    EXPECT_TRUE(answers(ip("192.0.2.2")));
+    EXPECT_TRUE(answers(ip("2001:db8::2")));
+}
+
+TEST_F(DataPlaneTest, InterfaceMacMode) {
+    GroupConfig config = kBoth;
+    config.mac = MacMode::interface_mac;
+    become_master(config);
+    EXPECT_EQ(plane->mac_of(kGroup), eth0().mac());
+    EXPECT_EQ(plane->device(kGroup), "eth0");
+    EXPECT_TRUE(answers_them("192.0.2.100"));
+    EXPECT_TRUE(answers_them("2001:db8::100"));
+    plane->withdraw(kGroup);
+    EXPECT_FALSE(answers_them("192.0.2.100", 200));
+    EXPECT_TRUE(answers_them("192.0.2.1"));
+}
+
+// The kernel speaks by itself on a device that is up: multicast listener reports, router solicitations.
+TEST_F(DataPlaneTest, BackupNeverSpeaksWithTheVirtualMac) {
+    run("sysctl -qw net.ipv6.conf.all.forwarding=1 net.ipv6.conf.default.forwarding=1");
+    them->enter();
+    Sniffer sniffer("eth0");
+    us->enter();
+    // Frames from the virtual MAC since now: a frame of our own marks the place in the stream.
+    const auto heard_from_now = [&](int quiet_ms) {
+        const MacAddress mark{{0x02, 0, 0, 0, 0, 0x01}};
+        EXPECT_TRUE(socket->send_frame(eth0().ifindex(), send_probe(mark).bytes()));
+        auto frames = sniffer.received(quiet_ms);
+        const auto now =
+            std::find_if(frames.begin(), frames.end(), [&](auto& f) { return source_mac(f) == mark; });
+        EXPECT_NE(now, frames.end());
+        return std::count_if(now, frames.end(), [](auto& f) { return source_mac(f) == kVirtualMac; });
+    };
+    prepare(kBoth);
+    EXPECT_EQ(heard_from_now(300), 0) << "when prepared";
+    for (int i = 0; i < 20; ++i) {
+        // Step down at once, with reports still to come, or when all is said.
+        ASSERT_TRUE(plane->install(kGroup, kBoth));
+        if (i % 2 == 0) {
+            EXPECT_GT(heard_from_now(100), 0);
+        }
+        plane->withdraw(kGroup);
+        EXPECT_EQ(heard_from_now(100), 0) << "after stepping down";
+    }
+}
+
+// Whatever a rival sends has the source MAC that our device has.
+TEST_F(DataPlaneTest, HearsARivalThatHasTheSameVirtualMac) {
+    prepare(kBoth);
+    for (const bool installed : {false, true}) {
+        if (installed) {
+            ASSERT_TRUE(plane->install(kGroup, kBoth));
+        }
+        them->enter();
+        CarpSocket rival = std::move(*CarpSocket::open());
+        const AdvertisementPacket sent(ip("192.0.2.2"), ip("224.0.0.18"), AdvertisementBytes{});
+        ASSERT_TRUE(rival.send_frame(static_cast<int>(if_nametoindex("eth0")),
+                                     multicast_frame(kVirtualMac, sent.bytes()).bytes()));
+        us->enter();
+        ASSERT_TRUE(readable(socket->fds()[0]));
+        const auto heard = socket->receive();
+        ASSERT_EQ(heard.size(), 1u);
+        EXPECT_EQ(heard[0].ifindex, eth0().ifindex());
+    }
+}
+
+// A switch that doesn't know where the virtual MAC is sends its frames to everybody.
+TEST_F(DataPlaneTest, BackupForwardsNothing) {
+    run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
+    TestHost server;
+    run("ip link add wan type veth peer name eth1 netns " + us->path() +
+        " && ip link set wan up && ip address add 198.51.100.9/24 dev wan && ip address add 2001:db8:9::9/64 dev wan "
+        "nodad && ip route add default via 198.51.100.1 && ip route add default via 2001:db8:9::1");
+    us->enter();
+    run("ip link set eth1 up && ip address add 198.51.100.1/24 dev eth1 && ip address add 2001:db8:9::1/64 dev eth1 "
+        "nodad");
+    prepare(kBoth);
+    them->enter();
+    const std::string via = " lladdr " + kVirtualMac.to_string() + " dev eth0 && ";
+    run("ip neigh add 192.0.2.100" + via + "ip neigh add 2001:db8::100" + via +
+        "ip route add default via 192.0.2.100 && ip route add default via 2001:db8::100");
+    us->enter();
+    EXPECT_FALSE(answers_them("198.51.100.9", 200));
+    EXPECT_FALSE(answers_them("2001:db8:9::9", 200));
+    ASSERT_TRUE(plane->install(kGroup, kBoth));
+    EXPECT_TRUE(answers_them("198.51.100.9"));
+    EXPECT_TRUE(answers_them("2001:db8:9::9"));
+    plane->withdraw(kGroup);
+    EXPECT_FALSE(answers_them("198.51.100.9", 200));
+    EXPECT_FALSE(answers_them("2001:db8:9::9", 200));
+}
+
+TEST_F(DataPlaneTest, TheDeviceAnswersForNothingElse) {
+    prepare(kBoth);
+    them->enter();
+    Sniffer sniffer("eth0");
+    us->enter();
+    ASSERT_TRUE(answers_them("192.0.2.1"));
+    const MacAddress own = eth0().mac();
+    for (const TestFrame& frame : sniffer.received(100)) {
+        EXPECT_TRUE(ether_type(frame) != ETH_P_ARP || source_mac(frame) == own);
+    }
+}
+
+TEST_F(DataPlaneTest, FollowsAChangedAddressListWhileInstalled) {
+    become_master(kBoth);
+    const GroupConfig changed = group_config({{ip("2001:db8::100"), 48}, {ip("192.0.2.101"), 24}});
+    ASSERT_TRUE(plane->install(kGroup, changed));
+    EXPECT_FALSE(answers_them("192.0.2.100", 200));
+    EXPECT_TRUE(answers_them("192.0.2.101"));
+    EXPECT_TRUE(answers_them("2001:db8::100"));
+    plane->release(kGroup);
+    become_master(changed);
+    const std::string fresh = snapshot();
+    plane->release(kGroup);
+    become_master(kBoth);
+    ASSERT_TRUE(plane->install(kGroup, changed));
+    EXPECT_EQ(snapshot(), fresh);
+}
+
+TEST_F(DataPlaneTest, RenewPutsBackWhatIsMissing) {
+    become_master(kBoth);
+    EXPECT_FALSE(plane->renew(kGroup, kBoth));
+    const std::string installed = snapshot();
+    const std::string device(plane->device(kGroup));
+    for (const std::string& damage :
+         {"ip address del 192.0.2.100/32 dev " + device, "ip address flush dev " + device,
+          "ip link set " + device + " address 02:00:00:00:00:01", "ip link set " + device + " down",
+          std::string("ip rule del from 192.0.2.100"), "ip link del " + device}) {
+        run(damage);
+        EXPECT_TRUE(plane->renew(kGroup, kBoth)) << damage;
+        EXPECT_FALSE(plane->renew(kGroup, kBoth)) << damage;
+        EXPECT_EQ(snapshot(), installed) << damage;
+        EXPECT_TRUE(answers_them("192.0.2.100")) << damage;
+        EXPECT_TRUE(answers_them("2001:db8::100")) << damage;
+    }
+}
+
+TEST_F(DataPlaneTest, RenewKeepsABackupReady) {
+    prepare(kBoth);
+    const std::string prepared = snapshot();
+    run("ip link del " + std::string(plane->device(kGroup)));
+    EXPECT_TRUE(plane->renew(kGroup, kBoth));
+    EXPECT_EQ(snapshot(), prepared);
+    EXPECT_FALSE(plane->renew(kGroup, kBoth));
+}
+
+TEST_F(DataPlaneTest, SurvivesAnInterfaceThatVanishesAndReturns) {
+    become_master(kBoth);
+    run("ip link del eth0");
+    EXPECT_FALSE(plane->renew(kGroup, kBoth));
+    plane->withdraw(kGroup);
+    plug_in();
+    them->enter();
+    run("ip address add 192.0.2.2/24 dev eth0 && ip address add 2001:db8::2/64 dev eth0 nodad");
+    us->enter();
+    become_master(kBoth);
+    EXPECT_TRUE(answers_them("192.0.2.100"));
+    EXPECT_TRUE(answers_them("2001:db8::100"));
+}
+
+TEST_F(DataPlaneTest, FollowsTheInterfacesMtuAndName) {
+    prepare(kBoth);
+    run("ip link set eth0 mtu 1400");
+    run("ip link set eth0 mtu 1500");
+    prepare(kBoth);
+    EXPECT_THAT(output_of("ip link show " + std::string(plane->device(kGroup))), HasSubstr("mtu 1500"));
+    run("ip link set eth0 down && ip link set eth0 name lan0 && ip link set lan0 up");
+    ASSERT_FALSE(monitor->resync());
+    ASSERT_FALSE(plane->prepare(kGroup, kBoth, *monitor->find("lan0")));
+    plane->release(kGroup);
+    EXPECT_EQ(read_sysctl("ipv4/conf/lan0/arp_ignore"), 0);
+}
+
+TEST_F(DataPlaneTest, TwoGroupsOnOneInterface) {
+    GroupConfig other = group_config({{ip("192.0.2.101"), 24}});
+    other.vhid = Vhid{8};
+    const std::string before = snapshot();
+    become_master(kBoth);
+    ASSERT_FALSE(plane->prepare(kGroup + 1, other, eth0()));
+    ASSERT_TRUE(plane->install(kGroup + 1, other));
+    EXPECT_TRUE(answers_them("192.0.2.100"));
+    EXPECT_TRUE(answers_them("192.0.2.101"));
+    plane->release(kGroup);
+    EXPECT_EQ(read_sysctl("ipv4/conf/eth0/arp_ignore"), 1) << "the other group still needs it";
+    EXPECT_TRUE(answers_them("192.0.2.101"));
+    plane->release(kGroup + 1);
+    EXPECT_EQ(snapshot(), before);
+}
+
+TEST_F(DataPlaneTest, RemovesWhatAnEarlierRunLeft) {
+    for (const MacMode mode : {MacMode::virtual_mac, MacMode::interface_mac}) {
+        GroupConfig config = kBoth;
+        config.mac = mode;
+        const std::string before = snapshot();
+        become_master(config);
+        plane.emplace(*netlink);  // as after SIGKILL: it remembers nothing
+        const auto lines = plane->remove_leftovers({config});
+        EXPECT_EQ(snapshot(), before);
+        if (mode == MacMode::virtual_mac)
+            EXPECT_THAT(lines, Contains("removed carp" + std::to_string(eth0().ifindex()) +
+                                        ".7 with 192.0.2.100, 2001:db8::100, left by an earlier run"));
+        else
+            EXPECT_THAT(lines, Contains("removed 192.0.2.100/32 from eth0, left by an earlier run"));
+        EXPECT_THAT(plane->remove_leftovers({config}), IsEmpty());
+    }
+}
+
+TEST_F(DataPlaneTest, RemovesASharedAddressThatSomebodyConfigured) {
+    run("ip address add 192.0.2.100/24 dev eth0 && ip address add 192.0.2.50/24 dev eth0");
+    EXPECT_THAT(plane->remove_leftovers({kBoth}),
+                testing::ElementsAre("removed 192.0.2.100/24 from eth0, left by an earlier run"));
+    EXPECT_THAT(output_of("ip address show dev eth0"), HasSubstr("192.0.2.50/24"));
+}
+
+TEST_F(DataPlaneTest, SaysWhyItCannotPrepare) {
+    run("ip link add carp" + std::to_string(eth0().ifindex()) + ".7 type veth");
+    const auto error = plane->prepare(kGroup, kBoth, eth0());
+    ASSERT_TRUE(error);
+    EXPECT_THAT(error->to_string(), HasSubstr("cannot add the device carp"));
+    EXPECT_FALSE(plane->install(kGroup, kBoth));
+    EXPECT_EQ(read_sysctl("ipv4/conf/eth0/arp_ignore"), 0);
+}
+
+}  // namespace
+}  // namespace carpd

@@ -1,0 +1,265 @@
+#include "linux/line_server.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace carpd {
+
+namespace {
+
+constexpr std::uint64_t kListener = 0;  // in place of a ClientId
+
+Unexpected<SysError> failed(std::string operation, const std::string& path, int error) {
+    return Unexpected{SysError{std::move(operation), path, error}};
+}
+
+sockaddr_un address_of(const std::string& path) {
+    CARPD_ASSERT(path.size() < sizeof(sockaddr_un::sun_path));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.data(), path.size());
+    return address;
+}
+
+UniqueFd stream_socket() {
+    return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+const sockaddr* generic(const sockaddr_un& address) {
+    return reinterpret_cast<const sockaddr*>(&address);
+}
+
+// Removes a socket file on which nobody listens. Returns 0, or why the path can't be had.
+int make_room(const std::string& path) {
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0) return errno == ENOENT ? 0 : errno;
+    if (!S_ISSOCK(status.st_mode)) return EEXIST;
+    const sockaddr_un address = address_of(path);
+    const UniqueFd probe = stream_socket();
+    if (!probe) return errno;
+    // Anything but a refusal means that somebody has it: EAGAIN is a full queue, EACCES another user's.
+    if (::connect(probe.get(), generic(address), sizeof address) == 0) return EADDRINUSE;
+    if (errno != ECONNREFUSED) return EADDRINUSE;
+    return ::unlink(path.c_str()) == 0 ? 0 : errno;
+}
+
+// Binds so that the file never has another mode than `mode`, not even for a moment.
+int bind_with_mode(int fd, const std::string& path, mode_t mode) {
+    const sockaddr_un address = address_of(path);
+    const mode_t saved = ::umask(~mode & 0777);
+    const int error = ::bind(fd, generic(address), sizeof address) == 0 ? 0 : errno;
+    ::umask(saved);
+    return error;
+}
+
+bool watch(int epoll, int operation, int fd, std::uint32_t events, std::uint64_t id) {
+    epoll_event event{};
+    event.events = events;
+    event.data.u64 = id;
+    return ::epoll_ctl(epoll, operation, fd, &event) == 0;
+}
+
+}  // namespace
+
+Expected<LineServer, SysError> LineServer::open(const std::string& path, mode_t mode, std::string too_long) {
+    if (path.size() >= sizeof(sockaddr_un::sun_path)) return failed("listen at", path, ENAMETOOLONG);
+    const auto directory = std::filesystem::path(path).parent_path();
+    std::error_code error;
+    if (!directory.empty()) std::filesystem::create_directories(directory, error);
+    if (error) return failed("make the directory", directory.string(), error.value());
+    if (const int reason = make_room(path)) return failed("listen at", path, reason);
+
+    UniqueFd listener = stream_socket();
+    if (!listener) return failed("open a Unix socket", "", errno);
+    if (const int reason = bind_with_mode(listener.get(), path, mode))
+        return failed("listen at", path, reason);
+    if (::listen(listener.get(), kMaxClients) != 0) return failed("listen at", path, errno);
+    UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
+    if (!epoll || !watch(epoll.get(), EPOLL_CTL_ADD, listener.get(), EPOLLIN, kListener))
+        return failed("poll the socket", path, errno);
+    return LineServer(path, std::move(listener), std::move(epoll), std::move(too_long));
+}
+
+LineServer::LineServer(std::string path, UniqueFd listener, UniqueFd epoll, std::string too_long)
+    : path_(std::move(path)),
+      listener_(std::move(listener)),
+      epoll_(std::move(epoll)),
+      too_long_(std::move(too_long)) {
+    struct stat status {};
+    if (::lstat(path_.c_str(), &status) != 0) return;
+    device_ = status.st_dev;
+    inode_ = status.st_ino;
+}
+
+LineServer::~LineServer() {
+    if (!listener_) return;  // moved from
+    struct stat status {};
+    const bool present = ::lstat(path_.c_str(), &status) == 0;
+    if (present && status.st_dev == device_ && status.st_ino == inode_) ::unlink(path_.c_str());
+}
+
+LineServer::Client* LineServer::find(ClientId id) {
+    const auto found = clients_.find(id);
+    return found == clients_.end() ? nullptr : &found->second;
+}
+
+void LineServer::wake(const OnLine& on_line) {
+    epoll_event events[kMaxClients + 1];
+    const int count = ::epoll_wait(epoll_.get(), events, kMaxClients + 1, 0);
+    for (int i = 0; i < count; ++i) {
+        const ClientId id = events[i].data.u64;
+        const std::uint32_t what = events[i].events;
+        if (id == kListener) {
+            accept_clients();
+            continue;
+        }
+        if ((what & EPOLLOUT) != 0) flush(id);
+        if ((what & EPOLLIN) != 0)
+            read_from(id, on_line);
+        else if ((what & (EPOLLHUP | EPOLLERR)) != 0)
+            drop(id);
+        settle(id);
+    }
+}
+
+void LineServer::accept_clients() {
+    for (std::size_t i = 0; i < kMaxClients; ++i) {
+        UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (!fd) {
+            // Out of descriptors, the listener would stay readable and wake us for ever.
+            if (errno == EMFILE || errno == ENFILE) drop_idlest();
+            return;
+        }
+        if (clients_.size() == kMaxClients) drop_idlest();
+        const ClientId id = next_id_++;
+        if (!watch(epoll_.get(), EPOLL_CTL_ADD, fd.get(), EPOLLIN, id)) continue;
+        Client& client = clients_[id];
+        client.fd = std::move(fd);
+        client.last_active = ++activities_;
+        client.polled = EPOLLIN;
+    }
+}
+
+void LineServer::drop_idlest() {
+    const auto idler = [](const auto& a, const auto& b) {
+        return std::pair(a.second.subscriber, a.second.last_active) <
+               std::pair(b.second.subscriber, b.second.last_active);
+    };
+    const auto idlest = std::min_element(clients_.begin(), clients_.end(), idler);
+    if (idlest != clients_.end()) clients_.erase(idlest);
+}
+
+// Lines are looked at before they are taken, so that what isn't handled now stays in the kernel's bounded
+// buffer, and epoll goes on reporting it.
+void LineServer::read_from(ClientId id, const OnLine& on_line) {
+    Client* client = find(id);
+    if (client == nullptr || client->deaf) return;
+    const int fd = client->fd.get();
+    char buffer[kMaxLine];
+    const ssize_t seen = ::recv(fd, buffer, sizeof buffer, MSG_PEEK | MSG_DONTWAIT);
+    if (seen < 0) {
+        if (errno != EAGAIN && errno != EINTR) drop(id);
+        return;
+    }
+    if (seen == 0) {  // it says no more, but may still listen
+        client->deaf = true;
+        client->closing = !client->subscriber;
+        return;
+    }
+    std::size_t taken = take_lines(id, {buffer, static_cast<std::size_t>(seen)}, on_line);
+    while (taken > 0 && find(id) != nullptr) {
+        const ssize_t count = ::recv(fd, buffer, taken, MSG_DONTWAIT);
+        if (count <= 0) return drop(id);
+        taken -= static_cast<std::size_t>(count);
+    }
+}
+
+// Returns how many of `bytes` were dealt with.
+std::size_t LineServer::take_lines(ClientId id, std::string_view bytes, const OnLine& on_line) {
+    std::size_t taken = 0;
+    for (int lines = 0; lines < kMaxLinesPerWake && taken < bytes.size(); ++lines) {
+        Client* client = find(id);
+        if (client == nullptr || client->deaf || client->unsent_size() > 0) break;
+        const std::size_t end = bytes.find('\n', taken);
+        const std::string_view part = bytes.substr(taken, end - taken);
+        if (client->half_line.size() + part.size() > kMaxLine) {
+            send(id, too_long_);
+            close_after_flush(id);
+            return bytes.size();
+        }
+        client->half_line += part;
+        if (end == std::string_view::npos) return bytes.size();
+        taken = end + 1;
+        client->last_active = ++activities_;
+        on_line(id, std::exchange(client->half_line, {}));
+    }
+    return taken;
+}
+
+void LineServer::send(ClientId id, std::string_view line) {
+    Client* client = find(id);
+    if (client == nullptr || client->closing) return;
+    if (client->unsent_size() > kMaxUnsent) return drop(id);
+    client->unsent += line;
+    client->unsent += '\n';
+    flush(id);
+    settle(id);
+}
+
+void LineServer::close_after_flush(ClientId id) {
+    Client* client = find(id);
+    if (client == nullptr) return;
+    client->deaf = client->closing = true;
+    settle(id);
+}
+
+void LineServer::subscribe(ClientId id) {
+    if (Client* client = find(id)) client->subscriber = true;
+}
+
+void LineServer::flush(ClientId id) {
+    Client* client = find(id);
+    while (client != nullptr && client->unsent_size() > 0) {
+        const std::string_view rest = std::string_view(client->unsent).substr(client->unsent_from);
+        const ssize_t count = ::send(client->fd.get(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0 && errno != EAGAIN) return drop(id);
+        if (count < 0) break;
+        client->unsent_from += static_cast<std::size_t>(count);
+    }
+    // Forget what was sent, but don't move the rest about for every few bytes of it.
+    if (client != nullptr && client->unsent_from > client->unsent.size() / 2) {
+        client->unsent.erase(0, client->unsent_from);
+        client->unsent_from = 0;
+        if (client->unsent.empty()) client->unsent.shrink_to_fit();
+    }
+}
+
+// Makes epoll watch for what the client can do next, or lets it go if it is done.
+void LineServer::settle(ClientId id) {
+    Client* client = find(id);
+    if (client == nullptr) return;
+    const bool waiting = client->unsent_size() > 0;
+    if (client->closing && !waiting) return drop(id);
+    std::uint32_t wanted = client->deaf ? 0u : EPOLLIN;
+    if (waiting) wanted = EPOLLOUT;
+    if (wanted == client->polled) return;
+    if (!watch(epoll_.get(), EPOLL_CTL_MOD, client->fd.get(), wanted, id)) return drop(id);
+    client->polled = wanted;
+}
+
+void LineServer::drop(ClientId id) {
+    clients_.erase(id);
+}
+
+}  // namespace carpd

@@ -1,0 +1,110 @@
+#include "linux/link_monitor.h"
+
+#include <gmock/gmock.h>
+
+#include "linux/test_network.h"
+
+namespace carpd {
+namespace {
+
+using testing::Contains;
+using testing::UnorderedElementsAre;
+
+class LinkMonitorTest : public TwoHosts {
+ protected:
+    void SetUp() override {
+        TwoHosts::SetUp();
+        if (IsSkipped()) return;
+        netlink.emplace(std::move(*Netlink::open()));
+        monitor.emplace(std::move(*LinkMonitor::open(*netlink)));
+    }
+    // The names that changed by what `command` did.
+    std::vector<std::string> changed_by(const std::string& command) {
+        run(command);
+        std::vector<std::string> changed;
+        while (readable(monitor->fd(), 50)) monitor->drain(changed);
+        return changed;
+    }
+    LinkStatus status(const char* name) {
+        return link_status(monitor->find(name), [](const IpAddress& a) { return a == ip("192.0.2.100"); });
+    }
+
+    std::optional<Netlink> netlink;
+    std::optional<LinkMonitor> monitor;
+};
+
+TEST_F(LinkMonitorTest, KnowsWhatIsThereAtStart) {
+    const Interface* eth0 = monitor->find("eth0");
+    ASSERT_NE(eth0, nullptr);
+    EXPECT_EQ(eth0->ifindex(), static_cast<int>(if_nametoindex("eth0")));
+    EXPECT_EQ(monitor->find(eth0->ifindex()), eth0);
+    EXPECT_EQ(eth0->link.kind, "veth");
+    EXPECT_EQ(eth0->link.mtu, 1500u);
+    const LinkStatus status = this->status("eth0");
+    EXPECT_TRUE(status.present && status.up && status.running);
+    EXPECT_EQ(status.source4, ip("192.0.2.1"));
+    EXPECT_TRUE(status.source6.is_link_local());
+    EXPECT_EQ(monitor->find("eth1"), nullptr);
+    EXPECT_EQ(this->status("eth1"), LinkStatus());
+    std::vector<std::string> changed;
+    EXPECT_FALSE(monitor->drain(changed));
+}
+
+TEST_F(LinkMonitorTest, FollowsTheCarrierAndTheAdministrator) {
+    them->enter();
+    run("ip link set eth0 down");
+    us->enter();
+    std::vector<std::string> changed;
+    // The kernel may take a second to tell.
+    while (status("eth0").running && readable(monitor->fd())) monitor->drain(changed);
+    EXPECT_THAT(changed, UnorderedElementsAre("eth0"));
+    EXPECT_TRUE(status("eth0").up);
+    EXPECT_FALSE(status("eth0").running);
+    changed_by("ip link set eth0 down");
+    EXPECT_FALSE(status("eth0").up);
+    EXPECT_TRUE(status("eth0").source6.is_unspecified()) << "IPv6 addresses go with the link";
+}
+
+TEST_F(LinkMonitorTest, FollowsAddresses) {
+    EXPECT_THAT(changed_by("ip address del 192.0.2.1/24 dev eth0 && ip address add 192.0.2.100/32 dev eth0"),
+                UnorderedElementsAre("eth0"));
+    EXPECT_TRUE(status("eth0").source4.is_unspecified()) << "a shared address is no source";
+    changed_by("ip address add 192.0.2.5/24 dev eth0 && ip -6 address flush dev eth0 scope link");
+    EXPECT_EQ(status("eth0").source4, ip("192.0.2.5"));
+    EXPECT_EQ(status("eth0").source6, ip("2001:db8::1"));
+}
+
+TEST_F(LinkMonitorTest, FollowsDeletionRecreationAndRenaming) {
+    const int before = monitor->find("eth0")->ifindex();
+    EXPECT_THAT(changed_by("ip link del eth0"), UnorderedElementsAre("eth0"));
+    EXPECT_EQ(monitor->find("eth0"), nullptr);
+    EXPECT_EQ(monitor->find(before), nullptr);
+    plug_in();
+    EXPECT_THAT(changed_by("true"), Contains("eth0"));
+    ASSERT_NE(monitor->find("eth0"), nullptr);
+    EXPECT_NE(monitor->find("eth0")->ifindex(), before);
+    EXPECT_THAT(changed_by("ip link set eth0 down && ip link set eth0 name lan0 && ip link set lan0 up"),
+                UnorderedElementsAre("eth0", "lan0"));
+    EXPECT_EQ(monitor->find("eth0"), nullptr);
+    EXPECT_TRUE(status("lan0").up);
+}
+
+TEST_F(LinkMonitorTest, LeavingABridgeIsNotVanishing) {
+    changed_by("ip link add br0 type bridge && ip link set eth0 master br0");
+    changed_by("ip link set eth0 nomaster");
+    EXPECT_NE(monitor->find("eth0"), nullptr);
+}
+
+TEST_F(LinkMonitorTest, ReadsEverythingAnewWhenEventsWereLost) {
+    const int tiny = 1;
+    ASSERT_EQ(setsockopt(monitor->fd(), SOL_SOCKET, SO_RCVBUFFORCE, &tiny, sizeof tiny), 0);
+    run("for i in $(seq 20); do ip link set eth0 mtu 14$((i + 10)); done; ip link add late type veth");
+    std::vector<std::string> changed;
+    EXPECT_TRUE(monitor->drain(changed));
+    EXPECT_THAT(changed, Contains("lo")) << "everything counts as changed";
+    EXPECT_EQ(monitor->find("eth0")->link.mtu, 1430u);
+    EXPECT_NE(monitor->find("late"), nullptr);
+}
+
+}  // namespace
+}  // namespace carpd

@@ -1,0 +1,105 @@
+#include "linux/log.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
+#include <utility>
+
+namespace carpd {
+
+namespace {
+
+LogLevel g_level = LogLevel::info;
+std::uint64_t g_lost = 0;
+
+// JOURNAL_STREAM is "device:inode" of the socket that leads to the journal.
+bool stderr_is_journal() {
+    const char* stream = std::getenv("JOURNAL_STREAM");
+    struct stat status;
+    if (stream == nullptr || fstat(STDERR_FILENO, &status) != 0) return false;
+    return fmt::format("{}:{}", status.st_dev, status.st_ino) == stream;
+}
+
+std::string_view word(LogLevel level) {
+    switch (level) {
+        case LogLevel::error: return "error";
+        case LogLevel::warning: return "warning";
+        case LogLevel::notice: return "notice";
+        case LogLevel::info: return "info";
+        case LogLevel::debug: return "debug";
+    }
+    return "";
+}
+
+std::string prefix(LogLevel level) {
+    static const bool journal = stderr_is_journal();
+    if (journal) return fmt::format("<{}>", static_cast<int>(level));
+    timespec now;
+    tm local;
+    clock_gettime(CLOCK_REALTIME, &now);
+    localtime_r(&now.tv_sec, &local);
+    return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03} {:<7} ", local.tm_year + 1900,
+                       local.tm_mon + 1, local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec,
+                       now.tv_nsec / 1'000'000, word(level));
+}
+
+bool write_line(LogLevel level, std::string_view text) {
+    pollfd writable{STDERR_FILENO, POLLOUT, 0};
+    if (poll(&writable, 1, 0) != 1 || !(writable.revents & POLLOUT)) return false;
+    std::string line = prefix(level) + printable(text);
+    line.resize(std::min(line.size(), kMaxLogLine - 1));
+    line += '\n';
+    return write(STDERR_FILENO, line.data(), line.size()) >= 0;
+}
+
+}  // namespace
+
+void set_log_level(LogLevel level) {
+    g_level = level;
+}
+
+void log(LogLevel level, std::string_view text) {
+    if (level > g_level) return;
+    if (g_lost != 0 &&
+        write_line(LogLevel::warning, fmt::format("{} lines were lost because nobody read the log", g_lost)))
+        g_lost = 0;
+    if (g_lost != 0 || !write_line(level, text)) ++g_lost;
+}
+
+std::string printable(std::string_view text) {
+    std::string result;
+    result.reserve(text.size());
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte > 0x7e)
+            result += fmt::format("\\x{:02x}", byte);
+        else
+            result += c;
+    }
+    return result;
+}
+
+bool RateLimit::admit(Instant now) {
+    // Compared before adding, so that a long silence can't overflow.
+    const Duration full = burst_ * per_;
+    const Duration idle = now - credited_at_;
+    credit_ = idle >= full - credit_ ? full : credit_ + idle;
+    credited_at_ = now;
+    if (credit_ < per_) {
+        ++suppressed_;
+        return false;
+    }
+    credit_ -= per_;
+    return true;
+}
+
+std::uint64_t RateLimit::take_suppressed() {
+    return std::exchange(suppressed_, 0);
+}
+
+}  // namespace carpd

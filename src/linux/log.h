@@ -1,0 +1,48 @@
+// The daemon's log: lines on standard error, where systemd's journal or a terminal reads them. It never
+// blocks: a daemon whose terminal was stopped must go on advertising.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/time.h"
+
+namespace carpd {
+
+// Numbers as in syslog(3) and sd-daemon(3).
+enum class LogLevel { error = 3, warning = 4, notice = 5, info = 6, debug = 7 };
+
+// Lines above `level` are left out; info at start.
+void set_log_level(LogLevel level);
+
+// One line of at most kMaxLogLine bytes. In the journal (JOURNAL_STREAM names our standard error) it is
+// prefixed with its level in sd-daemon(3)'s form; elsewhere with local time and the level as a word. A line
+// that can't be written at once is dropped and counted, and the next one that can be says how many were lost.
+void log(LogLevel level, std::string_view text);
+
+inline constexpr std::size_t kMaxLogLine = 1024;
+
+// `text` without anything a terminal would act on: bytes outside printable ASCII become \xNN.
+std::string printable(std::string_view text);
+
+// Lets through `burst` events at once and then one per `per`; counts the rest. For messages that a stranger
+// can cause.
+class RateLimit {
+ public:
+    RateLimit(int burst, Duration per) : burst_(burst), per_(per), credit_(burst * per) {}
+
+    // `now` never decreases.
+    bool admit(Instant now);
+    // How many were refused since this was last asked.
+    std::uint64_t take_suppressed();
+
+ private:
+    int burst_;
+    Duration per_;
+    Duration credit_;  // burst_ * per_ at most; an event costs per_
+    Instant credited_at_{};
+    std::uint64_t suppressed_ = 0;
+};
+
+}  // namespace carpd

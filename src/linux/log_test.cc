@@ -1,0 +1,99 @@
+#include "linux/log.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "linux/unique_fd.h"
+
+namespace carpd {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+
+// Runs `body` in a child whose standard error is a small pipe, and returns what arrives there.
+template <class Body>
+std::string logged_by(Body body) {
+    int ends[2];
+    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    UniqueFd reader(ends[0]);
+    const pid_t child = fork();
+    if (child == 0) {
+        fcntl(ends[1], F_SETPIPE_SZ, 4 * 4096);
+        dup2(ends[1], STDERR_FILENO);
+        body(reader.get());
+        _exit(0);
+    }
+    close(ends[1]);
+    waitpid(child, nullptr, 0);
+    std::string text;
+    char buffer[4096];
+    for (ssize_t size; (size = read(reader.get(), buffer, sizeof buffer)) > 0;) text.append(buffer, size);
+    return text;
+}
+
+TEST(Log, WritesLocalTimeAndLevel) {
+    const std::string text = logged_by([](int) { log(LogLevel::notice, "lan: BACKUP -> MASTER"); });
+    EXPECT_THAT(text, MatchesRegex("....-..-.. ..:..:..\\.... notice  lan: BACKUP -> MASTER\n"));
+}
+
+TEST(Log, LeavesOutWhatIsBelowTheLevel) {
+    EXPECT_EQ(logged_by([](int) { log(LogLevel::debug, "detail"); }), "");
+    EXPECT_THAT(logged_by([](int) {
+                    set_log_level(LogLevel::debug);
+                    log(LogLevel::debug, "detail");
+                }),
+                HasSubstr("detail"));
+}
+
+TEST(Log, SpeaksTheJournalsForm) {
+    const std::string text = logged_by([](int) {
+        struct stat status;
+        fstat(STDERR_FILENO, &status);
+        const std::string stream = std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
+        setenv("JOURNAL_STREAM", stream.c_str(), 1);
+        log(LogLevel::warning, "late");
+    });
+    EXPECT_EQ(text, "<4>late\n");
+}
+
+TEST(Log, ALineIsOneLineOfBoundedLength) {
+    EXPECT_EQ(printable("a\nb\x1b[31m\x9b\x7f"), "a\\x0ab\\x1b[31m\\x9b\\x7f");
+    const std::string text = logged_by([](int) { log(LogLevel::info, std::string(5000, 'x')); });
+    EXPECT_EQ(text.size(), kMaxLogLine);
+    EXPECT_EQ(text.back(), '\n');
+}
+
+TEST(Log, NeverBlocksAndSaysHowMuchWasLost) {
+    const std::string text = logged_by([](int reader) {
+        for (int i = 0; i < 100; ++i) log(LogLevel::info, std::string(900, 'x'));  // nobody reads
+        char buffer[65536];
+        if (read(reader, buffer, sizeof buffer) < 0) _exit(1);
+        log(LogLevel::info, "after");
+    });
+    EXPECT_THAT(text,
+                MatchesRegex(".*warning [0-9]+ lines were lost because nobody read the log\n.*after\n"));
+}
+
+TEST(RateLimit, LetsABurstThroughAndThenOnePerPeriod) {
+    RateLimit limit(3, 1s);
+    const Instant start{100s};
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(limit.admit(start));
+    EXPECT_FALSE(limit.admit(start));
+    EXPECT_FALSE(limit.admit(start + 999ms));
+    EXPECT_TRUE(limit.admit(start + 1s));
+    EXPECT_FALSE(limit.admit(start + 1s));
+    EXPECT_EQ(limit.take_suppressed(), 3u);
+    EXPECT_EQ(limit.take_suppressed(), 0u);
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(limit.admit(start + 24h));
+    EXPECT_FALSE(limit.admit(start + 24h)) << "a long silence earns no more than the burst";
+}
+
+}  // namespace
+}  // namespace carpd

@@ -1,0 +1,83 @@
+#include "linux/process.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "base/assert.h"
+
+namespace carpd {
+
+namespace {
+
+// Above everything that isn't real-time, below what the administrator finds more urgent (interrupt threads
+// are at 50).
+constexpr int kPriority = 20;
+
+std::string read_text(int fd) {
+    char text[32];
+    const ssize_t size = pread(fd, text, sizeof text, 0);
+    return size > 0 ? std::string(text, static_cast<std::size_t>(size)) : "";
+}
+
+}  // namespace
+
+std::optional<std::string> missing_capability() {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+    CARPD_ASSERT(syscall(SYS_capget, &header, data) == 0);
+    const auto missing = [&data](unsigned capability) {
+        return (data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability)) == 0;
+    };
+    if (missing(CAP_NET_ADMIN)) return "CAP_NET_ADMIN";
+    if (missing(CAP_NET_RAW)) return "CAP_NET_RAW";
+    return std::nullopt;
+}
+
+std::vector<SysError> become_real_time() {
+    std::vector<SysError> warnings;
+    sched_param parameters{};
+    parameters.sched_priority = kPriority;
+    if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &parameters) != 0)
+        warnings.push_back({"run at real-time priority", "", errno});
+    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) warnings.push_back({"lock the memory", "", errno});
+    return warnings;
+}
+
+Expected<UniqueFd, SysError> lock_instance(const std::string& directory) {
+    struct stat network_namespace;
+    if (stat("/proc/thread-self/ns/net", &network_namespace) != 0)
+        return Unexpected{SysError{"identify the network namespace", "", errno}};
+    if (mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST)
+        return Unexpected{SysError{"make the directory", directory, errno}};
+    const std::string path = directory + "/netns-" + std::to_string(network_namespace.st_ino) + ".lock";
+    UniqueFd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (!file) return Unexpected{SysError{"open", path, errno}};
+    if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK) return Unexpected{SysError{"lock", path, errno}};
+        const std::string pid = read_text(file.get());
+        return Unexpected{
+            SysError{"start: another carpd is running in this network namespace (pid " + pid + ")", "", 0}};
+    }
+    const std::string pid = std::to_string(getpid());
+    if (ftruncate(file.get(), 0) != 0 || pwrite(file.get(), pid.data(), pid.size(), 0) < 0)
+        return Unexpected{SysError{"write", path, errno}};
+    return file;
+}
+
+std::uint64_t random_seed() {
+    std::uint64_t seed;
+    CARPD_ASSERT(getrandom(&seed, sizeof seed, 0) == sizeof seed);
+    return seed;
+}
+
+}  // namespace carpd

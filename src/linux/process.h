@@ -1,0 +1,29 @@
+// What the daemon asks of the kernel for itself: rights, priority, memory, being the only one.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/expected.h"
+#include "linux/sys_error.h"
+#include "linux/unique_fd.h"
+
+namespace carpd {
+
+// The name of a capability that carpd needs and this process doesn't have ("CAP_NET_ADMIN"), if any.
+std::optional<std::string> missing_capability();
+
+// Real-time priority (not inherited by children) and all memory locked, so that a busy machine doesn't delay
+// our advertisements. Each failure is a line for the log; the daemon works without.
+std::vector<SysError> become_real_time();
+
+// One carpd per network namespace: a lock that lives as long as the returned descriptor. The error names the
+// process that holds it.
+Expected<UniqueFd, SysError> lock_instance(const std::string& directory = "/run/carpd");
+
+// From getrandom(2).
+std::uint64_t random_seed();
+
+}  // namespace carpd

@@ -1,0 +1,123 @@
+#include "netns_test.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace carpd::lab {
+
+namespace {
+
+std::string toml_list(const std::vector<std::string>& values) {
+    return values.empty() ? "[]" : fmt::format("[\"{}\"]", fmt::join(values, "\", \""));
+}
+
+}  // namespace
+
+std::string Group::text() const {
+    return fmt::format(
+        "[[group]]\nname = \"{}\"\ninterface = \"{}\"\nvhid = {}\naddresses = {}\npassword = \"{}\"\nadvbase = {}\n"
+        "advskew = {}\npreempt = {}\nmac = \"{}\"\npeers = {}\npeer-routed = {}\n",
+        name, interface, vhid, toml_list(addresses), password, advbase, advskew, preempt, mac, toml_list(peers),
+        peer_routed);
+}
+
+Group Group::with_skew(int skew) const {
+    Group other = *this;
+    other.advskew = skew;
+    return other;
+}
+
+Group Group::with_preempt() const {
+    Group other = *this;
+    other.preempt = true;
+    return other;
+}
+
+// ---- NetnsTest
+
+void NetnsTest::SetUp() {
+    static const std::string why_not = why_no_lab();
+    if (!why_not.empty()) GTEST_SKIP() << why_not;
+    lab_ = std::make_unique<Lab>();
+}
+
+void NetnsTest::TearDown() {
+    if (!HasFailure()) return;
+    for (const Carpd& carpd : daemons_) fmt::print("---- a carpd's log:\n{}", carpd.log());
+}
+
+void NetnsTest::three_hosts() {
+    alpha_ = &lab_->add_host("alpha", {"192.0.2.1/24", "2001:db8::1/64"});
+    beta_ = &lab_->add_host("beta", {"192.0.2.2/24", "2001:db8::2/64"});
+    client_ = &lab_->add_host("client", {"192.0.2.9/24", "2001:db8::9/64"});
+    alpha_->serve();
+    beta_->serve();
+}
+
+void NetnsTest::start_pair(const Group& group, int beta_skew) {
+    ASSERT_TRUE(start(*alpha_, group).wait_state(group.name, "master")) << alpha_carpd().log();
+    Group other = group.with_skew(beta_skew);
+    other.preempt = false;
+    start(*beta_, other);
+    const auto heard = [&] { return !beta_carpd().group(group.name).at("last_heard").is_null(); };
+    ASSERT_TRUE(wait_until(heard, 10s));
+    ASSERT_EQ(beta_carpd().state(group.name), "backup");
+    ASSERT_EQ(alpha_carpd().state(group.name), "master");
+}
+
+bool NetnsTest::pings(Host& from, const std::string& address, const std::string& source) {
+    std::vector<std::string> argv = {"ping", "-n", "-c1", "-W1"};
+    if (!source.empty()) argv.insert(argv.end(), {"-I", source});
+    argv.push_back(address);
+    return from.run(argv).exit_code == 0;
+}
+
+// ---- Probes
+
+Probes::Probes(Host& client, const std::vector<std::string>& addresses, Span interval) {
+    for (const std::string& address : addresses) probes_.emplace_back(client, without_prefix(address), interval);
+}
+
+bool Probes::wait_answer(const Host* host, Span patience) const {
+    for (const Probe& probe : probes_)
+        if (!probe.wait_answer(host, patience)) return false;
+    return true;
+}
+
+void Probes::expect_hand_over(Time from, const std::vector<std::uint8_t>& hosts, Span bound) const {
+    std::this_thread::sleep_for(Request::kPatience + 50ms);  // until the last requests can be judged
+    for (const Probe& probe : probes_) {
+        const Outage outage = probe.outage(from);
+        EXPECT_TRUE(outage.over);
+        EXPECT_EQ(outage.answered_by, hosts);
+        EXPECT_FALSE(outage.two_answers);
+        EXPECT_LE(to_ms(outage.duration), to_ms(bound));
+        testing::Test::RecordProperty("outage_ms", fmt::format("{:.1f}", to_ms(outage.duration)));
+        fmt::print("outage {:.1f} ms, {} of {} requests lost\n", to_ms(outage.duration), outage.lost, outage.sent);
+    }
+}
+
+// ---- little helpers
+
+std::string without_prefix(const std::string& address) { return address.substr(0, address.find('/')); }
+
+std::vector<std::string> without_prefix(const std::vector<std::string>& addresses) {
+    std::vector<std::string> result;
+    for (const std::string& address : addresses) result.push_back(without_prefix(address));
+    return result;
+}
+
+std::string reason_for(const Carpd& carpd, const std::string& state) {
+    std::string reason;
+    for (const Event& event : carpd.events())
+        if (event.text("to") == state) reason = event.text("reason");
+    return reason;
+}
+
+std::size_t transitions(const Carpd& carpd) {
+    std::size_t count = 0;
+    for (const Event& event : carpd.events()) count += !event.text("to").empty();
+    return count;
+}
+
+}  // namespace carpd::lab

@@ -1,0 +1,100 @@
+// What the netns tests share: a lab of two hosts and a client, carpd's configuration as a value, and fast timers, so that
+// a test takes milliseconds where the second isn't the point.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lab/capture.h"
+#include "lab/carpd.h"
+#include "lab/injector.h"
+#include "lab/lab.h"
+#include "lab/probe.h"
+#include "lab/ucarp.h"
+
+namespace carpd::lab {
+
+inline constexpr const char* kVip4 = "192.0.2.100";
+inline constexpr const char* kVip6 = "2001:db8::100";
+inline constexpr MacAddress kVirtualMac{{0x00, 0x00, 0x5e, 0x00, 0x01, 0x01}};  // of vhid 1
+
+// advertisement interval 19.5 ms
+inline constexpr int kGoodSkew = 5;
+// master-down time 586 ms: a master must be silent for 30 intervals
+inline constexpr int kPoorSkew = 50;
+
+// One [[group]] of a configuration.
+struct Group {
+    std::string name = "lan", interface = "eth0";
+    int vhid = 1;
+    std::vector<std::string> addresses = {"192.0.2.100/24"};
+    std::string password = "s3cret";
+    int advbase = 0, advskew = kGoodSkew;
+    bool preempt = false;
+    std::string mac = "virtual";
+    std::vector<std::string> peers{};
+    bool peer_routed = false;
+
+    std::string text() const;
+    Group with_skew(int skew) const;
+    Group with_preempt() const;
+};
+
+class NetnsTest : public testing::Test {
+   protected:
+    void SetUp() override;
+    void TearDown() override;
+
+    // alpha .1, beta .2 and client .9 on one switch; the hosts answer probes. In every test but those that say
+    // otherwise.
+    void three_hosts();
+    Host& alpha() { return *alpha_; }
+    Host& beta() { return *beta_; }
+    Host& client() { return *client_; }
+    Lab& lab() { return *lab_; }
+
+    // Starts carpd. It lives until the end of the test.
+    Carpd& start(Host& host, const std::string& groups) { return daemons_.emplace_back(host, groups); }
+    Carpd& start(Host& host, const Group& group) { return start(host, group.text()); }
+    // Starts alpha's with `group`, then, when it is MASTER, beta's with `group` and kPoorSkew, up to BACKUP that has heard
+    // the master.
+    void start_pair(const Group& group, int beta_skew = kPoorSkew);
+    Carpd& alpha_carpd() { return daemons_.at(0); }
+    Carpd& beta_carpd() { return daemons_.at(1); }
+
+    bool pings(Host& from, const std::string& address, const std::string& source = "");
+
+   private:
+    std::unique_ptr<Lab> lab_;
+    Host *alpha_ = nullptr, *beta_ = nullptr, *client_ = nullptr;
+    std::deque<Carpd> daemons_;
+};
+
+// A client's streams to several addresses.
+class Probes {
+   public:
+    Probes(Host& client, const std::vector<std::string>& addresses, Span interval = 2ms);
+    bool wait_answer(const Host* host, Span patience = 10s) const;
+    // Expects that the requests since `from` were answered by these hosts, one after the other and none twice, and are
+    // answered now; and that the outage stayed within `bound`.
+    void expect_hand_over(Time from, const std::vector<std::uint8_t>& hosts, Span bound) const;
+
+   private:
+    std::deque<Probe> probes_;
+};
+
+// "192.0.2.100/24" -> "192.0.2.100"
+std::string without_prefix(const std::string& address);
+std::vector<std::string> without_prefix(const std::vector<std::string>& addresses);
+
+// The reason of the last transition to `state`; empty if there was none.
+std::string reason_for(const Carpd& carpd, const std::string& state);
+// How often it changed state.
+std::size_t transitions(const Carpd& carpd);
+
+}  // namespace carpd::lab
