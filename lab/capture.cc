@@ -35,7 +35,8 @@ const sock_filter kControlFrames[] = {
 };
 
 void filter_control(int socket) {
-    sock_fprog program{static_cast<unsigned short>(std::size(kControlFrames)), const_cast<sock_filter*>(kControlFrames)};
+    sock_fprog program{static_cast<unsigned short>(std::size(kControlFrames)),
+                       const_cast<sock_filter*>(kControlFrames)};
     check(setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program), "SO_ATTACH_FILTER");
 }
 
@@ -88,7 +89,8 @@ bool CapturedFrame::claims_by_arp(const IpAddress& address) const {
 }
 
 bool CapturedFrame::claims_by_neighbor_advertisement(const IpAddress& address) const {
-    return is_ipv6(kIcmpV6) && payload().size() >= 64 && payload()[40] == 136 && address_at(payload(), 48, 16) == address;
+    return is_ipv6(kIcmpV6) && payload().size() >= 64 && payload()[40] == 136 &&
+           address_at(payload(), 48, 16) == address;
 }
 
 IpAddress CapturedFrame::ip_source() const {
@@ -107,7 +109,8 @@ Capture::Capture(Host& host, What what, const std::string& interface)
     : host_(host), socket_(host.lab().switch_space().socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0)) {
     const int on = 1;
     check(setsockopt(socket_.get(), SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on), "SO_TIMESTAMPNS");
-    check(setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kBufferSize, sizeof kBufferSize), "SO_RCVBUFFORCE");
+    check(setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kBufferSize, sizeof kBufferSize),
+          "SO_RCVBUFFORCE");
     if (what == What::control) filter_control(socket_.get());
     sockaddr_ll address{};
     address.sll_family = AF_PACKET;
@@ -127,7 +130,8 @@ const std::vector<CapturedFrame>& Capture::frames() {
         const ssize_t size = recvmsg(socket_.get(), &message, 0);
         if (size < 0 && errno != ENETDOWN) break;  // ENETDOWN: the cable was cut once; there may be more
         if (size < 14) continue;
-        frames_.push_back({stamp_of(message, offset), from.sll_pkttype != PACKET_OUTGOING, {bytes, bytes + size}});
+        frames_.push_back(
+            {stamp_of(message, offset), from.sll_pkttype != PACKET_OUTGOING, {bytes, bytes + size}});
     }
     return frames_;
 }
@@ -142,14 +146,18 @@ std::vector<CapturedFrame> Capture::sent(bool (CapturedFrame::*kind)() const) {
 std::string Capture::write_pcap() {
     const std::string path = fmt::format("{}/{}.pcap", host_.lab().folder(), host_.name());
     std::ofstream file(path, std::ios::binary);
-    const auto u32 = [&](std::uint32_t value) { file.write(reinterpret_cast<const char*>(&value), sizeof value); };
-    for (std::uint32_t value : {0xa1b23c4du, 0x00040002u, 0u, 0u, 65535u, 1u}) u32(value);  // nanoseconds, Ethernet
+    const auto u32 = [&](std::uint32_t value) {
+        file.write(reinterpret_cast<const char*>(&value), sizeof value);
+    };
+    for (std::uint32_t value : {0xa1b23c4du, 0x00040002u, 0u, 0u, 65535u, 1u})
+        u32(value);  // nanoseconds, Ethernet
     for (const CapturedFrame& frame : frames()) {
         const Span time = frame.time.time_since_epoch();
         u32(static_cast<std::uint32_t>(time / 1s));
         u32(static_cast<std::uint32_t>((time % 1s).count()));
         for (int i : {0, 1}) (void)i, u32(static_cast<std::uint32_t>(frame.bytes.size()));
-        file.write(reinterpret_cast<const char*>(frame.bytes.data()), static_cast<std::streamsize>(frame.bytes.size()));
+        file.write(reinterpret_cast<const char*>(frame.bytes.data()),
+                   static_cast<std::streamsize>(frame.bytes.size()));
     }
     return path;
 }

@@ -1,4 +1,5 @@
-// What a host really sent or received, seen from the switch's side of its cable, with the kernel's timestamps.
+// What a host really sent or received, seen from the switch's side of its cable, with the kernel's
+// timestamps.
 #pragma once
 
 #include <cstdint>
@@ -38,12 +39,12 @@ struct CapturedFrame {
     IpAddress ip_source() const;
     IpAddress ip_destination() const;
 
-   private:
+ private:
     MacAddress mac_at(std::size_t offset) const;
 };
 
 class Capture {
-   public:
+ public:
     // From now on. `control` leaves out everything but ARP, ICMPv6 and protocol 112.
     enum class What { control, everything };
     explicit Capture(Host& host, What what = What::control, const std::string& interface = "eth0");
@@ -54,7 +55,7 @@ class Capture {
     // A pcap file of what was captured so far, for tcpdump and tshark; returns its path.
     std::string write_pcap();
 
-   private:
+ private:
     Host& host_;
     Descriptor socket_;
     std::vector<CapturedFrame> frames_;

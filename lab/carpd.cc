@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "lab/error.h"
@@ -28,7 +29,8 @@ Descriptor connect_to(const std::string& path) {
     sockaddr_un address{AF_UNIX, {}};
     path.copy(address.sun_path, sizeof address.sun_path - 1);
     Descriptor socket(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-    if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return Descriptor();
+    if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+        return Descriptor();
     return socket;
 }
 
@@ -55,8 +57,12 @@ std::optional<std::string> read_line(int socket, std::string& buffer, Span patie
 
 }  // namespace
 
-std::string carpd_program() { return program("CARPD", CARPD_PROGRAM); }
-std::string carpctl_program() { return program("CARPCTL", CARPCTL_PROGRAM); }
+std::string carpd_program() {
+    return program("CARPD", CARPD_PROGRAM);
+}
+std::string carpctl_program() {
+    return program("CARPCTL", CARPCTL_PROGRAM);
+}
 
 nlohmann::json ask(const std::string& path, const nlohmann::json& request) {
     const Descriptor socket = connect_to(path);
@@ -77,8 +83,8 @@ Carpd::Carpd(Host& host, const std::string& groups)
     wait_until([&] { return connected() || !process_.running(); }, 10s, 2ms);
     if (monitor_.get() < 0) fail("carpd on {} does not come up:\n{}", host.name(), log());
     send_line(monitor_.get(), {{"command", "monitor"}});
-    follower_ = std::thread([this] { follow(); });
     ask(socket_, {{"command", "status"}});
+    follower_ = std::thread([this] { follow(); });
 }
 
 Carpd::~Carpd() {
@@ -102,10 +108,12 @@ std::vector<Event> Carpd::events() const {
 
 void Carpd::write_config(const std::string& groups) const {
     std::ofstream(config_file_) << fmt::format("control = \"{}\"\n", socket_) << groups;
+    std::filesystem::permissions(config_file_, std::filesystem::perms::owner_read);  // it holds a password
 }
 
 nlohmann::json Carpd::group(const std::string& name) const {
-    for (const nlohmann::json& group : status().at("groups"))
+    const nlohmann::json all = status();
+    for (const nlohmann::json& group : all.at("groups"))
         if (group.at("name") == name) return group;
     fail("carpd on {} knows no group {}", host_.name(), name);
 }

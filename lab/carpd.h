@@ -29,8 +29,9 @@ struct Event {
 };
 
 class Carpd {
-   public:
-    // Starts it with `groups` (the configuration without `control`) and returns once it answers on its control socket.
+ public:
+    // Starts it with `groups` (the configuration without `control`) and returns once it answers on its
+    // control socket.
     Carpd(Host& host, const std::string& groups);
     ~Carpd();
     Carpd(const Carpd&) = delete;
@@ -44,7 +45,8 @@ class Carpd {
     nlohmann::json status() const { return ask(socket_, {{"command", "status"}}); }
     nlohmann::json group(const std::string& name) const;
     std::string state(const std::string& group) const { return group_text(group, "state"); }
-    // How many packets were refused for `reason`: those that named this group, and those that named none of ours.
+    // How many packets were refused for `reason`: those that named this group, and those that named none of
+    // ours.
     std::uint64_t refused(const std::string& group, const std::string& reason) const;
     bool wait_state(const std::string& group, const std::string& state, Span patience = 10s) const;
     // What changed since the start, as it was told.
@@ -57,7 +59,7 @@ class Carpd {
     int stop();
     void kill() { process_.signal_group(SIGKILL), process_.wait(5s); }
 
-   private:
+ private:
     std::string group_text(const std::string& group, const std::string& key) const;
     void write_config(const std::string& groups) const;
     void follow();

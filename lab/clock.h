@@ -11,8 +11,12 @@ using Time = Clock::time_point;
 using Span = Clock::duration;
 using namespace std::chrono_literals;
 
-inline double to_ms(Span span) { return std::chrono::duration<double, std::milli>(span).count(); }
-inline double to_seconds(Span span) { return std::chrono::duration<double>(span).count(); }
+inline double to_ms(Span span) {
+    return std::chrono::duration<double, std::milli>(span).count();
+}
+inline double to_seconds(Span span) {
+    return std::chrono::duration<double>(span).count();
+}
 
 // Asks `condition` until it holds or `patience` is over; returns whether it held.
 template <class Condition>

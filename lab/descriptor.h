@@ -8,7 +8,7 @@
 namespace carpd::lab {
 
 class Descriptor {
-   public:
+ public:
     Descriptor() = default;
     explicit Descriptor(int fd) : fd_(fd) {}
     Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
@@ -22,7 +22,7 @@ class Descriptor {
 
     int get() const { return fd_; }
 
-   private:
+ private:
     int fd_ = -1;
 };
 

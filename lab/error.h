@@ -1,5 +1,5 @@
-// The lab's own failures: a command that didn't work, a wait that took too long. They throw, so that whatever was built
-// is torn down on the way out, and the text is what a person reads.
+// The lab's own failures: a command that didn't work, a wait that took too long. They throw, so that whatever
+// was built is torn down on the way out, and the text is what a person reads.
 #pragma once
 
 #include <fmt/format.h>
@@ -10,7 +10,7 @@
 namespace carpd::lab {
 
 class LabError : public std::runtime_error {
-   public:
+ public:
     using std::runtime_error::runtime_error;
 };
 

@@ -36,7 +36,8 @@ AdvertisementBytes Forgery::advertisement() const {
 
 std::vector<std::uint8_t> Forgery::packet(Bytes payload) const {
     const IpAddress from = parse_address(source);
-    const IpAddress to = destination.empty() ? carp_multicast_group(from.family()) : parse_address(destination);
+    const IpAddress to =
+        destination.empty() ? carp_multicast_group(from.family()) : parse_address(destination);
     const AdvertisementPacket envelope(from, to, {});
     const std::size_t header = from.family() == Family::ipv4 ? 20 : 40;
     std::vector<std::uint8_t> bytes(header + payload.size());
@@ -52,7 +53,8 @@ std::vector<std::uint8_t> Forgery::packet(Bytes payload) const {
 
 void fix_advertisement_checksum(std::span<std::uint8_t> advertisement) {
     advertisement[6] = advertisement[7] = 0;
-    const std::uint16_t sum = checksum(advertisement.first(std::min(advertisement.size(), kAdvertisementSize)));
+    const std::uint16_t sum =
+        checksum(advertisement.first(std::min(advertisement.size(), kAdvertisementSize)));
     ByteWriter(advertisement.subspan(6, 2)).u16(sum);
 }
 

@@ -1,4 +1,5 @@
-// Bytes that no well-behaved program would send: advertisements that are almost right, and frames made by hand.
+// Bytes that no well-behaved program would send: advertisements that are almost right, and frames made by
+// hand.
 #pragma once
 
 #include <cstdint>
@@ -34,13 +35,13 @@ void fix_ip_checksum(std::span<std::uint8_t> packet);
 
 // Sends from a host's eth0 whatever it is given.
 class Injector {
-   public:
+ public:
     explicit Injector(Host& host);
     void frame(Bytes bytes);
     // An IP packet, to its multicast group's Ethernet address or else to everybody; from the host's own MAC.
     void packet(Bytes bytes);
 
-   private:
+ private:
     Descriptor socket_;
     MacAddress mac_;
 };

@@ -38,7 +38,8 @@ int index_of(const Namespace& space, const std::string& interface) {
 }
 
 std::string new_folder() {
-    std::string path = fmt::format("{}/cpd{}-XXXXXX", std::filesystem::temp_directory_path().string(), getpid());
+    std::string path =
+        fmt::format("{}/cpd{}-XXXXXX", std::filesystem::temp_directory_path().string(), getpid());
     if (mkdtemp(path.data()) == nullptr) fail("cannot make {}", path);
     return path;
 }
@@ -60,7 +61,9 @@ std::string why_no_lab() {
 // ---- SwitchPort
 
 SwitchPort::SwitchPort(const Namespace& space, std::string name)
-    : netlink_(space.socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE)), name_(std::move(name)), index_(index_of(space, name_)) {}
+    : netlink_(space.socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE)),
+      name_(std::move(name)),
+      index_(index_of(space, name_)) {}
 
 void SwitchPort::set_plugged(bool plugged) {
     char buffer[128];
@@ -100,9 +103,11 @@ void Host::attach(const std::string& interface, int segment, const std::vector<s
     const std::string bridge = lab_.segment(segment);
     const std::string& inside = lab_.switch_space().name();
     const std::string port = fmt::format("{}-{}", name_, interface);
-    const MacAddress mac{{0x02, 0, 0, 0, static_cast<std::uint8_t>(segment), static_cast<std::uint8_t>(number_ + 1)}};
-    std::string commands = fmt::format("link add {} address {} type veth peer name {} netns {}\nlink set {} up\n",
-                                       interface, mac.to_string(), port, inside, interface);
+    const MacAddress mac{
+        {0x02, 0, 0, 0, static_cast<std::uint8_t>(segment), static_cast<std::uint8_t>(number_ + 1)}};
+    std::string commands =
+        fmt::format("link add {} address {} type veth peer name {} netns {}\nlink set {} up\n", interface,
+                    mac.to_string(), port, inside, interface);
     for (const std::string& address : addresses)
         commands += fmt::format("address add {} dev {}{}\n", address, interface,
                                 address.find(':') == std::string::npos ? "" : " nodad");
@@ -110,7 +115,8 @@ void Host::attach(const std::string& interface, int segment, const std::vector<s
     lab_.switch_space().ip(fmt::format("link set {} master {} up", port, bridge));
     ports_.emplace_back(interface, SwitchPort(lab_.switch_space(), port));
     // The carrier and the bridge port come up a moment later.
-    const std::string state = fmt::format("bridge -n {} link show dev {} | grep -q 'state forwarding'", inside, port);
+    const std::string state =
+        fmt::format("bridge -n {} link show dev {} | grep -q 'state forwarding'", inside, port);
     if (!wait_until([&] { return lab::run({{"sh", "-c", state}}).exit_code == 0; }, 5s))
         fail("{} does not come up", port);
 }
@@ -151,7 +157,9 @@ void Host::power_on() {
 
 // ---- Lab
 
-Lab::Lab() : folder_(new_folder()), switch_("switch") { segment(0); }
+Lab::Lab() : folder_(new_folder()), switch_("switch") {
+    segment(0);
+}
 
 Lab::~Lab() {
     std::error_code ignored;
@@ -163,8 +171,10 @@ std::string Lab::segment(int number) {
     if (std::find(segments_.begin(), segments_.end(), number) != segments_.end()) return name;
     // A switch that is silent and quick: no spanning tree, no snooping, no addresses of its own.
     switch_.set("net/ipv6/conf/default/disable_ipv6", "1");
-    switch_.ip(fmt::format("link add {0} type bridge forward_delay 0 stp_state 0 mcast_snooping 0\n"
-                           "link set {0} up", name));
+    switch_.ip(
+        fmt::format("link add {0} type bridge forward_delay 0 stp_state 0 mcast_snooping 0\n"
+                    "link set {0} up",
+                    name));
     segments_.push_back(number);
     return name;
 }

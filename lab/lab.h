@@ -1,13 +1,13 @@
-// A small network of real kernels: hosts in network namespaces, each with its Ethernet interfaces on a learning switch
-// (a Linux bridge in a namespace of its own), and the ways in which such a network breaks.
+// A small network of real kernels: hosts in network namespaces, each with its Ethernet interfaces on a
+// learning switch (a Linux bridge in a namespace of its own), and the ways in which such a network breaks.
 //
 //   Lab lab;
 //   Host& alpha = lab.add_host("alpha", {"192.0.2.1/24", "2001:db8::1/64"});
 //   alpha.run({"ping", "-c1", "192.0.2.2"});
 //   alpha.power_off();
 //
-// The lab serves the demo, the tests and the measurements. It needs root. Everything it makes is gone when its objects
-// are, and what a killed run left is removed by the next lab.
+// The lab serves the demo, the tests and the measurements. It needs root. Everything it makes is gone when
+// its objects are, and what a killed run left is removed by the next lab.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,7 @@ std::string why_no_lab();
 
 // Fault injection at the switch: one bridge port, by rtnetlink messages that take microseconds.
 class SwitchPort {
-   public:
+ public:
     SwitchPort(const Namespace& space, std::string name);
     const std::string& name() const { return name_; }
     int index() const { return index_; }
@@ -40,14 +40,14 @@ class SwitchPort {
     // Whether the switch forwards frames from and to the port. The host can't tell.
     void set_forwarding(bool forwarding);
 
-   private:
+ private:
     Descriptor netlink_;
     std::string name_;
     int index_;
 };
 
 class Host {
-   public:
+ public:
     Host(Lab& lab, const std::string& name, std::uint8_t number);
     ~Host();
 
@@ -78,7 +78,7 @@ class Host {
     // Its cables work again; the processes are gone.
     void power_on();
 
-   private:
+ private:
     Lab& lab_;
     std::string name_;
     std::uint8_t number_;
@@ -88,7 +88,7 @@ class Host {
 };
 
 class Lab {
-   public:
+ public:
     Lab();
     ~Lab();
 
@@ -103,7 +103,7 @@ class Lab {
     // A folder for files of this lab.
     const std::string& folder() const { return folder_; }
 
-   private:
+ private:
     std::string folder_;
     Namespace switch_;
     std::vector<int> segments_;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -22,7 +23,9 @@ namespace {
 constexpr const char* kFolder = "/run/netns";
 constexpr const char* kPrefix = "cpd";
 
-std::string path_of(const std::string& name) { return std::string(kFolder) + "/" + name; }
+std::string path_of(const std::string& name) {
+    return std::string(kFolder) + "/" + name;
+}
 
 bool is_number(const std::string& text) {
     return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
@@ -30,13 +33,15 @@ bool is_number(const std::string& text) {
 
 // Every process whose main thread is in the namespace `path`.
 void kill_processes_in(const std::string& path) {
-    struct stat space{}, other{};
+    struct stat space {
+    }, other{};
     if (stat(path.c_str(), &space) != 0) return;
     std::error_code ignored;
     for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
         const std::string pid = entry.path().filename();
         if (!is_number(pid) || stat((entry.path() / "ns/net").c_str(), &other) != 0) continue;
-        if (other.st_dev == space.st_dev && other.st_ino == space.st_ino) kill(std::atoi(pid.c_str()), SIGKILL);
+        if (other.st_dev == space.st_dev && other.st_ino == space.st_ino)
+            kill(std::atoi(pid.c_str()), SIGKILL);
     }
 }
 
@@ -87,18 +92,31 @@ void Namespace::ip(const std::string& commands) const {
     run_checked({{"ip", "-n", name_, "-batch", "-"}, nullptr, commands + "\n"});
 }
 
-void Namespace::kill_all() const { kill_processes_in(path_of(name_)); }
+void Namespace::kill_all() const {
+    kill_processes_in(path_of(name_));
+}
+
+namespace {
+
+// Whether `name` is cpd<pid>-<name> and that process is gone.
+bool is_leftover(const std::string& name) {
+    const std::size_t begin = std::strlen(kPrefix), end = name.find('-');
+    if (name.rfind(kPrefix, 0) != 0 || end == std::string::npos) return false;
+    const std::string pid = name.substr(begin, end - begin);
+    return is_number(pid) && kill(std::atoi(pid.c_str()), 0) != 0;
+}
+
+}  // namespace
 
 void remove_leftovers() {
     std::error_code ignored;
     for (const auto& entry : std::filesystem::directory_iterator(kFolder, ignored)) {
-        const std::string name = entry.path().filename();
-        if (name.rfind(kPrefix, 0) != 0) continue;
-        const std::string pid = name.substr(3, name.find('-') - 3);
-        if (!is_number(pid) || kill(std::atoi(pid.c_str()), 0) == 0) continue;
+        if (!is_leftover(entry.path().filename())) continue;
         kill_processes_in(entry.path());
-        run({{"ip", "netns", "del", name}});
+        run({{"ip", "netns", "del", entry.path().filename()}});
     }
+    for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::temp_directory_path()))
+        if (is_leftover(entry.path().filename())) std::filesystem::remove_all(entry.path(), ignored);
 }
 
 }  // namespace carpd::lab

@@ -1,5 +1,6 @@
-// A network namespace: one host's, or the switch's, own network stack in this kernel. It has a name under /run/netns, so
-// `ip netns exec` reaches it while the lab runs, and the name tells whose it is: cpd<pid>-<name>.
+// A network namespace: one host's, or the switch's, own network stack in this kernel. It has a name under
+// /run/netns, so `ip netns exec` reaches it while the lab runs, and the name tells whose it is:
+// cpd<pid>-<name>.
 #pragma once
 
 #include <functional>
@@ -10,7 +11,7 @@
 namespace carpd::lab {
 
 class Namespace {
-   public:
+ public:
     explicit Namespace(const std::string& name);
     ~Namespace();
     Namespace(const Namespace&) = delete;
@@ -30,13 +31,13 @@ class Namespace {
     // SIGKILL to every process inside, by its pid.
     void kill_all() const;
 
-   private:
+ private:
     std::string name_;
     Descriptor descriptor_;
 };
 
-// Removes what earlier runs left behind: namespaces whose name holds the pid of a process that is gone, with what runs in
-// them. Namespaces of living labs are not touched.
+// Removes what earlier runs left behind: namespaces whose name holds the pid of a process that is gone, with
+// what runs in them. Namespaces of living labs are not touched.
 void remove_leftovers();
 
 }  // namespace carpd::lab

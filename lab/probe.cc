@@ -47,7 +47,9 @@ std::string socket_address(const std::string& text, std::uint16_t port) {
 }
 
 void bind_to(int socket, const std::string& address) {
-    check(bind(socket, reinterpret_cast<const sockaddr*>(address.data()), static_cast<socklen_t>(address.size())), "bind");
+    check(bind(socket, reinterpret_cast<const sockaddr*>(address.data()),
+               static_cast<socklen_t>(address.size())),
+          "bind");
 }
 
 // Makes the answer leave from the address the request came to, by any route.
@@ -109,7 +111,8 @@ Descriptor wildcard_socket(const Namespace& space, int domain) {
 
 Responder::Responder(const Namespace& space, std::uint8_t number)
     : stop_(check(eventfd(0, EFD_CLOEXEC), "eventfd")),
-      thread_(answer_all, wildcard_socket(space, AF_INET), wildcard_socket(space, AF_INET6), stop_.get(), number) {}
+      thread_(answer_all, wildcard_socket(space, AF_INET), wildcard_socket(space, AF_INET6), stop_.get(),
+              number) {}
 
 Responder::~Responder() {
     eventfd_write(stop_.get(), 1);
@@ -118,7 +121,8 @@ Responder::~Responder() {
 
 // ---- Probe
 
-Probe::Probe(Host& client, const std::string& address, Span interval) : destination_(socket_address(address, kPort)) {
+Probe::Probe(Host& client, const std::string& address, Span interval)
+    : destination_(socket_address(address, kPort)) {
     const int domain = address.find(':') == std::string::npos ? AF_INET : AF_INET6;
     socket_ = client.space().socket(domain, SOCK_DGRAM | SOCK_NONBLOCK, 0);
     requests_.reserve(1 << 16);
@@ -141,7 +145,8 @@ void Probe::work(Span interval) {
             requests_.push_back({.sent = Clock::now()});
         }
         // Refused while there is no route or neighbour: that request is lost.
-        sendto(socket_.get(), &number, sizeof number, 0, address, static_cast<socklen_t>(destination_.size()));
+        sendto(socket_.get(), &number, sizeof number, 0, address,
+               static_cast<socklen_t>(destination_.size()));
         for (Span left; (left = next + interval - Clock::now()) > 0s;) {
             pollfd wait{socket_.get(), POLLIN, 0};
             const timespec pause{left / 1s, (left % 1s).count()};

@@ -1,5 +1,5 @@
-// What the network's users notice: a client that sends small UDP requests to an address all the time, hosts that answer
-// them with their own number, and the arithmetic of outages.
+// What the network's users notice: a client that sends small UDP requests to an address all the time, hosts
+// that answer them with their own number, and the arithmetic of outages.
 #pragma once
 
 #include <atomic>
@@ -19,11 +19,11 @@ class Namespace;
 
 // Answers requests on every address of a host, from the address they were sent to. Owned by its Host.
 class Responder {
-   public:
+ public:
     Responder(const Namespace& space, std::uint8_t number);
     ~Responder();
 
-   private:
+ private:
     Descriptor stop_;
     std::thread thread_;
 };
@@ -43,11 +43,13 @@ struct Request {
 // What happened to the requests of some period.
 struct Outage {
     int sent = 0, lost = 0;
-    // Between the last answered request before the longest gap and the first answered after it; zero if none was lost.
+    // Between the last answered request before the longest gap and the first answered after it; zero if none
+    // was lost.
     Span duration{0};
-    Time ended{};         // when the first answer after the gap came
-    bool over = true;     // requests at the end of the period are answered
-    // Who answered, in order; "0 1" for a clean hand-over, "0 1 0 1" if two hosts owned the address at a time.
+    Time ended{};      // when the first answer after the gap came
+    bool over = true;  // requests at the end of the period are answered
+    // Who answered, in order; "0 1" for a clean hand-over, "0 1 0 1" if two hosts owned the address at a
+    // time.
     std::vector<std::uint8_t> answered_by;
     bool two_answers = false;
 };
@@ -56,7 +58,7 @@ Outage outage_of(const std::vector<Request>& requests);
 
 // A client's stream of requests to one address, by a thread of its own, until it is destroyed.
 class Probe {
-   public:
+ public:
     Probe(Host& client, const std::string& address, Span interval);
     ~Probe();
 
@@ -64,10 +66,11 @@ class Probe {
     std::vector<Request> requests(Time from, Time until = Time::max()) const;
     // The outage around an event at `from`. Requests too young to have an answer yet are left out.
     Outage outage(Time from) const { return outage_of(requests(from, Clock::now() - Request::kPatience)); }
-    // Waits until `host` (or, without one, any host) answers a request sent after now; returns whether it did.
+    // Waits until `host` (or, without one, any host) answers a request sent after now; returns whether it
+    // did.
     bool wait_answer(const Host* host, Span patience) const;
 
-   private:
+ private:
     void work(Span interval);
     void receive();
 

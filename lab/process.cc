@@ -45,8 +45,9 @@ std::string read_all(int fd) {
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (netns >= 0 && setns(netns, CLONE_NEWNET) != 0) _exit(126);
-    if (quiet_console && (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-                          mount("/dev/null", "/dev/console", nullptr, MS_BIND, nullptr) != 0))
+    if (quiet_console &&
+        (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+         mount("/dev/null", "/dev/console", nullptr, MS_BIND, nullptr) != 0))
         _exit(126);
     dup2(in, 0);
     dup2(out, 1);
@@ -120,8 +121,12 @@ std::optional<int> Process::wait(Span patience) {
     return exit_code_;
 }
 
-std::string Process::output() const { return read_all(output_.get()); }
-std::string Process::errors() const { return read_all(errors_.get()); }
+std::string Process::output() const {
+    return read_all(output_.get());
+}
+std::string Process::errors() const {
+    return read_all(errors_.get());
+}
 
 Result run(const Command& command, Span patience) {
     Process process(command);
@@ -133,8 +138,8 @@ Result run(const Command& command, Span patience) {
 std::string run_checked(const Command& command) {
     Result result = run(command);
     if (result.exit_code != 0)
-        fail("{} failed ({}): {}{}\n{}", fmt::join(command.argv, " "), result.exit_code, result.errors, result.output,
-             command.input);
+        fail("{} failed ({}): {}{}\n{}", fmt::join(command.argv, " "), result.exit_code, result.errors,
+             result.output, command.input);
     return result.output;
 }
 

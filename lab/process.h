@@ -1,6 +1,6 @@
-// Programs run by the lab: started in a network namespace, ended with the lab. A child never outlives us: it is killed
-// by its owner's destructor, and by the kernel when the thread that started it dies (so start them from a thread that
-// stays).
+// Programs run by the lab: started in a network namespace, ended with the lab. A child never outlives us: it
+// is killed by its owner's destructor, and by the kernel when the thread that started it dies (so start them
+// from a thread that stays).
 #pragma once
 
 #include <sys/types.h>
@@ -21,15 +21,16 @@ struct Command {
     std::vector<std::string> argv{};
     const Namespace* in = nullptr;  // where to run; null: where we are
     std::string input{};            // on its standard input
-    // /dev/null over /dev/console, for programs that use syslog(3): without a syslog daemon that writes to the
-    // console, and a slow serial console stalls a CPU for seconds.
+    // /dev/null over /dev/console, for programs that use syslog(3): without a syslog daemon that writes to
+    // the console, and a slow serial console stalls a CPU for seconds.
     bool quiet_console = false;
     int output = -1;  // a descriptor for its standard output; -1: kept in memory
 };
 
-// A running child and what it printed. Each is the leader of a process group of its own, so that Ctrl-C reaches us only.
+// A running child and what it printed. Each is the leader of a process group of its own, so that Ctrl-C
+// reaches us only.
 class Process {
-   public:
+ public:
     explicit Process(const Command& command);
     Process(Process&&) noexcept;
     Process& operator=(Process&&) noexcept;
@@ -44,7 +45,7 @@ class Process {
     std::string output() const;  // standard output so far, unless Command::output took it
     std::string errors() const;  // standard error so far
 
-   private:
+ private:
     pid_t pid_ = -1;
     Descriptor pidfd_, output_, errors_;
     std::optional<int> exit_code_;

@@ -20,10 +20,11 @@ std::string script(Host& host, const std::string& name, const std::string& body)
 Command command(Host& host, const UcarpOptions& o) {
     const std::string up = script(host, "up", "ip address add $2/24 dev $1");
     const std::string down = script(host, "down", "ip address del $2/24 dev $1 2>/dev/null");
-    Command result{{"ucarp", "--interface=eth0", "--srcip=" + o.source, fmt::format("--vhid={}", o.vhid),
-                    "--pass=" + o.password, "--addr=" + o.address, fmt::format("--advbase={}", o.advbase),
-                    fmt::format("--advskew={}", o.advskew), "--upscript=" + up, "--downscript=" + down, "--shutdown"},
-                   &host.space()};
+    Command result{
+        {"ucarp", "--interface=eth0", "--srcip=" + o.source, fmt::format("--vhid={}", o.vhid),
+         "--pass=" + o.password, "--addr=" + o.address, fmt::format("--advbase={}", o.advbase),
+         fmt::format("--advskew={}", o.advskew), "--upscript=" + up, "--downscript=" + down, "--shutdown"},
+        &host.space()};
     if (o.preempt) result.argv.push_back("--preempt");
     result.quiet_console = true;
     return result;
@@ -31,7 +32,9 @@ Command command(Host& host, const UcarpOptions& o) {
 
 }  // namespace
 
-bool Ucarp::installed() { return run({{"sh", "-c", "command -v ucarp"}}).exit_code == 0; }
+bool Ucarp::installed() {
+    return run({{"sh", "-c", "command -v ucarp"}}).exit_code == 0;
+}
 
 Ucarp::Ucarp(Host& host, const UcarpOptions& options)
     : host_(host), address_(options.address), process_(command(host, options)) {}

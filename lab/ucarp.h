@@ -1,5 +1,5 @@
-// ucarp (Debian package), the foreign implementation on Linux, on a host of the lab. It is IPv4 only and one address a
-// process; its scripts add and remove the address.
+// ucarp (Debian package), the foreign implementation on Linux, on a host of the lab. It is IPv4 only and one
+// address a process; its scripts add and remove the address.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ struct UcarpOptions {
 };
 
 class Ucarp {
-   public:
+ public:
     static bool installed();
 
     Ucarp(Host& host, const UcarpOptions& options);
@@ -31,7 +31,7 @@ class Ucarp {
     int stop();
     void kill() { process_.signal_group(SIGKILL), process_.wait(5s); }
 
-   private:
+ private:
     Host& host_;
     std::string address_;
     Process process_;

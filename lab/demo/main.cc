@@ -1,7 +1,9 @@
-// carpd-demo: carpd's main job, live. Two hosts share an IPv4 and an IPv6 address, a client sends requests to both all the
-// time, and the master suffers one fate after the other. Real kernels, in network namespaces of this machine.
+// carpd-demo: carpd's main job, live. Two hosts share an IPv4 and an IPv6 address, a client sends requests to
+// both all the time, and the master suffers one fate after the other. Real kernels, in network namespaces of
+// this machine.
 //
-// Exit 0 only if the address survived every act within the protocol's bound (plus kSlack); 1 if it did not; 130 on Ctrl-C.
+// Exit 0 only if the address survived every act within the protocol's bound (plus kSlack); 1 if it did not;
+// 130 on Ctrl-C.
 
 #include <fmt/format.h>
 
@@ -37,12 +39,17 @@ constexpr const char* kColourLegend = R"(
 std::vector<Act> round(Stage& stage, const std::string& pace, Span down) {
     std::vector<Act> acts;
     acts.push_back(stage.play(pace + "Both start", "alpha", down, false, [&] { stage.start_both(); }));
-    acts.push_back(stage.play(pace + "The master dies", "beta", down, true, [&] { stage.power_off("alpha"); }));
+    acts.push_back(
+        stage.play(pace + "The master dies", "beta", down, true, [&] { stage.power_off("alpha"); }));
     acts.push_back(stage.play(pace + "It comes back", "alpha", 0ms, true, [&] { stage.power_on("alpha"); }));
-    acts.push_back(stage.play(pace + "The master is stopped", "beta", 0ms, true, [&] { stage.stop("alpha"); }));
-    acts.push_back(stage.play(pace + "It is started again", "alpha", 0ms, true, [&] { stage.start("alpha"); }));
-    acts.push_back(stage.play(pace + "The master's link is cut", "beta", down, true, [&] { stage.cut("alpha"); }));
-    acts.push_back(stage.play(pace + "The link is back", "alpha", 0ms, true, [&] { stage.restore("alpha"); }));
+    acts.push_back(
+        stage.play(pace + "The master is stopped", "beta", 0ms, true, [&] { stage.stop("alpha"); }));
+    acts.push_back(
+        stage.play(pace + "It is started again", "alpha", 0ms, true, [&] { stage.start("alpha"); }));
+    acts.push_back(
+        stage.play(pace + "The master's link is cut", "beta", down, true, [&] { stage.cut("alpha"); }));
+    acts.push_back(
+        stage.play(pace + "The link is back", "alpha", 0ms, true, [&] { stage.restore("alpha"); }));
     stage.stop_all();
     return acts;
 }
@@ -59,10 +66,12 @@ void summarise(Screen& screen, const std::vector<Act>& acts) {
         rows.push_back({act.title, act.taker, act.why, fmt::format("{}", act.ipv4.sent + act.ipv6.sent),
                         act.judged ? fmt::format("{}", act.ipv4.lost + act.ipv6.lost) : "-",
                         outage_text(act, act.ipv4), outage_text(act, act.ipv6),
-                        act.judged ? fmt::format("{:.0f} ms", to_ms(act.bound)) : "-", act.good ? "ok" : "FAILED"});
+                        act.judged ? fmt::format("{:.0f} ms", to_ms(act.bound)) : "-",
+                        act.good ? "ok" : "FAILED"});
     screen.heading("Summary");
     screen.table(rows);
-    screen.text(fmt::format("\n  bound: the protocol's, for the outage; an act fails {:.0f} ms above it.", to_ms(kSlack)));
+    screen.text(fmt::format("\n  bound: the protocol's, for the outage; an act fails {:.0f} ms above it.",
+                            to_ms(kSlack)));
 }
 
 bool play(Screen& screen) {

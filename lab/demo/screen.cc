@@ -46,12 +46,15 @@ std::size_t strip_columns(bool terminal) {
     return static_cast<std::size_t>(std::clamp(size.ws_col - 22, 20, 72));
 }
 
-bool is_figure(const std::string& text) { return !text.empty() && (text[0] == '-' || (text[0] >= '0' && text[0] <= '9')); }
+bool is_figure(const std::string& text) {
+    return !text.empty() && (text[0] == '-' || (text[0] >= '0' && text[0] <= '9'));
+}
 
 }  // namespace
 
 Screen::Screen()
-    : terminal_(isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr), columns_(strip_columns(terminal_)) {}
+    : terminal_(isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr),
+      columns_(strip_columns(terminal_)) {}
 
 std::string Screen::paint(const char* colour, const std::string& text) const {
     return terminal_ ? fmt::format("\x1b[{}m{}\x1b[0m", colour, text) : text;
@@ -62,7 +65,9 @@ void Screen::erase_strips() {
     drawn_lines_ = 0;
 }
 
-void Screen::heading(const std::string& heading) { text("\n" + paint(kBold, heading) + "\n"); }
+void Screen::heading(const std::string& heading) {
+    text("\n" + paint(kBold, heading) + "\n");
+}
 
 void Screen::text(const std::string& text) {
     erase_strips();
@@ -119,6 +124,8 @@ void Screen::table(const std::vector<std::vector<std::string>>& rows) {
     }
 }
 
-void Screen::verdict(bool good, const std::string& what) { text("\n" + paint(good ? kBoldGreen : kRed, what)); }
+void Screen::verdict(bool good, const std::string& what) {
+    text("\n" + paint(good ? kBoldGreen : kRed, what));
+}
 
 }  // namespace carpd::lab

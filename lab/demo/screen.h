@@ -1,6 +1,6 @@
-// What the demo shows: a strip for each lane (a host's state, a client's requests) that grows while an act runs, lines of
-// what happens, and a table at the end. On a terminal with colours and drawn in place; elsewhere plain ASCII text, where
-// an act's strips are printed once, when it is over.
+// What the demo shows: a strip for each lane (a host's state, a client's requests) that grows while an act
+// runs, lines of what happens, and a table at the end. On a terminal with colours and drawn in place;
+// elsewhere plain ASCII text, where an act's strips are printed once, when it is over.
 #pragma once
 
 #include <functional>
@@ -20,7 +20,7 @@ struct Strip {
 };
 
 class Screen {
-   public:
+ public:
     Screen();
 
     void heading(const std::string& text);
@@ -37,14 +37,14 @@ class Screen {
     bool is_terminal() const { return terminal_; }
     std::size_t columns() const { return columns_; }
 
-   private:
+ private:
     void erase_strips();
     std::string render(const std::vector<Strip>& strips, const std::string& scale) const;
     std::string paint(const char* colour, const std::string& text) const;
 
     bool terminal_;
-    std::size_t columns_;      // of a strip
-    std::string strips_;       // as drawn last
+    std::size_t columns_;  // of a strip
+    std::string strips_;   // as drawn last
     std::size_t drawn_lines_ = 0;
 };
 

@@ -67,7 +67,9 @@ void Stage::set_pace(int advbase, int alpha_advskew, int beta_advskew, Span colu
     column_ = column;
 }
 
-Stage::Member& Stage::member(const std::string& name) { return name == "alpha" ? alpha_ : beta_; }
+Stage::Member& Stage::member(const std::string& name) {
+    return name == "alpha" ? alpha_ : beta_;
+}
 
 std::string Stage::config(const Member& member) const {
     return fmt::format(R"(
@@ -202,8 +204,9 @@ Strip Stage::strip_of(const std::string& name, const Probe& probe) const {
 }
 
 void Stage::show() {
-    screen_.draw_strips({strip_of(alpha_), strip_of(beta_), strip_of("IPv4", *ipv4_), strip_of("IPv6", *ipv6_)},
-                        fmt::format("one column: {:g} ms", to_ms(column_)));
+    screen_.draw_strips(
+        {strip_of(alpha_), strip_of(beta_), strip_of("IPv4", *ipv4_), strip_of("IPv6", *ipv6_)},
+        fmt::format("one column: {:g} ms", to_ms(column_)));
 }
 
 // ---- acts
@@ -219,7 +222,8 @@ Act Stage::finish(const std::string& title, const std::string& taker, Span bound
     Act act{title, taker, "", {}, {}, bound, judged, false};
     const auto answers = [&](const Probe& probe) {
         const std::vector<Request> latest = probe.requests(Clock::now() - Request::kPatience);
-        return std::any_of(latest.begin(), latest.end(), [&](auto& r) { return r.ok() && r.by == m.host->number(); });
+        return std::any_of(latest.begin(), latest.end(),
+                           [&](auto& r) { return r.ok() && r.by == m.host->number(); });
     };
     const Time deadline = at + bound + 4s;
     do watch(20ms);

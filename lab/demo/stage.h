@@ -18,11 +18,11 @@ class Interrupted {};
 
 struct Act {
     std::string title;
-    std::string taker;       // the host that must be MASTER afterwards
-    std::string why;         // as carpd told it
+    std::string taker;  // the host that must be MASTER afterwards
+    std::string why;    // as carpd told it
     Outage ipv4, ipv6;
-    Span bound;              // the protocol's, for the outage
-    bool judged = true;      // false: there was nobody to take over from
+    Span bound;          // the protocol's, for the outage
+    bool judged = true;  // false: there was nobody to take over from
     bool good = false;
 };
 
@@ -30,7 +30,7 @@ struct Act {
 inline constexpr Span kSlack = 250ms;
 
 class Stage {
-   public:
+ public:
     explicit Stage(Screen& screen);
     ~Stage();
 
@@ -55,7 +55,7 @@ class Stage {
         return finish(title, taker, bound, judged, at);
     }
 
-   private:
+ private:
     struct Member {
         Host* host;
         int advskew = 0;

@@ -33,7 +33,7 @@ void add_command(
 }
 
 void describe(CLI::App& app, CommandLine& line) {
-    app.set_version_flag("--version", "carpctl " CARPD_VERSION);
+    app.set_version_flag("-V,--version", "carpctl " CARPD_VERSION);
     app.add_option("-s,--socket", line.options.socket, "carpd's control socket")->capture_default_str();
     app.add_flag("-j,--json", line.options.json, "print JSON, for programs");
     app.require_subcommand(0, 1);  // without one, a misspelt command would be reported as none

@@ -134,6 +134,8 @@ Json change(std::string_view event, const GroupConfig& group, std::string_view t
 }
 
 std::string describe(const Rival& rival) {
+    const Standing bow_out{AdvBase{255}, AdvSkew{255}, rival.standing.demote};
+    if (rival.standing == bow_out) return rival.source.to_string();  // its numbers say nothing else
     std::string text = fmt::format("{} (advbase {} advskew {}", rival.source.to_string(),
                                    rival.standing.advbase.seconds, rival.standing.advskew.value);
     if (rival.standing.demote != 0) text += fmt::format(" demotion {}", rival.standing.demote);

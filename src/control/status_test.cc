@@ -51,13 +51,13 @@ class StatusTest : public testing::Test {
         node_.handle_link(kStart, 0, kUp, out_);
     }
     // Somebody else's advertisement for lan.
-    void hear(Instant now, std::uint8_t advskew, std::uint64_t counter = 1) {
+    void hear(Instant now, std::uint8_t advskew, std::uint8_t advbase = 1) {
         Advertisement advertisement;
         advertisement.vhid = 7;
-        advertisement.advbase = 1;
+        advertisement.advbase = advbase;
         advertisement.advskew = advskew;
-        advertisement.counter = counter;
-        advertisement.digest = Authenticator(lan().key, Vhid{7}, lan().addresses).sign(counter);
+        advertisement.counter = 1;
+        advertisement.digest = Authenticator(lan().key, Vhid{7}, lan().addresses).sign(1);
         const AdvertisementPacket packet(*IpAddress::parse("192.0.2.2"), carp_multicast_group(Family::ipv4),
                                          encode(advertisement));
         EXPECT_FALSE(node_.handle_packet(now, 0, packet.bytes(), out_).refused);
@@ -201,6 +201,13 @@ TEST_F(StatusTest, ATransitionNamesTheRival) {
         "lan: MASTER -> BACKUP (more frequent advertisement received) from 192.0.2.2 (advbase 1 advskew 50), "
         "after 2 h 5 min in MASTER");
     EXPECT_EQ(json::parse(monitor_line(lan(), report, ""))["rival"]["source"], "192.0.2.2");
+}
+
+TEST_F(StatusTest, ABowOutIsTakenAtItsWord) {
+    out_.clear();
+    hear(kStart + 1s, 255, 255);
+    EXPECT_EQ(describe(lan(), only<ReportTransition>(out_)),
+              "lan: BACKUP -> MASTER (master bowed out) from 192.0.2.2, after 1.0 s in BACKUP");
 }
 
 TEST_F(StatusTest, MonitorShowsARivalAndADemotion) {

@@ -68,8 +68,9 @@ void tune_device(const std::string& device) {
     write_sysctl(ipv4_setting(device, "arp_announce"), 2);
     write_sysctl(ipv6_setting(device, "accept_ra"), 0);
     write_sysctl(ipv6_setting(device, "autoconf"), 0);
-    // Clients whose gateway is the address reach us here, while their route points to the parent: strict reverse path
-    // filtering would drop what they want forwarded. The kernel takes the larger of both values; 2 is loose.
+    // Clients whose gateway is the address reach us here, while their route points to the parent: strict
+    // reverse path filtering would drop what they want forwarded. The kernel takes the larger of both values;
+    // 2 is loose.
     const int strict = std::max(read_sysctl(ipv4_setting("all", "rp_filter")).value_or(0),
                                 read_sysctl(ipv4_setting(device, "rp_filter")).value_or(0));
     if (strict == 1) write_sysctl(ipv4_setting(device, "rp_filter"), 2);
@@ -141,8 +142,8 @@ void DataPlane::open_device(const Group& group, bool with_ipv6) {
     if (with_ipv6) write_sysctl(ipv6_setting(group.device, "disable_ipv6"), 0);
 }
 
-// Turning IPv6 off takes its addresses away without telling the network that their multicast groups are left: that would
-// be the virtual MAC's last word here, after its first on the host that took over.
+// Turning IPv6 off takes its addresses away without telling the network that their multicast groups are left:
+// that would be the virtual MAC's last word here, after its first on the host that took over.
 void DataPlane::close_device(const Group& group) {
     write_sysctl(ipv6_setting(group.device, "disable_ipv6"), 1);
     write_sysctl(ipv4_setting(group.device, "forwarding"), 0);

@@ -1,14 +1,16 @@
 // Makes a group's addresses answer on this host, or not: the one narrow interface between the election and
 // the host's network stack (prepare, install, withdraw, announce, renew).
 //
-// With mac = "virtual" each group has a macvlan device on its interface, prepared beforehand: up and with the virtual
-// MAC, but without addresses, with IPv6 off and not forwarding. So it has nothing to say, not even what the kernel says
-// by itself (multicast listener reports, neighbour probes), which would draw the switch's traffic to a host that isn't
-// MASTER; and it passes nothing on. Taking over turns IPv6 and forwarding on and adds the addresses.
+// With mac = "virtual" each group has a macvlan device on its interface, prepared beforehand: up and with the
+// virtual MAC, but without addresses, with IPv6 off and not forwarding. So it has nothing to say, not even
+// what the kernel says by itself (multicast listener reports, neighbour probes), which would draw the
+// switch's traffic to a host that isn't MASTER; and it passes nothing on. Taking over turns IPv6 and
+// forwarding on and adds the addresses.
 //
-// Why so: changing a device's MAC and bringing one down both make the kernel wait for all processors, 10 ms and more,
-// and on a device that has just come up IPv6 takes up to 0.1 s to work. And why not in macvlan's private mode: it takes
-// away from the interface whatever a rival sends from the same virtual MAC, its advertisements included.
+// Why so: changing a device's MAC and bringing one down both make the kernel wait for all processors, 10 ms
+// and more, and on a device that has just come up IPv6 takes up to 0.1 s to work. And why not in macvlan's
+// private mode: it takes away from the interface whatever a rival sends from the same virtual MAC, its
+// advertisements included.
 //
 // Everything this class makes in the kernel carries a mark (kOurProtocol, or the alias "carpd:..."), by which
 // the next run removes what a killed one left.

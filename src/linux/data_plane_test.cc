@@ -4,6 +4,7 @@
 
 #include "linux/sysctl.h"
 #include "linux/test_network.h"
+#include "wire/ip_packet.h"
 #include "wire/neighbor.h"
 
 namespace carpd {
@@ -234,10 +235,12 @@ TEST_F(DataPlaneTest, BackupForwardsNothing) {
     run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
     TestHost server;
     run("ip link add wan type veth peer name eth1 netns " + us->path() +
-        " && ip link set wan up && ip address add 198.51.100.9/24 dev wan && ip address add 2001:db8:9::9/64 dev wan "
+        " && ip link set wan up && ip address add 198.51.100.9/24 dev wan && ip address add 2001:db8:9::9/64 "
+        "dev wan "
         "nodad && ip route add default via 198.51.100.1 && ip route add default via 2001:db8:9::1");
     us->enter();
-    run("ip link set eth1 up && ip address add 198.51.100.1/24 dev eth1 && ip address add 2001:db8:9::1/64 dev eth1 "
+    run("ip link set eth1 up && ip address add 198.51.100.1/24 dev eth1 && ip address add 2001:db8:9::1/64 "
+        "dev eth1 "
         "nodad");
     prepare(kBoth);
     them->enter();

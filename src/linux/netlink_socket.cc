@@ -17,7 +17,8 @@ namespace carpd {
 
 namespace {
 
-// Sent at once: few enough that all answers fit into the socket's receive buffer, for the kernel drops what doesn't.
+// Sent at once: few enough that all answers fit into the socket's receive buffer, for the kernel drops what
+// doesn't.
 constexpr std::size_t kMaxChunk = 64;
 constexpr std::size_t kMaxAlias = 255;  // IFALIASZ without its end
 constexpr std::uint32_t kForever = 0xffffffff;

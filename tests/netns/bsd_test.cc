@@ -1,17 +1,19 @@
-// The scenarios of the BSDs' own tests (FreeBSD tests/sys/netinet/carp.sh and carp.py, NetBSD tests/net/carp/t_basic.sh),
-// after docs/protocol/carp.md §9, with faster timers.
-#include "netns_test.h"
-
+// The scenarios of the BSDs' own tests (FreeBSD tests/sys/netinet/carp.sh and carp.py, NetBSD
+// tests/net/carp/t_basic.sh), after docs/protocol/carp.md §9, with faster timers.
 #include <fmt/format.h>
+
+#include "netns_test.h"
 
 namespace carpd::lab {
 namespace {
 
 class Bsd : public NetnsTest {
-   protected:
+ protected:
     // Exactly one of the two carpds is MASTER, and stays it for a while.
     void expect_one_master() {
-        const auto masters = [&] { return (alpha_carpd().state("lan") == "master") + (beta_carpd().state("lan") == "master"); };
+        const auto masters = [&] {
+            return (alpha_carpd().state("lan") == "master") + (beta_carpd().state("lan") == "master");
+        };
         ASSERT_TRUE(wait_until([&] { return masters() == 1; }, 10s));
         const Time until = Clock::now() + 1s;
         while (Clock::now() < until) {
@@ -42,7 +44,7 @@ TEST_F(Bsd, BasicIpv6) {
 
 // unicast_v4, unicast_v6: the hosts sit in two networks, and a router between them counts the hop limit down.
 class Unicast : public Bsd, public testing::WithParamInterface<bool> {
-   protected:
+ protected:
     void SetUp() override {
         Bsd::SetUp();
         if (IsSkipped()) return;
@@ -93,7 +95,8 @@ TEST_P(Unicast, HopLimitIsCheckedUnlessPeersAreRouted) {
     EXPECT_EQ(beta_carpd().state("lan"), "master") << "it hears nobody it may listen to";
 }
 
-INSTANTIATE_TEST_SUITE_P(, Unicast, testing::Bool(), [](const auto& test) { return test.param ? "Ipv6" : "Ipv4"; });
+INSTANTIATE_TEST_SUITE_P(, Unicast, testing::Bool(),
+                         [](const auto& test) { return test.param ? "Ipv6" : "Ipv4"; });
 
 // negative_demotion (FreeBSD PR 259528): demoting the better host by -1 must not make two masters.
 TEST_F(Bsd, NegativeDemotionNeverMakesTwoMasters) {
@@ -153,8 +156,8 @@ TEST_F(Bsd, AdvertisementsComeFromTheVirtualMac) {
     }
 }
 
-// NetBSD's matrix: family, how the master goes, and whether the interfaces have addresses of their own. Without one,
-// both hosts advertise from the shared address itself.
+// NetBSD's matrix: family, how the master goes, and whether the interfaces have addresses of their own.
+// Without one, both hosts advertise from the shared address itself.
 struct MatrixCase {
     bool ipv6, halted, own_address;
 };
@@ -165,7 +168,8 @@ TEST_P(NetBsd, TheAddressSurvives) {
     const auto [ipv6, halted, own_address] = GetParam();
     const std::string prefix = ipv6 ? "2001:db8::" : "192.0.2.", length = ipv6 ? "/64" : "/24";
     const auto own = [&](int number) {
-        return own_address ? std::vector{fmt::format("{}{}{}", prefix, number, length)} : std::vector<std::string>{};
+        return own_address ? std::vector{fmt::format("{}{}{}", prefix, number, length)}
+                           : std::vector<std::string>{};
     };
     Host& master = lab().add_host("master", own(1));
     Host& backup = lab().add_host("backup", own(2));
@@ -181,7 +185,8 @@ TEST_P(NetBsd, TheAddressSurvives) {
     EXPECT_TRUE(wait_until([&] { return pings(user, prefix + "100"); }, 5s));
 
     if (!own_address && !ipv6) {
-        EXPECT_EQ(capture.sent(&CapturedFrame::is_advertisement).at(0).ip_source().to_string(), prefix + "100");
+        EXPECT_EQ(capture.sent(&CapturedFrame::is_advertisement).at(0).ip_source().to_string(),
+                  prefix + "100");
     }
     if (halted)
         master.power_off();

@@ -1,6 +1,4 @@
 // carpd and carpctl as programs: exit codes, signals, privileges, the control socket.
-#include "netns_test.h"
-
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -8,11 +6,13 @@
 
 #include <fstream>
 
+#include "netns_test.h"
+
 namespace carpd::lab {
 namespace {
 
 class Daemon : public NetnsTest {
-   protected:
+ protected:
     void SetUp() override {
         NetnsTest::SetUp();
         if (!IsSkipped()) three_hosts();
@@ -48,7 +48,8 @@ TEST_F(Daemon, ChecksAConfiguration) {
 // Every mistake in one run, each with its line and column, and nothing is started.
 TEST_F(Daemon, ReportsEveryMistake) {
     const std::string text =
-        "[[group]]\ninterface = \"eth0\"\nvhid = 256\naddresses = [\"192.0.2.100\"]\npreemt = true\nadvbase = \"one\"\n"
+        "[[group]]\ninterface = \"eth0\"\nvhid = 256\naddresses = [\"192.0.2.100\"]\npreemt = true\nadvbase "
+        "= \"one\"\n"
         "password = \"12345678901234567890\"\n";
     for (const char* check : {"-n", "-v"}) {
         const Result result = carpd({check, "-f", file(text)});
@@ -67,8 +68,8 @@ TEST_F(Daemon, RefusesAWrongCommandLine) {
 
 TEST_F(Daemon, NamesAMissingCapability) {
     for (const std::string name : {"net_admin", "net_raw"}) {
-        const Result result =
-            alpha().run({"setpriv", "--bounding-set", "-" + name, carpd_program(), "-f", file(Group{}.text())});
+        const Result result = alpha().run(
+            {"setpriv", "--bounding-set", "-" + name, carpd_program(), "-f", file(Group{}.text())});
         EXPECT_EQ(result.exit_code, 4);
         EXPECT_THAT(result.errors, testing::HasSubstr(name == "net_admin" ? "CAP_NET_ADMIN" : "CAP_NET_RAW"));
         EXPECT_EQ(std::count(result.errors.begin(), result.errors.end(), '\n'), 1) << result.errors;
@@ -110,8 +111,8 @@ TEST_F(Daemon, CarpctlShowsAndChanges) {
     const nlohmann::json status = nlohmann::json::parse(json.output);
     EXPECT_EQ(status.at("schema"), 1);
     const nlohmann::json& group = status.at("groups").at(0);
-    for (const char* key : {"name", "interface", "vhid", "state", "since_ms", "addresses", "advbase", "advskew", "demotion",
-                            "demotion_reasons", "counters"})
+    for (const char* key : {"name", "interface", "vhid", "state", "since_ms", "addresses", "advbase",
+                            "advskew", "demotion", "demotion_reasons", "counters"})
         EXPECT_TRUE(group.contains(key)) << key;
     EXPECT_EQ(group.at("state"), "master");
 
@@ -162,7 +163,7 @@ TEST_F(Daemon, ReloadAppliesADifferenceAndRefusesMistakes) {
 
 TEST_F(Daemon, ControlSocketIsForItsGroupOnly) {
     Carpd& carpd = start(alpha(), Group{});
-    struct stat status{};
+    struct stat status {};
     ASSERT_EQ(stat(carpd.socket().c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 07777, 0660u);
     EXPECT_EQ(status.st_uid, 0u);
@@ -184,8 +185,9 @@ TEST_F(Daemon, ControlSocketBearsBadClients) {
         for (int i = 0; i < 2000; ++i) text += "{\"command\":\"status\"}\n";
         return text;
     }();
-    for (const std::string& bytes : {std::string("{\"command\":\"sta"), std::string("\0\xff\n", 3), std::string("[1]\n{}\nnull\n"),
-                                     std::string("{\"command\":\"state\",\"group\":7}\n"), garbage, flood}) {
+    for (const std::string& bytes :
+         {std::string("{\"command\":\"sta"), std::string("\0\xff\n", 3), std::string("[1]\n{}\nnull\n"),
+          std::string("{\"command\":\"state\",\"group\":7}\n"), garbage, flood}) {
         for (int i = 0; i < 20; ++i) {
             clients.push_back(connect(carpd));
             send(clients.back().get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);

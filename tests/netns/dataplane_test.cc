@@ -1,13 +1,13 @@
 // The address on the host: who may answer for it, from which MAC, and what stays behind.
-#include "netns_test.h"
-
 #include <fmt/format.h>
+
+#include "netns_test.h"
 
 namespace carpd::lab {
 namespace {
 
 class DataPlane : public NetnsTest {
-   protected:
+ protected:
     void SetUp() override {
         NetnsTest::SetUp();
         if (!IsSkipped()) three_hosts();
@@ -18,8 +18,12 @@ class DataPlane : public NetnsTest {
     static std::string state_of(Host& host) {
         std::string state;
         for (const std::vector<std::string>& argv : std::vector<std::vector<std::string>>{
-                 {"ip", "-br", "link"}, {"ip", "-br", "address"}, {"ip", "rule"}, {"ip", "-6", "rule"},
-                 {"ip", "route", "show", "table", "all"}, {"ip", "-6", "route", "show", "table", "all"},
+                 {"ip", "-br", "link"},
+                 {"ip", "-br", "address"},
+                 {"ip", "rule"},
+                 {"ip", "-6", "rule"},
+                 {"ip", "route", "show", "table", "all"},
+                 {"ip", "-6", "route", "show", "table", "all"},
                  {"sysctl", "net.ipv4.conf.eth0.arp_ignore", "net.ipv4.conf.eth0.arp_announce",
                   "net.ipv4.conf.eth0.rp_filter"}})
             state += host.run(argv).output;
@@ -28,7 +32,7 @@ class DataPlane : public NetnsTest {
 };
 
 class DataPlaneMac : public DataPlane, public testing::WithParamInterface<const char*> {
-   protected:
+ protected:
     Group group() const {
         Group result = both_;
         result.mac = GetParam();
@@ -69,7 +73,8 @@ TEST_P(DataPlaneMac, MasterSpeaksFromItsMac) {
     pings(client(), kVip6);
     const std::string neighbours = client().run({"ip", "neigh", "show"}).output;
     for (const char* vip : {kVip4, kVip6})
-        EXPECT_THAT(neighbours, testing::HasSubstr(fmt::format("{} dev eth0 lladdr {}", vip, expected.to_string())));
+        EXPECT_THAT(neighbours,
+                    testing::HasSubstr(fmt::format("{} dev eth0 lladdr {}", vip, expected.to_string())));
 }
 
 // The takeover is announced at once: both forms of gratuitous ARP, and a neighbour advertisement.
@@ -99,8 +104,8 @@ TEST_P(DataPlaneMac, TakeoverIsAnnounced) {
     EXPECT_TRUE(wait_until(advertised, 5s));
 }
 
-// A BACKUP answers neither ARP, nor neighbour solicitations, nor packets that reach it, and sends no frame from the
-// virtual MAC.
+// A BACKUP answers neither ARP, nor neighbour solicitations, nor packets that reach it, and sends no frame
+// from the virtual MAC.
 TEST_P(DataPlaneMac, BackupIsSilent) {
     Capture capture(beta(), Capture::What::everything);
     start_pair(group());
@@ -138,7 +143,8 @@ TEST_P(DataPlaneMac, OrderlyStopLeavesNothing) {
     EXPECT_EQ(state_of(alpha()), before);
 }
 
-// A killed run's address goes on answering; the next run removes all of it at its start, whatever it is configured for.
+// A killed run's address goes on answering; the next run removes all of it at its start, whatever it is
+// configured for.
 TEST_P(DataPlaneMac, LeftoversOfAKilledRunAreRemoved) {
     const std::string before = state_of(alpha());
     Carpd& first = start(alpha(), group());
@@ -167,7 +173,9 @@ TEST_F(DataPlane, AnInterfaceThatVanishesAndReturnsIsPickedUp) {
     EXPECT_TRUE(beta_carpd().wait_state("lan", "master"));
     alpha().attach("eth0", 0, {"192.0.2.1/24", "2001:db8::1/64"});
     EXPECT_TRUE(alpha_carpd().wait_state("lan", "backup"));
-    const auto heard = [&] { return alpha_carpd().group("lan").at("last_heard").value("advskew", 0) == kPoorSkew; };
+    const auto heard = [&] {
+        return alpha_carpd().group("lan").at("last_heard").value("advskew", 0) == kPoorSkew;
+    };
     EXPECT_TRUE(wait_until(heard, 5s));
     beta().power_off();
     EXPECT_TRUE(alpha_carpd().wait_state("lan", "master"));
@@ -185,8 +193,8 @@ TEST_F(DataPlane, AGroupWaitsInInitForItsInterface) {
     EXPECT_TRUE(carpd.wait_state("lan", "master"));
 }
 
-// Addresses are added on one host, then on the other. In between neither understands the other, as with every CARP; but
-// nobody leaves MASTER because of its own change, and it heals by itself.
+// Addresses are added on one host, then on the other. In between neither understands the other, as with every
+// CARP; but nobody leaves MASTER because of its own change, and it heals by itself.
 TEST_F(DataPlane, AnAddressIsAddedOnOneHostAfterTheOther) {
     start_pair(both_);
     Group longer = both_;
@@ -198,7 +206,8 @@ TEST_F(DataPlane, AnAddressIsAddedOnOneHostAfterTheOther) {
     EXPECT_TRUE(wait_until([&] { return beta_carpd().refused("lan", "bad_digest") > 0; }, 5s));
     beta_carpd().reload(longer.with_skew(kPoorSkew).text());
     EXPECT_TRUE(wait_until(
-        [&] { return alpha_carpd().state("lan") == "master" && beta_carpd().state("lan") == "backup"; }, 10s));
+        [&] { return alpha_carpd().state("lan") == "master" && beta_carpd().state("lan") == "backup"; },
+        10s));
     EXPECT_EQ(transitions(alpha_carpd()), changes);
     EXPECT_TRUE(probe.wait_answer(&alpha(), 5s));
 }
@@ -216,7 +225,8 @@ TEST_F(DataPlane, AnAddressRemovedByHandComesBack) {
     EXPECT_EQ(carpd.state("lan"), "master");
 }
 
-// An independent decoder finds every advertisement well-formed and its checksum right; and finds one that isn't.
+// An independent decoder finds every advertisement well-formed and its checksum right; and finds one that
+// isn't.
 TEST_F(DataPlane, TcpdumpVerifiesTheAdvertisements) {
     Capture capture(alpha());
     Carpd& carpd = start(alpha(), both_);

@@ -1,5 +1,5 @@
-// Two carpds and a client: every way in which a master goes, for IPv4, IPv6 and both, with the virtual MAC and the
-// interface's own.
+// Two carpds and a client: every way in which a master goes, for IPv4, IPv6 and both, with the virtual MAC
+// and the interface's own.
 #include <fmt/format.h>
 
 #include "netns_test.h"
@@ -14,7 +14,7 @@ struct Case {
 };
 
 class Failover : public NetnsTest, public testing::WithParamInterface<Case> {
-   protected:
+ protected:
     void SetUp() override {
         NetnsTest::SetUp();
         if (IsSkipped()) return;
@@ -72,7 +72,9 @@ TEST_P(Failover, LinkOfTheMasterGoesDownAndComesBack) {
     const Time restored = Clock::now();
     alpha().restore();
     EXPECT_TRUE(alpha_carpd().wait_state("lan", "backup"));
-    const auto heard = [&] { return alpha_carpd().group("lan").at("last_heard").value("advskew", 0) == kPoorSkew; };
+    const auto heard = [&] {
+        return alpha_carpd().group("lan").at("last_heard").value("advskew", 0) == kPoorSkew;
+    };
     EXPECT_TRUE(wait_until(heard, 5s));
     EXPECT_EQ(beta_carpd().state("lan"), "master");
     probes.expect_hand_over(before, {alpha().number(), beta().number()}, kDownBound);
@@ -97,12 +99,13 @@ TEST_P(Failover, BetterMasterReturnsAndPreempts) {
     probes.expect_hand_over(before, {beta().number(), alpha().number()}, 500ms);
 }
 
-INSTANTIATE_TEST_SUITE_P(, Failover,
-                         testing::Values(Case{"Ipv4", {"192.0.2.100/24"}, "virtual"},
-                                         Case{"Ipv6", {"2001:db8::100/64"}, "virtual"},
-                                         Case{"Both", {"192.0.2.100/24", "2001:db8::100/64"}, "virtual"},
-                                         Case{"BothInterfaceMac", {"192.0.2.100/24", "2001:db8::100/64"}, "interface"}),
-                         [](const auto& test) { return std::string(test.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    , Failover,
+    testing::Values(Case{"Ipv4", {"192.0.2.100/24"}, "virtual"},
+                    Case{"Ipv6", {"2001:db8::100/64"}, "virtual"},
+                    Case{"Both", {"192.0.2.100/24", "2001:db8::100/64"}, "virtual"},
+                    Case{"BothInterfaceMac", {"192.0.2.100/24", "2001:db8::100/64"}, "interface"}),
+    [](const auto& test) { return std::string(test.param.name); });
 
 // Many addresses of both families move together.
 TEST_F(NetnsTest, TenAddressesMoveTogether) {

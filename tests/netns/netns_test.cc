@@ -15,10 +15,11 @@ std::string toml_list(const std::vector<std::string>& values) {
 
 std::string Group::text() const {
     return fmt::format(
-        "[[group]]\nname = \"{}\"\ninterface = \"{}\"\nvhid = {}\naddresses = {}\npassword = \"{}\"\nadvbase = {}\n"
+        "[[group]]\nname = \"{}\"\ninterface = \"{}\"\nvhid = {}\naddresses = {}\npassword = \"{}\"\nadvbase "
+        "= {}\n"
         "advskew = {}\npreempt = {}\nmac = \"{}\"\npeers = {}\npeer-routed = {}\n",
-        name, interface, vhid, toml_list(addresses), password, advbase, advskew, preempt, mac, toml_list(peers),
-        peer_routed);
+        name, interface, vhid, toml_list(addresses), password, advbase, advskew, preempt, mac,
+        toml_list(peers), peer_routed);
 }
 
 Group Group::with_skew(int skew) const {
@@ -75,7 +76,8 @@ bool NetnsTest::pings(Host& from, const std::string& address, const std::string&
 // ---- Probes
 
 Probes::Probes(Host& client, const std::vector<std::string>& addresses, Span interval) {
-    for (const std::string& address : addresses) probes_.emplace_back(client, without_prefix(address), interval);
+    for (const std::string& address : addresses)
+        probes_.emplace_back(client, without_prefix(address), interval);
 }
 
 bool Probes::wait_answer(const Host* host, Span patience) const {
@@ -93,13 +95,16 @@ void Probes::expect_hand_over(Time from, const std::vector<std::uint8_t>& hosts,
         EXPECT_FALSE(outage.two_answers);
         EXPECT_LE(to_ms(outage.duration), to_ms(bound));
         testing::Test::RecordProperty("outage_ms", fmt::format("{:.1f}", to_ms(outage.duration)));
-        fmt::print("outage {:.1f} ms, {} of {} requests lost\n", to_ms(outage.duration), outage.lost, outage.sent);
+        fmt::print("outage {:.1f} ms, {} of {} requests lost\n", to_ms(outage.duration), outage.lost,
+                   outage.sent);
     }
 }
 
 // ---- little helpers
 
-std::string without_prefix(const std::string& address) { return address.substr(0, address.find('/')); }
+std::string without_prefix(const std::string& address) {
+    return address.substr(0, address.find('/'));
+}
 
 std::vector<std::string> without_prefix(const std::vector<std::string>& addresses) {
     std::vector<std::string> result;

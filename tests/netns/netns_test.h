@@ -1,5 +1,5 @@
-// What the netns tests share: a lab of two hosts and a client, carpd's configuration as a value, and fast timers, so that
-// a test takes milliseconds where the second isn't the point.
+// What the netns tests share: a lab of two hosts and a client, carpd's configuration as a value, and fast
+// timers, so that a test takes milliseconds where the second isn't the point.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -46,12 +46,12 @@ struct Group {
 };
 
 class NetnsTest : public testing::Test {
-   protected:
+ protected:
     void SetUp() override;
     void TearDown() override;
 
-    // alpha .1, beta .2 and client .9 on one switch; the hosts answer probes. In every test but those that say
-    // otherwise.
+    // alpha .1, beta .2 and client .9 on one switch; the hosts answer probes. In every test but those that
+    // say otherwise.
     void three_hosts();
     Host& alpha() { return *alpha_; }
     Host& beta() { return *beta_; }
@@ -61,15 +61,15 @@ class NetnsTest : public testing::Test {
     // Starts carpd. It lives until the end of the test.
     Carpd& start(Host& host, const std::string& groups) { return daemons_.emplace_back(host, groups); }
     Carpd& start(Host& host, const Group& group) { return start(host, group.text()); }
-    // Starts alpha's with `group`, then, when it is MASTER, beta's with `group` and kPoorSkew, up to BACKUP that has heard
-    // the master.
+    // Starts alpha's with `group`, then, when it is MASTER, beta's with `group` and kPoorSkew, up to BACKUP
+    // that has heard the master.
     void start_pair(const Group& group, int beta_skew = kPoorSkew);
     Carpd& alpha_carpd() { return daemons_.at(0); }
     Carpd& beta_carpd() { return daemons_.at(1); }
 
     bool pings(Host& from, const std::string& address, const std::string& source = "");
 
-   private:
+ private:
     std::unique_ptr<Lab> lab_;
     Host *alpha_ = nullptr, *beta_ = nullptr, *client_ = nullptr;
     std::deque<Carpd> daemons_;
@@ -77,14 +77,14 @@ class NetnsTest : public testing::Test {
 
 // A client's streams to several addresses.
 class Probes {
-   public:
+ public:
     Probes(Host& client, const std::vector<std::string>& addresses, Span interval = 2ms);
     bool wait_answer(const Host* host, Span patience = 10s) const;
-    // Expects that the requests since `from` were answered by these hosts, one after the other and none twice, and are
-    // answered now; and that the outage stayed within `bound`.
+    // Expects that the requests since `from` were answered by these hosts, one after the other and none
+    // twice, and are answered now; and that the outage stayed within `bound`.
     void expect_hand_over(Time from, const std::vector<std::uint8_t>& hosts, Span bound) const;
 
-   private:
+ private:
     std::deque<Probe> probes_;
 };
 

@@ -1,11 +1,10 @@
 // Every kind of packet that must be refused is counted under its name, and changes nothing.
-#include "netns_test.h"
-
 #include <fmt/format.h>
 
 #include <functional>
 #include <random>
 
+#include "netns_test.h"
 #include "wire/checksum.h"
 
 namespace carpd::lab {
@@ -13,8 +12,8 @@ namespace {
 
 using Packet = std::vector<std::uint8_t>;
 
-// Authentic, but from a host nobody configured; every refusal below is one change away from it. It is worse than the
-// master, so that it would be heard without consequence.
+// Authentic, but from a host nobody configured; every refusal below is one change away from it. It is worse
+// than the master, so that it would be heard without consequence.
 Forgery authentic() {
     return {.vhid = 1, .addresses = {kVip4, kVip6}, .password = "s3cret", .advbase = 1, .advskew = 200};
 }
@@ -51,25 +50,54 @@ struct Refusal {
 };
 
 const Refusal kRefusals[] = {
-    {"bad_ip_header", "WrongHeaderChecksum", [] { auto p = authentic().packet(); p[10] ^= 1; return p; }},
+    {"bad_ip_header", "WrongHeaderChecksum",
+     [] {
+         auto p = authentic().packet();
+         p[10] ^= 1;
+         return p;
+     }},
     {"bad_ip_header", "Fragment", [] { return with_header_byte(6, 0x20); }},
     {"bad_ip_header", "TotalLengthBeyondTheEnd", [] { return with_header_byte(3, 200); }},
-    {"bad_destination", "OtherGroup", [] { auto f = authentic(); f.destination = "224.0.0.19"; return f.packet(); }},
+    {"bad_destination", "OtherGroup",
+     [] {
+         auto f = authentic();
+         f.destination = "224.0.0.19";
+         return f.packet();
+     }},
     {"bad_ttl", "PassedARouter", [] { return with_header_byte(8, 254); }},
     {"vrrp2", "Vrrp2", [] { return vrrp(2, 1); }},
     {"vrrp2", "Vrrp2OfFiveAddresses", [] { return vrrp(2, 5); }},
     {"vrrp2", "Vrrp2OfSevenAddresses", [] { return vrrp(2, 7); }},
     {"vrrp3", "Vrrp3", [] { return vrrp(3, 1); }},
-    {"bad_length", "ShortByOne", [] { const auto a = authentic().advertisement(); return authentic().packet(Bytes(a).first(35)); }},
+    {"bad_length", "ShortByOne",
+     [] {
+         const auto a = authentic().advertisement();
+         return authentic().packet(Bytes(a).first(35));
+     }},
     {"bad_length", "Empty", [] { return authentic().packet(Bytes()); }},
     {"bad_version", "Version1", [] { return with_advertisement_byte(0, 0x11); }},
-    {"bad_checksum", "WrongChecksum", [] { auto p = authentic().packet(); p[kHeader + 6] ^= 1; return p; }},
+    {"bad_checksum", "WrongChecksum",
+     [] {
+         auto p = authentic().packet();
+         p[kHeader + 6] ^= 1;
+         return p;
+     }},
     {"bad_type", "Type2", [] { return with_advertisement_byte(0, 0x22); }},
     {"bad_authlen", "Authlen0", [] { return with_advertisement_byte(3, 0); }},
     {"bad_vhid", "OtherVhid", [] { return with_advertisement_byte(1, 2); }},
     {"bad_vhid", "Vhid0", [] { return with_advertisement_byte(1, 0); }},
-    {"bad_digest", "WrongPassword", [] { auto f = authentic(); f.password = "guess"; return f.packet(); }},
-    {"bad_digest", "OtherAddressList", [] { auto f = authentic(); f.addresses = {kVip4}; return f.packet(); }},
+    {"bad_digest", "WrongPassword",
+     [] {
+         auto f = authentic();
+         f.password = "guess";
+         return f.packet();
+     }},
+    {"bad_digest", "OtherAddressList",
+     [] {
+         auto f = authentic();
+         f.addresses = {kVip4};
+         return f.packet();
+     }},
     {"bad_digest", "ChangedCounter", [] { return with_advertisement_byte(15, 0); }},
 };
 
@@ -83,13 +111,15 @@ TEST_P(Refused, IsCountedUnderItsNameAndChangesNothing) {
     const std::string reason = GetParam().reason;
     const auto before = carpd.refused("lan", reason);
     Injector(client()).packet(GetParam().packet());
-    EXPECT_TRUE(wait_until([&] { return carpd.refused("lan", reason) == before + 1; }, 5s)) << carpd.status().dump(1);
+    EXPECT_TRUE(wait_until([&] { return carpd.refused("lan", reason) == before + 1; }, 5s))
+        << carpd.status().dump(1);
     EXPECT_EQ(carpd.group("lan").at("counters").at("advertisements_received_ipv4"), 0);
     EXPECT_EQ(carpd.state("lan"), "master");
     EXPECT_EQ(transitions(carpd), changes);
 }
 
-INSTANTIATE_TEST_SUITE_P(, Refused, testing::ValuesIn(kRefusals), [](const auto& test) { return std::string(test.param.name); });
+INSTANTIATE_TEST_SUITE_P(, Refused, testing::ValuesIn(kRefusals),
+                         [](const auto& test) { return std::string(test.param.name); });
 
 class Refusals : public NetnsTest {};
 
@@ -103,9 +133,13 @@ TEST_F(Refusals, TheAuthenticOneIsNot) {
     Forgery ipv6 = authentic();
     ipv6.source = "fe80::77";
     injector.packet(ipv6.packet());
-    const auto accepted = [&](const char* counter) { return carpd.group("lan").at("counters").at(counter) == 1; };
-    EXPECT_TRUE(wait_until([&] { return accepted("advertisements_received_ipv4"); }, 5s)) << carpd.status().dump(1);
-    EXPECT_TRUE(wait_until([&] { return accepted("advertisements_received_ipv6"); }, 5s)) << carpd.status().dump(1);
+    const auto accepted = [&](const char* counter) {
+        return carpd.group("lan").at("counters").at(counter) == 1;
+    };
+    EXPECT_TRUE(wait_until([&] { return accepted("advertisements_received_ipv4"); }, 5s))
+        << carpd.status().dump(1);
+    EXPECT_TRUE(wait_until([&] { return accepted("advertisements_received_ipv6"); }, 5s))
+        << carpd.status().dump(1);
 }
 
 TEST_F(Refusals, BadInterface) {
@@ -118,7 +152,8 @@ TEST_F(Refusals, BadInterface) {
     Forgery forgery = authentic();
     forgery.destination = "255.255.255.255";
     Injector(stranger).packet(forgery.packet());
-    EXPECT_TRUE(wait_until([&] { return carpd.refused("lan", "bad_interface") == 1; }, 5s)) << carpd.status().dump(1);
+    EXPECT_TRUE(wait_until([&] { return carpd.refused("lan", "bad_interface") == 1; }, 5s))
+        << carpd.status().dump(1);
 }
 
 TEST_F(Refusals, BadFamily) {
@@ -126,7 +161,8 @@ TEST_F(Refusals, BadFamily) {
     Carpd& carpd = start(alpha(), Group{});  // IPv4 only
     Forgery ipv6{.addresses = {kVip4}, .password = "s3cret", .source = "fe80::77"};
     Injector(client()).packet(ipv6.packet());
-    EXPECT_TRUE(wait_until([&] { return carpd.refused("lan", "bad_family") == 1; }, 5s)) << carpd.status().dump(1);
+    EXPECT_TRUE(wait_until([&] { return carpd.refused("lan", "bad_family") == 1; }, 5s))
+        << carpd.status().dump(1);
 }
 
 TEST_F(Refusals, UnknownPeer) {
@@ -135,7 +171,8 @@ TEST_F(Refusals, UnknownPeer) {
     Forgery forgery = authentic();
     forgery.destination = "192.0.2.1";
     Injector(client()).packet(forgery.packet());
-    EXPECT_TRUE(wait_until([&] { return carpd.refused("lan", "unknown_peer") == 1; }, 5s)) << carpd.status().dump(1);
+    EXPECT_TRUE(wait_until([&] { return carpd.refused("lan", "unknown_peer") == 1; }, 5s))
+        << carpd.status().dump(1);
 }
 
 // An advertisement of ours that comes back, looped or replayed; both copies.
@@ -150,7 +187,8 @@ TEST_F(Refusals, OwnAdvert) {
     for (int i : {0, 1}) {
         // From another MAC, or the switch would turn the virtual one away from alpha.
         injector.packet(own[static_cast<std::size_t>(i)].payload());
-        EXPECT_TRUE(wait_until([&] { return carpd.refused("lan", "own_advert") == static_cast<unsigned>(i + 1); }, 5s));
+        EXPECT_TRUE(wait_until(
+            [&] { return carpd.refused("lan", "own_advert") == static_cast<unsigned>(i + 1); }, 5s));
     }
     EXPECT_EQ(carpd.state("lan"), "master");
 }
@@ -164,12 +202,14 @@ TEST_F(Refusals, TrailingBytesAreNot) {
     Packet longer(advertisement.begin(), advertisement.end());
     longer.resize(50, 0xaa);
     Injector(client()).packet(authentic().packet(longer));
-    const auto accepted = [&] { return carpd.group("lan").at("counters").at("advertisements_received_ipv4") == 1; };
+    const auto accepted = [&] {
+        return carpd.group("lan").at("counters").at("advertisements_received_ipv4") == 1;
+    };
     EXPECT_TRUE(wait_until(accepted, 5s)) << carpd.status().dump(1);
 }
 
-// Two seconds of garbage as fast as a host can send it: the master stays, the backup hears it through, and the log
-// stays short.
+// Two seconds of garbage as fast as a host can send it: the master stays, the backup hears it through, and
+// the log stays short.
 TEST_F(Refusals, AFloodOfGarbageDoesNotEndMastership) {
     three_hosts();
     start_pair(Group{.addresses = {"192.0.2.100/24", "2001:db8::100/64"}}, 150);

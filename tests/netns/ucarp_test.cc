@@ -5,7 +5,7 @@ namespace carpd::lab {
 namespace {
 
 class WithUcarp : public NetnsTest, public testing::WithParamInterface<const char*> {
-   protected:
+ protected:
     void SetUp() override {
         if (!Ucarp::installed()) GTEST_SKIP() << "ucarp is not installed";
         NetnsTest::SetUp();
@@ -21,12 +21,14 @@ class WithUcarp : public NetnsTest, public testing::WithParamInterface<const cha
         return result;
     }
     static UcarpOptions options(int advskew) {
-        return {.source = "192.0.2.2", .address = kVip4, .password = "s3cret", .advbase = 0, .advskew = advskew};
+        return {
+            .source = "192.0.2.2", .address = kVip4, .password = "s3cret", .advbase = 0, .advskew = advskew};
     }
     static bool hears(const Carpd& carpd) { return !carpd.group("lan").at("last_heard").is_null(); }
 };
 
-// ucarp's timers: its interval as a master is advskew/256 s; as a backup it looks at its clock only once an advskew/256 s.
+// ucarp's timers: its interval as a master is advskew/256 s; as a backup it looks at its clock only once an
+// advskew/256 s.
 constexpr int kGoodUcarp = 20;   // 78 ms
 constexpr int kPoorUcarp = 200;  // 0.8 s
 constexpr int kPoor = 120;       // carpd's master-down time is 1.4 s then
@@ -116,11 +118,12 @@ TEST_P(WithUcarp, StopsWithoutABowOut) {
     EXPECT_TRUE(probe.wait_answer(&alpha(), 5s));
 }
 
-INSTANTIATE_TEST_SUITE_P(, WithUcarp, testing::Values("virtual", "interface"),
-                         [](const auto& test) { return std::string(test.param) == "virtual" ? "VirtualMac" : "InterfaceMac"; });
+INSTANTIATE_TEST_SUITE_P(, WithUcarp, testing::Values("virtual", "interface"), [](const auto& test) {
+    return std::string(test.param) == "virtual" ? "VirtualMac" : "InterfaceMac";
+});
 
-// Two equal masters, made by a split network that heals: the lower address stays, whoever has it. (ucarp compares
-// addresses with the last octet first, so this holds within a /24; docs/protocol/carp.md.)
+// Two equal masters, made by a split network that heals: the lower address stays, whoever has it. (ucarp
+// compares addresses with the last octet first, so this holds within a /24; docs/protocol/carp.md.)
 class Tie : public NetnsTest, public testing::WithParamInterface<bool> {};
 
 TEST_P(Tie, GoesToTheLowerAddress) {
@@ -131,8 +134,11 @@ TEST_P(Tie, GoesToTheLowerAddress) {
     Host& theirs = carpd_is_lower ? beta() : alpha();
     theirs.port().set_forwarding(false);
     Carpd& carpd = start(ours, Group{.advskew = kGoodUcarp});
-    Ucarp ucarp(theirs, {.source = carpd_is_lower ? "192.0.2.2" : "192.0.2.1", .address = kVip4, .password = "s3cret",
-                         .advbase = 0, .advskew = kGoodUcarp});
+    Ucarp ucarp(theirs, {.source = carpd_is_lower ? "192.0.2.2" : "192.0.2.1",
+                         .address = kVip4,
+                         .password = "s3cret",
+                         .advbase = 0,
+                         .advskew = kGoodUcarp});
     ASSERT_TRUE(carpd.wait_state("lan", "master"));
     ASSERT_TRUE(ucarp.wait_master(true)) << ucarp.log();
 
@@ -144,13 +150,15 @@ TEST_P(Tie, GoesToTheLowerAddress) {
     EXPECT_EQ(carpd.state("lan"), carpd_is_lower ? "master" : "backup");
 }
 
-INSTANTIATE_TEST_SUITE_P(, Tie, testing::Bool(), [](const auto& test) { return test.param ? "Carpd" : "Ucarp"; });
+INSTANTIATE_TEST_SUITE_P(, Tie, testing::Bool(),
+                         [](const auto& test) { return test.param ? "Carpd" : "Ucarp"; });
 
 // The defaults of real installations, once: advbase 1.
 TEST_F(NetnsTest, UcarpAtOneSecond) {
     if (!Ucarp::installed()) GTEST_SKIP() << "ucarp is not installed";
     three_hosts();
-    Ucarp ucarp(beta(), {.source = "192.0.2.2", .address = kVip4, .password = "s3cret", .advbase = 1, .advskew = 0});
+    Ucarp ucarp(beta(),
+                {.source = "192.0.2.2", .address = kVip4, .password = "s3cret", .advbase = 1, .advskew = 0});
     ASSERT_TRUE(ucarp.wait_master(true, 15s)) << ucarp.log();
     Carpd& carpd = start(alpha(), Group{.advbase = 1, .advskew = 100});
     const auto heard_three = [&] {

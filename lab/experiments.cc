@@ -1,0 +1,117 @@
+#include "lab/experiments.h"
+
+#include <algorithm>
+#include <deque>
+
+#include "lab/capture.h"
+#include "lab/carpd.h"
+#include "lab/error.h"
+#include "lab/lab.h"
+#include "lab/probe.h"
+
+namespace carpd::lab {
+
+namespace {
+
+constexpr const char* kAddress = "192.0.2.100";
+constexpr const char* kGroup = "lan";
+
+std::string config(int advbase, int advskew) {
+    return fmt::format(
+        "[[group]]\nname = \"{}\"\ninterface = \"eth0\"\nvhid = 1\naddresses = [\"{}/24\"]\npassword = "
+        "\"s3cret\"\n"
+        "advbase = {}\nadvskew = {}\n",
+        kGroup, kAddress, advbase, advskew);
+}
+
+// One lab for several runs, each with daemons of its own.
+struct Arena {
+    Lab lab;
+    Host& master = lab.add_host("master", {"192.0.2.1/24"});
+    Host& backup = lab.add_host("backup", {"192.0.2.2/24"});
+    Host& client = lab.add_host("client", {"192.0.2.9/24"});
+
+    Arena() {
+        master.serve();
+        backup.serve();
+    }
+};
+
+struct Daemons {
+    Carpd master, backup;
+
+    Daemons(Arena& arena, const Timing& timing)
+        : master(arena.master, config(timing.advbase, timing.master_skew)),
+          backup((ready(master), arena.backup), config(timing.advbase, timing.backup_skew)) {
+        const auto heard = [&] { return !backup.group(kGroup).at("last_heard").is_null(); };
+        if (!wait_until(heard, 10s) || backup.state(kGroup) != "backup") fail("the backup hears no master");
+    }
+
+    static void ready(const Carpd& carpd) {
+        if (!carpd.wait_state(kGroup, "master")) fail("nobody becomes MASTER");
+    }
+};
+
+// When the host sent its first advertisement.
+Time first_advertisement(Capture& capture) {
+    const auto frames = capture.sent(&CapturedFrame::is_advertisement);
+    if (frames.empty()) fail("the new master does not advertise");
+    return frames.front().time;
+}
+
+void run_once(Arena& arena, const Timing& timing, Fate fate, Span interval, Failovers& result) {
+    Daemons daemons(arena, timing);
+    Capture capture(arena.backup);
+    const Probe probe(arena.client, kAddress, interval);
+    if (!probe.wait_answer(&arena.master, 5s)) fail("the master does not answer");
+    std::this_thread::sleep_for(300ms);
+
+    const Time before = Clock::now() - 100ms;
+    if (fate == Fate::power_cut)
+        arena.master.power_off();
+    else
+        daemons.master.stop();
+    if (!probe.wait_answer(&arena.backup, 10s)) fail("the backup does not answer");
+    std::this_thread::sleep_for(Request::kPatience + 50ms);
+
+    const Outage outage = probe.outage(before);
+    result.outage.add(outage.duration);
+    if (outage.lost > 0) result.decision_answer.add(outage.ended - first_advertisement(capture));
+    daemons.backup.stop();
+}
+
+}  // namespace
+
+double Figures::median() const {
+    std::vector<double> sorted = ms_;
+    std::sort(sorted.begin(), sorted.end());
+    return sorted.empty() ? 0 : sorted[sorted.size() / 2];
+}
+double Figures::min() const {
+    return ms_.empty() ? 0 : *std::min_element(ms_.begin(), ms_.end());
+}
+double Figures::max() const {
+    return ms_.empty() ? 0 : *std::max_element(ms_.begin(), ms_.end());
+}
+
+Failovers measure_failovers(const Timing& timing, Fate fate, int runs, Span interval) {
+    Arena arena;
+    Failovers result;
+    for (int i = 0; i < runs; ++i) {
+        run_once(arena, timing, fate, interval, result);
+        arena.master.power_on();
+    }
+    return result;
+}
+
+std::size_t count_false_failovers(const Timing& timing, Span length, int hogs) {
+    Arena arena;
+    Daemons daemons(arena, timing);
+    std::deque<Process> busy;
+    for (int i = 0; i < hogs; ++i) busy.emplace_back(Command{{"sh", "-c", "while :; do :; done"}});
+    const std::size_t before = daemons.master.events().size() + daemons.backup.events().size();
+    std::this_thread::sleep_for(length);
+    return daemons.master.events().size() + daemons.backup.events().size() - before;
+}
+
+}  // namespace carpd::lab
