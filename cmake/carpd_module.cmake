@@ -67,7 +67,7 @@ function(carpd_tests name)
   target_link_libraries(${name}_test ${ARGN} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name}_test PRIVATE CARPD_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR})  # for tests/captures/captures.h
-  gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120)
+  gtest_discover_tests(${name}_test NO_PRETTY_VALUES TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120)
 endfunction()
 
 # x_fuzz.cc linked with the remaining arguments. As a test it runs for a moment, or just over its corpus.

@@ -167,16 +167,20 @@ Lab::~Lab() {
 }
 
 std::string Lab::segment(int number) {
-    const std::string name = fmt::format("br{}", number);
-    if (std::find(segments_.begin(), segments_.end(), number) != segments_.end()) return name;
+    const std::string bridge = fmt::format("br{}", number);
+    if (std::find(segments_.begin(), segments_.end(), number) != segments_.end()) return bridge;
     // A switch that is silent and quick: no spanning tree, no snooping, no addresses of its own.
     switch_.set("net/ipv6/conf/default/disable_ipv6", "1");
+    // A switch forwards frames and minds no IP header, whatever the kernel's bridge filter thinks of them.
+    for (const char* filter : {"arptables", "iptables", "ip6tables"})
+        if (const std::string name = fmt::format("net/bridge/bridge-nf-call-{}", filter); switch_.has(name))
+            switch_.set(name, "0");
     switch_.ip(
         fmt::format("link add {0} type bridge forward_delay 0 stp_state 0 mcast_snooping 0\n"
                     "link set {0} up",
-                    name));
+                    bridge));
     segments_.push_back(number);
-    return name;
+    return bridge;
 }
 
 Host& Lab::add_host(const std::string& name) {

@@ -88,6 +88,12 @@ void Namespace::set(const std::string& parameter, const std::string& value) cons
     });
 }
 
+bool Namespace::has(const std::string& parameter) const {
+    bool result = false;
+    inside([&] { result = std::filesystem::exists("/proc/sys/" + parameter); });
+    return result;
+}
+
 void Namespace::ip(const std::string& commands) const {
     run_checked({{"ip", "-n", name_, "-batch", "-"}, nullptr, commands + "\n"});
 }

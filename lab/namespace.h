@@ -26,6 +26,7 @@ class Namespace {
     Descriptor socket(int domain, int type, int protocol) const;
     // Writes a kernel parameter, for instance "net/ipv4/ip_forward".
     void set(const std::string& parameter, const std::string& value) const;
+    bool has(const std::string& parameter) const;
     // Runs `ip -batch` inside: one command a line.
     void ip(const std::string& commands) const;
     // SIGKILL to every process inside, by its pid.

@@ -27,7 +27,7 @@ def read(path):
             outcome = "skipped"
         else:
             outcome = "failed"
-        yield case.get("name").split("  # ")[0], outcome, output  # without GoogleTest's parameter
+        yield case.get("name"), outcome, output
 
 
 def skip_reason(output):

@@ -234,7 +234,8 @@ void VirtualHost::reassert(Instant now, Cause cause, const Rival& rival, Actions
         announce(now, out);
     else
         announce_at_ = std::min(announce_at_, announced_at_ + kAnnouncementGap);
-    if (now < rival_report_due_) return;
+    // In our first interval it may not have heard us yet.
+    if (now < since_ + interval() || now < rival_report_due_) return;
     rival_report_due_ = now + kRivalReportGap;
     out.emplace_back(ReportRival{id_, cause, rival});
 }

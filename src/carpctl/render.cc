@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "control/human.h"
+#include "control/refusal.h"
 
 namespace carpd {
 
@@ -49,35 +50,6 @@ std::string join(const Json& texts, std::string_view separator) {
 
 bool is_zero(const Json& count) {
     return count.get<std::uint64_t>() == 0;
-}
-
-// Why packets were refused, for those who don't read protocol descriptions.
-std::string_view explain(std::string_view reason) {
-    struct Explanation {
-        std::string_view reason, words;
-    };
-    constexpr std::array kExplanations = {
-        Explanation{"bad_interface", "came in where no group is configured"},
-        Explanation{"bad_ip_header", "not a whole IP packet"},
-        Explanation{"bad_destination", "to another multicast group than CARP's"},
-        Explanation{"bad_ttl", "passed a router; see peer-routed in carpd.toml(5)"},
-        Explanation{"vrrp2", "VRRPv2 on this network; with this vhid it fights for the same MAC"},
-        Explanation{"vrrp3", "VRRPv3 on this network; with this vhid it fights for the same MAC"},
-        Explanation{"bad_length", "cut short"},
-        Explanation{"bad_version", "not CARP version 2"},
-        Explanation{"bad_checksum", "damaged on the way"},
-        Explanation{"bad_type", "not an advertisement"},
-        Explanation{"bad_authlen", "not CARP's kind of authentication"},
-        Explanation{"bad_vhid", "a vhid that isn't configured here"},
-        Explanation{"not_running", "came while the group was in INIT"},
-        Explanation{"bad_family", "the sender's group has addresses of a family that this one has not"},
-        Explanation{"unknown_peer", "from a host that isn't one of the peers"},
-        Explanation{"bad_digest", "password or address list differs from the sender's"},
-        Explanation{"own_advert", "our own, sent back to us: a loop in the network, or a replay"},
-    };
-    for (const Explanation& one : kExplanations)
-        if (one.reason == reason) return one.words;
-    return {};
 }
 
 std::string interface_state(const Json& group) {
@@ -146,7 +118,7 @@ std::string refused_lines(const Json& dropped, std::string_view indent, const Pa
     const auto widths = column_widths(rows);
     std::string out;
     for (const Row& row : rows) {
-        const std::string_view why = explain(row[0]);
+        const std::string_view why = explain_refusal(row[0]);
         out += fmt::format("{}{}  {:>{}}", indent, paint.warning(pad(row[0], widths[0])), row[1], widths[1]);
         out += why.empty() ? "\n" : fmt::format("  {}\n", why);
     }
@@ -176,7 +148,7 @@ std::vector<std::string> notes(const Json& group) {
     for (const char* reason : {"bad_digest", "vrrp2", "vrrp3", "own_advert"})
         if (dropped.contains(reason) && !is_zero(dropped[reason]))
             notes.push_back(fmt::format("{} packets refused, {}: {}", dropped[reason].get<std::uint64_t>(),
-                                        reason, explain(reason)));
+                                        reason, explain_refusal(reason)));
     return notes;
 }
 

@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <csignal>
 
-#include "carpd/refusal.h"
+#include "control/refusal.h"
 #include "control/status.h"
 #include "linux/clock.h"
 #include "linux/process.h"
@@ -34,6 +34,25 @@ Expected<UniqueFd, SysError> open_signals() {
     UniqueFd fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
     if (!fd) return Unexpected{sys_error("receive signals")};
     return fd;
+}
+
+// What is normal on a shared network is a debug message; what keeps a group from its peers or its MAC is a
+// warning.
+LogLevel refusal_level(DropReason reason, bool ours) {
+    switch (reason) {
+        case DropReason::vrrp2:
+        case DropReason::vrrp3: return ours ? LogLevel::warning : LogLevel::debug;
+        case DropReason::bad_ttl:
+        case DropReason::bad_family:
+        case DropReason::unknown_peer:
+        case DropReason::bad_digest:
+        case DropReason::own_advert: return LogLevel::warning;
+        case DropReason::bad_interface:
+        case DropReason::bad_destination:
+        case DropReason::bad_vhid:
+        case DropReason::not_running: return LogLevel::debug;
+        default: return LogLevel::info;
+    }
 }
 
 // RFC 3339 with milliseconds; the only use of wall-clock time, for people.
@@ -358,16 +377,15 @@ bool Engine::is_own_device(int ifindex) const {
 void Engine::refused(const ReceivedPacket& packet, DropReason reason, const GroupId* group) {
     RateLimit& limit = refusal_limits_[static_cast<std::size_t>(reason)];
     if (!limit.admit(now_)) return;
-    const Refusal text = refusal(reason, group != nullptr);
     const auto ip = parse_ip_packet(packet.bytes);
     const bool known = packet.interface < node_.interfaces().size();
     const std::uint64_t held_back = limit.take_suppressed();
-    log(text.level, fmt::format("{}refused a packet from {} on {}: {} ({}){}",
-                                group ? groups_[*group].config.name + ": " : "",
-                                ip ? ip->source.to_string() : "an unreadable address",
-                                known ? node_.interfaces()[packet.interface] : "another interface",
-                                text.phrase, to_string(reason),
-                                held_back ? fmt::format("; {} more like it were not shown", held_back) : ""));
+    log(refusal_level(reason, group != nullptr),
+        fmt::format(
+            "{}refused a packet from {} on {}: {} ({}){}", group ? groups_[*group].config.name + ": " : "",
+            ip ? ip->source.to_string() : "an unreadable address",
+            known ? node_.interfaces()[packet.interface] : "another interface", explain_refusal(reason),
+            to_string(reason), held_back ? fmt::format("; {} more like it were not shown", held_back) : ""));
 }
 
 bool Engine::perform(const SendAdvertisement& action) {

@@ -187,6 +187,7 @@ std::string describe(const GroupConfig& group, const ReportTransition& report) {
     std::string text = fmt::format("{}: {} -> {} ({})", group.name, to_upper_string(report.from),
                                    to_upper_string(report.to), to_string(report.cause));
     if (report.rival) text += " from " + describe(*report.rival);
+    if (report.cause == Cause::started) return text;
     return text +
            fmt::format(", after {} in {}", human_duration(report.previous), to_upper_string(report.from));
 }

@@ -15,7 +15,7 @@ std::string toml_list(const std::vector<std::string>& values) {
 
 std::string Group::text() const {
     return fmt::format(
-        "[[group]]\nname = \"{}\"\ninterface = \"{}\"\nvhid = {}\naddresses = {}\npassword = \"{}\"\nadvbase "
+        "[[group]]\nname = \"{}\"\ninterface = \"{}\"\nvhid = {}\naddresses = {}\n{}advbase "
         "= {}\n"
         "advskew = {}\npreempt = {}\nmac = \"{}\"\npeers = {}\npeer-routed = {}\n",
         name, interface, vhid, toml_list(addresses), password, advbase, advskew, preempt, mac,
@@ -60,8 +60,7 @@ void NetnsTest::start_pair(const Group& group, int beta_skew) {
     Group other = group.with_skew(beta_skew);
     other.preempt = false;
     start(*beta_, other);
-    const auto heard = [&] { return !beta_carpd().group(group.name).at("last_heard").is_null(); };
-    ASSERT_TRUE(wait_until(heard, 10s));
+    ASSERT_TRUE(wait_until([&] { return has_heard(beta_carpd(), group.name); }, 10s));
     ASSERT_EQ(beta_carpd().state(group.name), "backup");
     ASSERT_EQ(alpha_carpd().state(group.name), "master");
 }
@@ -117,6 +116,11 @@ std::string reason_for(const Carpd& carpd, const std::string& state) {
     for (const Event& event : carpd.events())
         if (event.text("to") == state) reason = event.text("reason");
     return reason;
+}
+
+bool has_heard(const Carpd& carpd, const std::string& group, int advskew) {
+    const nlohmann::json rival = carpd.group(group).at("last_heard");
+    return !rival.is_null() && (advskew < 0 || rival.at("advskew") == advskew);
 }
 
 std::size_t transitions(const Carpd& carpd) {

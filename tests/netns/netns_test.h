@@ -28,6 +28,10 @@ inline constexpr int kGoodSkew = 5;
 // master-down time 586 ms: a master must be silent for 30 intervals
 inline constexpr int kPoorSkew = 50;
 
+// With these a host that returns hears its worse successor before its own master-down time (469 ms) is over: at advbase 0
+// that time follows from the host's own advskew.
+inline constexpr int kAlmostPoorSkew = 40;
+
 // One [[group]] of a configuration.
 struct Group {
     std::string name = "lan", interface = "eth0";
@@ -94,6 +98,8 @@ std::vector<std::string> without_prefix(const std::vector<std::string>& addresse
 
 // The reason of the last transition to `state`; empty if there was none.
 std::string reason_for(const Carpd& carpd, const std::string& state);
+// Whether it heard an authentic advertisement last that said this advskew; without one, any.
+bool has_heard(const Carpd& carpd, const std::string& group = "lan", int advskew = -1);
 // How often it changed state.
 std::size_t transitions(const Carpd& carpd);
 
