@@ -86,14 +86,14 @@ void Screen::event(double at, const std::string& who, const std::string& what, b
 std::string Screen::render(const std::vector<Strip>& strips, const std::string& scale) const {
     std::string result = "\n";
     for (const Strip& strip : strips) {
-        result += fmt::format("  {:<7} {:<8} ", strip.name, strip.now);
+        result += fmt::format("  {:<7} {:<9} ", strip.name, strip.now);
         for (Mark mark : strip.marks) {
             const Look look = look_of(mark);
             result += terminal_ ? paint(look.colour, look.terminal) : look.plain;
         }
         result += "\n";
     }
-    return result + paint(kDim, fmt::format("{:19}{}", "", scale)) + "\n";
+    return result + paint(kDim, fmt::format("{:20}{}", "", scale)) + "\n";
 }
 
 void Screen::draw_strips(const std::vector<Strip>& strips, const std::string& scale) {

@@ -50,21 +50,21 @@ Stage::Stage(Screen& screen)
       signals_(block_signals()),
       alpha_{&lab_.add_host("alpha", {"192.0.2.1/24", "2001:db8::1/64"})},
       beta_{&lab_.add_host("beta", {"192.0.2.2/24", "2001:db8::2/64"})},
+      client_(lab_.add_host("client", {"192.0.2.9/24", "2001:db8::9/64"})),
       started_(Clock::now()) {
-    Host& client = lab_.add_host("client", {"192.0.2.9/24", "2001:db8::9/64"});
     alpha_.host->serve();
     beta_.host->serve();
-    ipv4_ = std::make_unique<Probe>(client, kIpv4, 5ms);
-    ipv6_ = std::make_unique<Probe>(client, kIpv6, 5ms);
 }
 
 Stage::~Stage() = default;
 
-void Stage::set_pace(int advbase, int alpha_advskew, int beta_advskew, Span column) {
+void Stage::set_pace(int advbase, int alpha_advskew, int beta_advskew, Span requests) {
     advbase_ = advbase;
     alpha_.advskew = alpha_advskew;
     beta_.advskew = beta_advskew;
-    column_ = column;
+    ipv4_ = std::make_unique<Probe>(client_, kIpv4, requests);
+    ipv6_ = std::make_unique<Probe>(client_, kIpv6, requests);
+    column_ = advbase > 0 ? 100ms : 5ms;
 }
 
 Stage::Member& Stage::member(const std::string& name) {
@@ -92,7 +92,9 @@ void Stage::launch(Member& member) {
     member.carpd.reset();
     member.carpd = std::make_unique<Carpd>(*member.host, config(member));
     member.events_seen = 0;
-    enter(member, Clock::now(), member.carpd->state(kGroup));
+    const std::string state = member.carpd->state(kGroup);
+    enter(member, Clock::now(), state);
+    if (state == "master") tell(member, "is MASTER already", false);  // quicker than we could ask
 }
 
 void Stage::start(const std::string& host) {
@@ -233,8 +235,7 @@ Act Stage::finish(const std::string& title, const std::string& taker, Span bound
 
     act.ipv4 = outage_of(ipv4_->requests(at - kLead, Clock::now() - Request::kPatience));
     act.ipv6 = outage_of(ipv6_->requests(at - kLead, Clock::now() - Request::kPatience));
-    for (const Event& event : m.carpd->events())
-        if (event.text("to") == "master") act.why = event.text("reason");
+    act.why = m.carpd->group(kGroup).at("reason").get<std::string>();
     const bool in_time = std::max(act.ipv4.duration, act.ipv6.duration) <= bound + kSlack;
     act.good = m.state == "master" && act.ipv4.over && act.ipv6.over && (in_time || !judged);
     return act;

@@ -34,8 +34,9 @@ class Stage {
     explicit Stage(Screen& screen);
     ~Stage();
 
-    // carpd's timing on both hosts from the next start on, and how fine the strips are.
-    void set_pace(int advbase, int alpha_advskew, int beta_advskew, Span column);
+    // carpd's timing on both hosts from the next start on, and the client's: a request to each address every
+    // `requests`.
+    void set_pace(int advbase, int alpha_advskew, int beta_advskew, Span requests);
 
     void start(const std::string& host);
     void start_both();
@@ -83,6 +84,7 @@ class Stage {
     int signals_;
     Lab lab_;
     Member alpha_, beta_;
+    Host& client_;
     std::unique_ptr<Probe> ipv4_, ipv6_;
     int advbase_ = 1;
     Span column_ = 100ms;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "netns_test.h"
@@ -20,7 +21,9 @@ class Daemon : public NetnsTest {
 
     std::string file(const std::string& text) {
         const std::string path = lab().folder() + "/carpd.toml";
+        std::filesystem::remove(path);
         std::ofstream(path) << "control = \"" << lab().folder() << "/test.sock\"\n" << text;
+        std::filesystem::permissions(path, std::filesystem::perms::owner_read);  // it holds a password
         return path;
     }
     Result carpd(std::vector<std::string> arguments) {

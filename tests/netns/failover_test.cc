@@ -58,7 +58,7 @@ TEST_P(Failover, MasterIsStoppedInOrder) {
 }
 
 TEST_P(Failover, LinkOfTheMasterGoesDownAndComesBack) {
-    start_pair(group_);
+    start_pair(group_.with_skew(kAlmostPoorSkew));
     const Probes probes = probe();
     ASSERT_TRUE(probes.wait_answer(&alpha()));
     const Time before = Clock::now() - 200ms;
@@ -72,18 +72,14 @@ TEST_P(Failover, LinkOfTheMasterGoesDownAndComesBack) {
     const Time restored = Clock::now();
     alpha().restore();
     EXPECT_TRUE(alpha_carpd().wait_state("lan", "backup"));
-    const auto heard = [&] {
-        return alpha_carpd().group("lan").at("last_heard").value("advskew", 0) == kPoorSkew;
-    };
-    EXPECT_TRUE(wait_until(heard, 5s));
+    EXPECT_TRUE(wait_until([&] { return has_heard(alpha_carpd(), "lan", kPoorSkew); }, 5s));
     EXPECT_EQ(beta_carpd().state("lan"), "master");
     probes.expect_hand_over(before, {alpha().number(), beta().number()}, kDownBound);
     probes.expect_hand_over(restored, {beta().number()}, 100ms);
 }
 
 TEST_P(Failover, BetterMasterReturnsAndPreempts) {
-    group_ = group_.with_preempt();
-    start_pair(group_);
+    start_pair(group_.with_skew(kAlmostPoorSkew).with_preempt());
     const Probes probes = probe();
     ASSERT_TRUE(probes.wait_answer(&alpha()));
     alpha().cut();

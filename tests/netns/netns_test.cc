@@ -14,12 +14,12 @@ std::string toml_list(const std::vector<std::string>& values) {
 }  // namespace
 
 std::string Group::text() const {
+    const std::string secret = password.empty() ? "" : fmt::format("password = \"{}\"\n", password);
     return fmt::format(
-        "[[group]]\nname = \"{}\"\ninterface = \"{}\"\nvhid = {}\naddresses = {}\n{}advbase "
-        "= {}\n"
-        "advskew = {}\npreempt = {}\nmac = \"{}\"\npeers = {}\npeer-routed = {}\n",
-        name, interface, vhid, toml_list(addresses), password, advbase, advskew, preempt, mac,
-        toml_list(peers), peer_routed);
+        "[[group]]\nname = \"{}\"\ninterface = \"{}\"\nvhid = {}\naddresses = {}\n{}"
+        "advbase = {}\nadvskew = {}\npreempt = {}\nmac = \"{}\"\npeers = {}\npeer-routed = {}\n",
+        name, interface, vhid, toml_list(addresses), secret, advbase, advskew, preempt, mac, toml_list(peers),
+        peer_routed);
 }
 
 Group Group::with_skew(int skew) const {

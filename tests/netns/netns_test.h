@@ -28,8 +28,8 @@ inline constexpr int kGoodSkew = 5;
 // master-down time 586 ms: a master must be silent for 30 intervals
 inline constexpr int kPoorSkew = 50;
 
-// With these a host that returns hears its worse successor before its own master-down time (469 ms) is over: at advbase 0
-// that time follows from the host's own advskew.
+// With these a host that returns hears its worse successor before its own master-down time (469 ms) is over:
+// at advbase 0 that time follows from the host's own advskew.
 inline constexpr int kAlmostPoorSkew = 40;
 
 // One [[group]] of a configuration.

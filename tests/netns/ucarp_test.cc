@@ -24,7 +24,6 @@ class WithUcarp : public NetnsTest, public testing::WithParamInterface<const cha
         return {
             .source = "192.0.2.2", .address = kVip4, .password = "s3cret", .advbase = 0, .advskew = advskew};
     }
-    static bool hears(const Carpd& carpd) { return !carpd.group("lan").at("last_heard").is_null(); }
 };
 
 // ucarp's timers: its interval as a master is advskew/256 s; as a backup it looks at its clock only once an
@@ -51,7 +50,7 @@ TEST_P(WithUcarp, IsTakenOverByCarpd) {
     Ucarp ucarp(beta(), options(kGoodUcarp));
     ASSERT_TRUE(ucarp.wait_master(true)) << ucarp.log();
     Carpd& carpd = start(alpha(), group(kPoor));
-    ASSERT_TRUE(wait_until([&] { return hears(carpd); }, 5s));
+    ASSERT_TRUE(wait_until([&] { return has_heard(carpd); }, 5s));
     const Probe probe(client(), kVip4, 2ms);
     ASSERT_TRUE(probe.wait_answer(&beta(), 5s));
     std::this_thread::sleep_for(1500ms);
@@ -110,7 +109,7 @@ TEST_P(WithUcarp, StopsWithoutABowOut) {
     Ucarp ucarp(beta(), options(kGoodUcarp));
     ASSERT_TRUE(ucarp.wait_master(true)) << ucarp.log();
     Carpd& carpd = start(alpha(), group(kPoor));
-    ASSERT_TRUE(wait_until([&] { return hears(carpd); }, 5s));
+    ASSERT_TRUE(wait_until([&] { return has_heard(carpd); }, 5s));
     ucarp.stop();
     EXPECT_TRUE(carpd.wait_state("lan", "master"));
     EXPECT_EQ(reason_for(carpd, "master"), "master timed out (IPv4)");
