@@ -127,6 +127,14 @@ std::uint64_t Carpd::refused(const std::string& name, const std::string& reason)
            status().at("dropped").at(reason).get<std::uint64_t>();
 }
 
+std::uint64_t Carpd::transitions(const std::string& name) const {
+    const nlohmann::json counters = group(name).at("counters");
+    std::uint64_t sum = 0;
+    for (const char* state : {"init", "backup", "master"})
+        sum += counters.at(fmt::format("transitions_to_{}", state)).get<std::uint64_t>();
+    return sum;
+}
+
 bool Carpd::wait_state(const std::string& group, const std::string& wanted, Span patience) const {
     return wait_until([&] { return state(group) == wanted; }, patience);
 }

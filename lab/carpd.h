@@ -48,6 +48,8 @@ class Carpd {
     // How many packets were refused for `reason`: those that named this group, and those that named none of
     // ours.
     std::uint64_t refused(const std::string& group, const std::string& reason) const;
+    // How often the group changed its state.
+    std::uint64_t transitions(const std::string& group) const;
     bool wait_state(const std::string& group, const std::string& state, Span patience = 10s) const;
     // What changed since the start, as it was told.
     std::vector<Event> events() const;

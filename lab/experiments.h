@@ -37,12 +37,13 @@ struct Failovers {
     Figures decision_answer;  // from the new master's first advertisement to the first answered request
 };
 
-// Lets the master suffer `fate` `runs` times while a client sends a request every `interval`. Throws if the
-// other host does not take over.
+// Lets the master suffer `fate` `runs` times (its power is cut at the worst moment, just after an
+// advertisement) while a client sends a request every `interval`. Throws if the other host does not take
+// over.
 Failovers measure_failovers(const Timing& timing, Fate fate, int runs, Span interval);
 
 // How many times a carpd changed its state within `length` although nothing happened but `hogs` processes
 // that burn the processors.
-std::size_t count_false_failovers(const Timing& timing, Span length, int hogs);
+std::uint64_t count_false_failovers(const Timing& timing, Span length, int hogs);
 
 }  // namespace carpd::lab

@@ -47,7 +47,7 @@ std::string new_folder() {
 }  // namespace
 
 std::string why_no_lab() {
-    if (geteuid() != 0) return "it needs root: it builds a network of namespaces";
+    if (geteuid() != 0) return "it needs root (try sudo), because it builds a network of namespaces";
     try {
         remove_leftovers();
         Namespace probe("try");

@@ -109,7 +109,8 @@ bool is_leftover(const std::string& name) {
     const std::size_t begin = std::strlen(kPrefix), end = name.find('-');
     if (name.rfind(kPrefix, 0) != 0 || end == std::string::npos) return false;
     const std::string pid = name.substr(begin, end - begin);
-    return is_number(pid) && kill(std::atoi(pid.c_str()), 0) != 0;
+    std::error_code gone;  // also where it waits for its parent to collect its exit code
+    return is_number(pid) && std::filesystem::read_symlink("/proc/" + pid + "/exe", gone).empty();
 }
 
 }  // namespace

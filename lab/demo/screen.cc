@@ -87,9 +87,12 @@ std::string Screen::render(const std::vector<Strip>& strips, const std::string& 
     std::string result = "\n";
     for (const Strip& strip : strips) {
         result += fmt::format("  {:<7} {:<9} ", strip.name, strip.now);
-        for (Mark mark : strip.marks) {
-            const Look look = look_of(mark);
-            result += terminal_ ? paint(look.colour, look.terminal) : look.plain;
+        for (auto at = strip.marks.begin(); at != strip.marks.end();) {
+            const Look look = look_of(*at);
+            std::string run;  // of equal marks: one change of colour
+            for (const Mark mark = *at; at != strip.marks.end() && *at == mark; ++at)
+                run += terminal_ ? look.terminal : look.plain;
+            result += paint(look.colour, run);
         }
         result += "\n";
     }

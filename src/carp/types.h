@@ -106,7 +106,15 @@ struct LinkStatus {
     IpAddress source4 = IpAddress::any(Family::ipv4);
     IpAddress source6 = IpAddress::any(Family::ipv6);
 
+    // An IPv6 address that isn't link-local, for unicast peers: they know us by it, and it passes routers.
+    IpAddress global6 = IpAddress::any(Family::ipv6);
+
     const IpAddress& source(Family family) const { return family == Family::ipv4 ? source4 : source6; }
+    const IpAddress& source_for(const IpAddress& destination) const {
+        const bool global = destination.family() == Family::ipv6 && !destination.is_multicast() &&
+                            !destination.is_link_local() && !global6.is_unspecified();
+        return global ? global6 : source(destination.family());
+    }
     bool operator==(const LinkStatus&) const = default;
 };
 

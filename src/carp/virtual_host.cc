@@ -291,7 +291,7 @@ void VirtualHost::send_copy(Family family, const IpAddress& destination, bool bo
     advertisement.digest = authenticator_.sign(advertisement.counter);
     ++(family == Family::ipv4 ? counters_.advertisements_sent_ipv4 : counters_.advertisements_sent_ipv6);
     out.emplace_back(SendAdvertisement{
-        id_, destination, AdvertisementPacket(source(family), destination, encode(advertisement))});
+        id_, destination, AdvertisementPacket(source(destination), destination, encode(advertisement))});
 }
 
 void VirtualHost::announce(Instant now, Actions& out) {
@@ -303,8 +303,9 @@ void VirtualHost::announce(Instant now, Actions& out) {
 }
 
 // A parent without an address of its own sends from the first shared one, as the BSDs do (rule W7).
-IpAddress VirtualHost::source(Family family) const {
-    if (!link_.source(family).is_unspecified()) return link_.source(family);
+IpAddress VirtualHost::source(const IpAddress& destination) const {
+    const Family family = destination.family();
+    if (!link_.source_for(destination).is_unspecified()) return link_.source_for(destination);
     for (const InterfaceAddress& a : config_.addresses)
         if (a.address.family() == family) return a.address;
     return IpAddress::any(family);
@@ -313,7 +314,8 @@ IpAddress VirtualHost::source(Family family) const {
 Tie VirtualHost::tie_with(const IpPacket& packet, const Advertisement& advertisement) const {
     const Family family = packet.source.family();
     if (family == Family::ipv6 && config_.has(Family::ipv4)) return Tie::elsewhere;
-    const auto ours = std::pair(source(family), sent_counters_.last());
+    const IpAddress destination = config_.peers.empty() ? carp_multicast_group(family) : packet.source;
+    const auto ours = std::pair(source(destination), sent_counters_.last());
     const auto theirs = std::pair(packet.source, advertisement.counter);
     return ours < theirs ? Tie::ours : Tie::theirs;
 }

@@ -79,7 +79,7 @@ class VirtualHost {
     void disarm_all();
     Cause link_fault() const;
     std::optional<DropReason> refuse(const IpPacket& packet, const Advertisement& advertisement) const;
-    IpAddress source(Family family) const;
+    IpAddress source(const IpAddress& destination) const;
     Tie tie_with(const IpPacket& packet, const Advertisement& advertisement) const;
     Instant& master_down(Family family) { return master_down_[static_cast<std::size_t>(family)]; }
     Duration interval() const { return advertisement_interval(config_.advbase, config_.advskew); }

@@ -18,8 +18,8 @@ Failure failure_to_connect(const std::string& socket, int error) {
     switch (error) {
         case ENOENT:
         case ECONNREFUSED:
-            return {kNotRunning, fmt::format("carpd is not running: nobody answers at {}; start it with "
-                                             "`systemctl start carpd`, or name its socket with -s",
+            return {kNotRunning, fmt::format("carpd is not running: nobody answers at {}; start it, or "
+                                             "name its socket with -s",
                                              socket)};
         case EACCES:
         case EPERM:

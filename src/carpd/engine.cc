@@ -178,6 +178,11 @@ void Engine::configure(const std::vector<GroupConfig>& groups) {
     });
     release_removed_groups();
     for (InterfaceId id = 0; id < node_.interfaces().size(); ++id) update_link(id);
+    // Everything else that a group does is a transition, which is logged; that it can't even begin is not.
+    for (const auto& [id, group] : groups_)
+        if (const VirtualHost* host = node_.group(id); host && host->state() == State::init)
+            log(LogLevel::warning, fmt::format("{}: waits in INIT: {} ({})", group.config.name,
+                                               to_string(host->cause()), group.config.interface));
 }
 
 // Takes over the groups as they are configured now. Those just removed stay until their last Actions are
@@ -238,8 +243,11 @@ void Engine::update_link(InterfaceId id) {
     const Interface* interface = kernel_.monitor.find(name);
     const int ifindex = interface ? interface->ifindex() : 0;
     // An interface that came back is another one; what stood on the old one is gone with it.
-    std::erase_if(interface_of_,
-                  [&](const auto& entry) { return entry.second == id && entry.first != ifindex; });
+    std::erase_if(interface_of_, [&](const auto& entry) {
+        const bool gone = entry.second == id && entry.first != ifindex;
+        if (gone) kernel_.socket.leave(entry.first);
+        return gone;
+    });
     std::vector<GroupId> lost;
     for (auto& [group_id, group] : groups_)
         if (group.config.interface == name && group.ifindex != 0 && group.ifindex != ifindex)
@@ -259,8 +267,9 @@ void Engine::update_link(InterfaceId id) {
 }
 
 void Engine::bring_up(const Interface& interface, InterfaceId id) {
-    interface_of_[interface.ifindex()] = id;
-    if (joined_.insert(interface.ifindex()).second) {
+    const auto [entry, is_new] = interface_of_.try_emplace(interface.ifindex(), id);
+    entry->second = id;  // renamed from another that we know
+    if (is_new) {
         if (auto error = kernel_.socket.join(interface.ifindex()))
             log(LogLevel::warning, fmt::format("{}: {}; a switch that snoops may keep advertisements from us",
                                                interface.name(), error->to_string()));

@@ -94,8 +94,7 @@ class Engine : private Port {
     Node node_;
     Pump pump_;
     std::map<GroupId, Group> groups_;
-    std::map<int, InterfaceId> interface_of_;  // by ifindex, of the interfaces that groups ask for
-    std::set<int> joined_;                     // ifindexes on which we hear CARP's groups
+    std::map<int, InterfaceId> interface_of_;  // by ifindex; on each of them CARP's groups are joined
     std::set<IpAddress> shared_;               // the groups' addresses
     std::set<LineServer::ClientId> monitors_;
     std::vector<ReceivedPacket> batch_;

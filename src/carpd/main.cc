@@ -108,7 +108,8 @@ int main(int argc, char** argv) {
     CLI::App app{"carpd, the Common Address Redundancy Protocol for Linux"};
     app.add_option("-f,--config", options.config, "configuration file")->capture_default_str();
     app.add_flag("-n,--check", options.check, "only check the configuration");
-    app.add_flag("-v,--verbose", options.verbose, "log every refused packet too");
+    app.add_flag("-v,--verbose", options.verbose,
+                 "log also what is normal on a shared network, such as packets of other groups");
     app.set_version_flag("-V,--version", "carpd " CARPD_VERSION);
     try {
         app.parse(argc, argv);

@@ -151,6 +151,8 @@ LinkStatus link_status(const Interface* interface, const std::function<bool(cons
         IpAddress& source = ip.family() == Family::ipv4 ? status.source4 : status.source6;
         const bool better = ip.is_link_local() && !source.is_link_local();
         if (source.is_unspecified() || better) source = ip;
+        const bool global = ip.family() == Family::ipv6 && !ip.is_link_local();
+        if (global && status.global6.is_unspecified()) status.global6 = ip;
     }
     return status;
 }

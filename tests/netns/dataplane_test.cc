@@ -197,7 +197,7 @@ TEST_F(DataPlane, AnAddressIsAddedOnOneHostAfterTheOther) {
     start_pair(both_);
     Group longer = both_;
     longer.addresses.push_back("192.0.2.101/24");
-    const std::size_t changes = transitions(alpha_carpd());
+    const std::uint64_t changes = alpha_carpd().transitions("lan");
     const Probe probe(client(), "192.0.2.101", 5ms);
     alpha_carpd().reload(longer.text());
     EXPECT_TRUE(probe.wait_answer(&alpha(), 5s));
@@ -206,7 +206,7 @@ TEST_F(DataPlane, AnAddressIsAddedOnOneHostAfterTheOther) {
     EXPECT_TRUE(wait_until(
         [&] { return alpha_carpd().state("lan") == "master" && beta_carpd().state("lan") == "backup"; },
         10s));
-    EXPECT_EQ(transitions(alpha_carpd()), changes);
+    EXPECT_EQ(alpha_carpd().transitions("lan"), changes);
     EXPECT_TRUE(probe.wait_answer(&alpha(), 5s));
 }
 

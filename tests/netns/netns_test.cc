@@ -112,21 +112,13 @@ std::vector<std::string> without_prefix(const std::vector<std::string>& addresse
 }
 
 std::string reason_for(const Carpd& carpd, const std::string& state) {
-    std::string reason;
-    for (const Event& event : carpd.events())
-        if (event.text("to") == state) reason = event.text("reason");
-    return reason;
+    const nlohmann::json group = carpd.group("lan");
+    return group.at("state") == state ? group.at("reason").get<std::string>() : "";
 }
 
 bool has_heard(const Carpd& carpd, const std::string& group, int advskew) {
     const nlohmann::json rival = carpd.group(group).at("last_heard");
     return !rival.is_null() && (advskew < 0 || rival.at("advskew") == advskew);
-}
-
-std::size_t transitions(const Carpd& carpd) {
-    std::size_t count = 0;
-    for (const Event& event : carpd.events()) count += !event.text("to").empty();
-    return count;
 }
 
 }  // namespace carpd::lab

@@ -96,11 +96,9 @@ class Probes {
 std::string without_prefix(const std::string& address);
 std::vector<std::string> without_prefix(const std::vector<std::string>& addresses);
 
-// The reason of the last transition to `state`; empty if there was none.
+// Why the group "lan" is in `state`; empty if it is not.
 std::string reason_for(const Carpd& carpd, const std::string& state);
 // Whether it heard an authentic advertisement last that said this advskew; without one, any.
 bool has_heard(const Carpd& carpd, const std::string& group = "lan", int advskew = -1);
-// How often it changed state.
-std::size_t transitions(const Carpd& carpd);
 
 }  // namespace carpd::lab

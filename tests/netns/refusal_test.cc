@@ -1,6 +1,7 @@
 // Every kind of packet that must be refused is counted under its name, and changes nothing.
 #include <fmt/format.h>
 
+#include <fstream>
 #include <functional>
 #include <random>
 
@@ -56,7 +57,7 @@ const Refusal kRefusals[] = {
          p[10] ^= 1;
          return p;
      }},
-    {"bad_ip_header", "Fragment", [] { return with_header_byte(6, 0x20); }},
+    {"bad_ip_header", "HeaderBeyondTheEnd", [] { return with_header_byte(0, 0x4f); }},
     {"bad_ip_header", "TotalLengthBeyondTheEnd", [] { return with_header_byte(3, 200); }},
     {"bad_destination", "OtherGroup",
      [] {
@@ -107,7 +108,7 @@ TEST_P(Refused, IsCountedUnderItsNameAndChangesNothing) {
     three_hosts();
     Carpd& carpd = start(alpha(), Group{.addresses = {"192.0.2.100/24", "2001:db8::100/64"}});
     ASSERT_TRUE(carpd.wait_state("lan", "master"));
-    const std::size_t changes = transitions(carpd);
+    const std::uint64_t changes = carpd.transitions("lan");
     const std::string reason = GetParam().reason;
     const auto before = carpd.refused("lan", reason);
     Injector(client()).packet(GetParam().packet());
@@ -115,7 +116,7 @@ TEST_P(Refused, IsCountedUnderItsNameAndChangesNothing) {
         << carpd.status().dump(1);
     EXPECT_EQ(carpd.group("lan").at("counters").at("advertisements_received_ipv4"), 0);
     EXPECT_EQ(carpd.state("lan"), "master");
-    EXPECT_EQ(transitions(carpd), changes);
+    EXPECT_EQ(carpd.transitions("lan"), changes);
 }
 
 INSTANTIATE_TEST_SUITE_P(, Refused, testing::ValuesIn(kRefusals),
@@ -208,12 +209,37 @@ TEST_F(Refusals, TrailingBytesAreNot) {
     EXPECT_TRUE(wait_until(accepted, 5s)) << carpd.status().dump(1);
 }
 
+// keepalived speaks VRRP under the same protocol number; here even with our vhid as its router id.
+TEST_F(Refusals, KeepalivedIsOnlyNoise) {
+    if (run({{"sh", "-c", "command -v keepalived"}}).exit_code != 0)
+        GTEST_SKIP() << "keepalived is not installed";
+    three_hosts();
+    start_pair(Group{});
+    const std::uint64_t changes = alpha_carpd().transitions("lan") + beta_carpd().transitions("lan");
+    const std::string folder = lab().folder();
+    for (const std::string version : {"2", "3"}) {
+        const std::string config = folder + "/keepalived" + version;
+        std::ofstream(config)
+            << "global_defs {\n vrrp_version " << version << "\n}\n"
+            << "vrrp_instance noise {\n interface eth0\n state MASTER\n virtual_router_id 1\n"
+            << " priority 255\n advert_int 1\n virtual_ipaddress {\n  192.0.2.201/24\n }\n}\n";
+        const Process keepalived =
+            client().spawn({"keepalived", "--dont-fork", "--log-console", "--vrrp", "-f", config, "-p",
+                            config + ".pid", "-r", config + ".vrrp.pid"});
+        const std::string reason = "vrrp" + version;
+        EXPECT_TRUE(wait_until([&] { return beta_carpd().refused("lan", reason) > 0; }, 15s))
+            << keepalived.output() << keepalived.errors();
+        client().space().kill_all();
+    }
+    EXPECT_EQ(alpha_carpd().transitions("lan") + beta_carpd().transitions("lan"), changes);
+}
+
 // Two seconds of garbage as fast as a host can send it: the master stays, the backup hears it through, and
 // the log stays short.
 TEST_F(Refusals, AFloodOfGarbageDoesNotEndMastership) {
     three_hosts();
     start_pair(Group{.addresses = {"192.0.2.100/24", "2001:db8::100/64"}}, 150);
-    const std::size_t changes = transitions(alpha_carpd()) + transitions(beta_carpd());
+    const std::uint64_t changes = alpha_carpd().transitions("lan") + beta_carpd().transitions("lan");
     const Probe probe(client(), kVip4, 5ms);
     ASSERT_TRUE(probe.wait_answer(&alpha(), 5s));
     Forgery stranger = authentic();
@@ -229,7 +255,7 @@ TEST_F(Refusals, AFloodOfGarbageDoesNotEndMastership) {
     }
     EXPECT_EQ(alpha_carpd().state("lan"), "master");
     EXPECT_EQ(beta_carpd().state("lan"), "backup");
-    EXPECT_EQ(transitions(alpha_carpd()) + transitions(beta_carpd()), changes);
+    EXPECT_EQ(alpha_carpd().transitions("lan") + beta_carpd().transitions("lan"), changes);
     EXPECT_TRUE(probe.wait_answer(&alpha(), 5s));
     const std::string log = alpha_carpd().log();
     EXPECT_LT(std::count(log.begin(), log.end(), '\n'), 100) << log.substr(0, 4000);

@@ -100,8 +100,8 @@ void Host::perform(const ReportRival& action) {
 }
 
 void Host::perform(const ReportDemotion& action) {
-    world.note(*this,
-               fmt::format("{}: demotion is now {} ({})", known[action.group].name, action.value, action.name));
+    world.note(*this, fmt::format("{}: demotion is now {} ({})", known[action.group].name, action.value,
+                                  action.name));
 }
 
 Host& World::add_host(const std::string& name) {
