@@ -57,7 +57,7 @@ class Capture {
 
  private:
     Host& host_;
-    Descriptor socket_;
+    UniqueFd socket_;
     std::vector<CapturedFrame> frames_;
 };
 

@@ -25,12 +25,12 @@ std::string new_path(Host& host, const char* suffix) {
 }
 
 // Connected, or a descriptor of -1.
-Descriptor connect_to(const std::string& path) {
+UniqueFd connect_to(const std::string& path) {
     sockaddr_un address{AF_UNIX, {}};
     path.copy(address.sun_path, sizeof address.sun_path - 1);
-    Descriptor socket(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    UniqueFd socket(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
     if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-        return Descriptor();
+        return UniqueFd();
     return socket;
 }
 
@@ -65,7 +65,7 @@ std::string carpctl_program() {
 }
 
 nlohmann::json ask(const std::string& path, const nlohmann::json& request) {
-    const Descriptor socket = connect_to(path);
+    const UniqueFd socket = connect_to(path);
     if (socket.get() < 0) fail("nobody listens on {}", path);
     send_line(socket.get(), request);
     std::string buffer;

@@ -69,7 +69,7 @@ class Carpd {
     Host& host_;
     std::string socket_, config_file_;
     Process process_;
-    Descriptor monitor_;
+    UniqueFd monitor_;
     mutable std::mutex mutex_;
     std::vector<Event> events_;
     std::thread follower_;

@@ -42,7 +42,7 @@ class Injector {
     void packet(Bytes bytes);
 
  private:
-    Descriptor socket_;
+    UniqueFd socket_;
     MacAddress mac_;
 };
 

@@ -135,7 +135,7 @@ SwitchPort& Host::port(const std::string& interface) {
 MacAddress Host::mac(const std::string& interface) const {
     ifreq request{};
     interface.copy(request.ifr_name, IFNAMSIZ - 1);
-    const Descriptor socket = space_.socket(AF_INET, SOCK_DGRAM, 0);
+    const UniqueFd socket = space_.socket(AF_INET, SOCK_DGRAM, 0);
     check(ioctl(socket.get(), SIOCGIFHWADDR, &request), "SIOCGIFHWADDR");
     MacAddress mac;
     std::memcpy(mac.bytes.data(), request.ifr_hwaddr.sa_data, 6);

@@ -17,9 +17,9 @@
 #include <vector>
 
 #include "base/addresses.h"
-#include "lab/descriptor.h"
 #include "lab/namespace.h"
 #include "lab/process.h"
+#include "linux/unique_fd.h"
 
 namespace carpd::lab {
 
@@ -41,7 +41,7 @@ class SwitchPort {
     void set_forwarding(bool forwarding);
 
  private:
-    Descriptor netlink_;
+    UniqueFd netlink_;
     std::string name_;
     int index_;
 };

@@ -49,7 +49,7 @@ void kill_processes_in(const std::string& path) {
 
 Namespace::Namespace(const std::string& name) : name_(fmt::format("{}{}-{}", kPrefix, getpid(), name)) {
     run_checked({{"ip", "netns", "add", name_}});
-    descriptor_ = Descriptor(check(open(path_of(name_).c_str(), O_RDONLY | O_CLOEXEC), "open a namespace"));
+    descriptor_ = UniqueFd(check(open(path_of(name_).c_str(), O_RDONLY | O_CLOEXEC), "open a namespace"));
     ip("link set lo up");
 }
 
@@ -75,9 +75,9 @@ void Namespace::inside(const std::function<void()>& work) const {
     if (failure) std::rethrow_exception(failure);
 }
 
-Descriptor Namespace::socket(int domain, int type, int protocol) const {
-    Descriptor result;
-    inside([&] { result = Descriptor(check(::socket(domain, type | SOCK_CLOEXEC, protocol), "socket")); });
+UniqueFd Namespace::socket(int domain, int type, int protocol) const {
+    UniqueFd result;
+    inside([&] { result = UniqueFd(check(::socket(domain, type | SOCK_CLOEXEC, protocol), "socket")); });
     return result;
 }
 

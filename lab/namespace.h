@@ -6,7 +6,7 @@
 #include <functional>
 #include <string>
 
-#include "lab/descriptor.h"
+#include "linux/unique_fd.h"
 
 namespace carpd::lab {
 
@@ -23,7 +23,7 @@ class Namespace {
     // Runs `work` inside, in a thread of its own: the calling thread stays where it is.
     void inside(const std::function<void()>& work) const;
     // A socket that belongs to this namespace, to be used from any thread.
-    Descriptor socket(int domain, int type, int protocol) const;
+    UniqueFd socket(int domain, int type, int protocol) const;
     // Writes a kernel parameter, for instance "net/ipv4/ip_forward".
     void set(const std::string& parameter, const std::string& value) const;
     bool has(const std::string& parameter) const;
@@ -34,7 +34,7 @@ class Namespace {
 
  private:
     std::string name_;
-    Descriptor descriptor_;
+    UniqueFd descriptor_;
 };
 
 // Removes what earlier runs left behind: namespaces whose name holds the pid of a process that is gone, with

@@ -80,7 +80,7 @@ void answer_one(int socket, std::uint8_t number) {
     sendmsg(socket, &message, MSG_DONTWAIT);  // no route back: the client counts it as lost
 }
 
-void answer_all(Descriptor v4, Descriptor v6, int stop, std::uint8_t number) {
+void answer_all(UniqueFd v4, UniqueFd v6, int stop, std::uint8_t number) {
     hurry();
     pollfd wait[3] = {{v4.get(), POLLIN, 0}, {v6.get(), POLLIN, 0}, {stop, POLLIN, 0}};
     while (true) {
@@ -91,8 +91,8 @@ void answer_all(Descriptor v4, Descriptor v6, int stop, std::uint8_t number) {
     }
 }
 
-Descriptor wildcard_socket(const Namespace& space, int domain) {
-    Descriptor socket = space.socket(domain, SOCK_DGRAM, 0);
+UniqueFd wildcard_socket(const Namespace& space, int domain) {
+    UniqueFd socket = space.socket(domain, SOCK_DGRAM, 0);
     const int on = 1;
     if (domain == AF_INET) {
         check(setsockopt(socket.get(), IPPROTO_IP, IP_PKTINFO, &on, sizeof on), "IP_PKTINFO");

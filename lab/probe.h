@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "lab/clock.h"
-#include "lab/descriptor.h"
+#include "linux/unique_fd.h"
 
 namespace carpd::lab {
 
@@ -24,7 +24,7 @@ class Responder {
     ~Responder();
 
  private:
-    Descriptor stop_;
+    UniqueFd stop_;
     std::thread thread_;
 };
 
@@ -74,7 +74,7 @@ class Probe {
     void work(Span interval);
     void receive();
 
-    Descriptor socket_;
+    UniqueFd socket_;
     std::string destination_;  // bytes of a sockaddr
     std::atomic<bool> stop_ = false;
     mutable std::mutex mutex_;

@@ -25,8 +25,8 @@ int check(int result, const char* operation) {
 
 namespace {
 
-Descriptor memory_file(const std::string& content = {}) {
-    Descriptor file(check(memfd_create("lab", MFD_CLOEXEC), "memfd_create"));
+UniqueFd memory_file(const std::string& content = {}) {
+    UniqueFd file(check(memfd_create("lab", MFD_CLOEXEC), "memfd_create"));
     if (pwrite(file.get(), content.data(), content.size(), 0) < 0) fail("writing to memory failed");
     return file;
 }
@@ -64,7 +64,7 @@ std::string read_all(int fd) {
 }  // namespace
 
 Process::Process(const Command& command) : output_(memory_file()), errors_(memory_file()) {
-    const Descriptor input = memory_file(command.input);
+    const UniqueFd input = memory_file(command.input);
     std::vector<char*> argv;
     for (const std::string& argument : command.argv) argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
@@ -73,7 +73,7 @@ Process::Process(const Command& command) : output_(memory_file()), errors_(memor
     pid_ = check(fork(), "fork");
     if (pid_ == 0) become(argv.data(), netns, command.quiet_console, input.get(), out, errors_.get());
     setpgid(pid_, pid_);  // whoever comes first: it must be its own group before we signal it
-    pidfd_ = Descriptor(check(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)), "pidfd_open"));
+    pidfd_ = UniqueFd(check(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)), "pidfd_open"));
 }
 
 Process::Process(Process&& other) noexcept

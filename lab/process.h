@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "lab/clock.h"
-#include "lab/descriptor.h"
+#include "linux/unique_fd.h"
 
 namespace carpd::lab {
 
@@ -47,7 +47,7 @@ class Process {
 
  private:
     pid_t pid_ = -1;
-    Descriptor pidfd_, output_, errors_;
+    UniqueFd pidfd_, output_, errors_;
     std::optional<int> exit_code_;
 };
 
