@@ -31,10 +31,10 @@ class Daemon : public NetnsTest {
         return alpha().run(arguments);
     }
     // Connected to a daemon's control socket.
-    static Descriptor connect(const Carpd& daemon) {
+    static UniqueFd connect(const Carpd& daemon) {
         sockaddr_un address{AF_UNIX, {}};
         daemon.socket().copy(address.sun_path, sizeof address.sun_path - 1);
-        Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
         EXPECT_EQ(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
         return socket;
     }
@@ -181,7 +181,7 @@ TEST_F(Daemon, ControlSocketBearsBadClients) {
         return std::stoi(result.output);
     };
     const int before = resident_kb();
-    std::vector<Descriptor> clients;
+    std::vector<UniqueFd> clients;
     const std::string garbage(100000, 'x');
     const std::string flood = [] {
         std::string text;
