@@ -25,33 +25,14 @@ void print(std::string_view path, const ConfigErrors& errors, std::string_view k
     for (const ConfigError& error : errors) fmt::print(stderr, "{}{}\n", kind, error.to_string(path));
 }
 
-// The interfaces that groups ask for must exist for a configuration to be right as far as -n can tell. A
-// daemon that runs waits for them instead.
-ConfigErrors missing_interfaces(const ConfigFile& file) {
-    ConfigErrors errors;
+// What there is for -n to hold a configuration against.
+InterfaceNames existing_interfaces() {
     auto netlink = Netlink::open();
-    auto links = netlink ? netlink->links() : Unexpected{netlink.error()};
-    if (!links) return {{{}, links.error().to_string(), ""}};
-    std::string names;
-    for (const Link& link : *links) names += (names.empty() ? "" : ", ") + link.name;
-    for (std::size_t i = 0; i < file.config.groups.size(); ++i) {
-        const std::string& wanted = file.config.groups[i].interface;
-        const bool exists =
-            std::any_of(links->begin(), links->end(), [&](const Link& l) { return l.name == wanted; });
-        if (!exists)
-            errors.push_back({file.interface_positions[i], fmt::format("there is no interface '{}'", wanted),
-                              "there are: " + names});
-    }
-    return errors;
-}
-
-int check(const Options& options, const ConfigFile& file) {
-    const ConfigErrors errors = missing_interfaces(file);
-    print(options.config, errors, "");
-    if (!errors.empty()) return kConfigInvalid;
-    fmt::print("{} is valid: {} group{}\n", options.config, file.config.groups.size(),
-               file.config.groups.size() == 1 ? "" : "s");
-    return kStopped;
+    const auto links = netlink ? netlink->links() : Unexpected{netlink.error()};
+    if (!links) return std::nullopt;
+    std::vector<std::string> names;
+    for (const Link& link : *links) names.push_back(link.name);
+    return names;
 }
 
 int fail(ExitCode code, const std::string& text) {
@@ -89,13 +70,17 @@ int run(const Options& options, Config config) {
 }
 
 int start(const Options& options) {
-    const auto file = load_config(options.config);
+    const auto file = load_config(options.config, options.check ? existing_interfaces() : std::nullopt);
     if (!file) {
         print(options.config, file.error(), "");
         return kConfigInvalid;
     }
     print(options.config, file->warnings, "warning: ");
-    if (options.check) return check(options, *file);
+    if (options.check) {
+        const std::size_t count = file->config.groups.size();
+        fmt::print("{} is valid: {} group{}\n", options.config, count, count == 1 ? "" : "s");
+        return kStopped;
+    }
     if (options.verbose) set_log_level(LogLevel::debug);
     return run(options, file->config);
 }

@@ -31,7 +31,7 @@ std::string ConfigError::to_string(std::string_view file) const {
     return text;
 }
 
-Expected<ConfigFile, ConfigErrors> load_config(const std::string& path) {
+Expected<ConfigFile, ConfigErrors> load_config(const std::string& path, InterfaceNames interfaces) {
     std::error_code error;
     const fs::file_status status = fs::status(path, error);
     if (!fs::exists(status))
@@ -47,7 +47,7 @@ Expected<ConfigFile, ConfigErrors> load_config(const std::string& path) {
         return unreadable(fmt::format("it cannot be read: {}", std::strerror(errno)));
     text.resize(static_cast<std::size_t>(stream.gcount()));
 
-    auto file = parse_config(text, fs::path(path).parent_path().string());
+    auto file = parse_config(text, fs::path(path).parent_path().string(), std::move(interfaces));
     const bool open_to_all = (status.permissions() & fs::perms::others_read) != fs::perms::none;
     if (file && file->holds_secret && open_to_all)
         file->warnings.insert(file->warnings.begin(),

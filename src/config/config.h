@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,19 +42,21 @@ using ConfigErrors = std::vector<ConfigError>;
 struct ConfigFile {
     Config config;
     ConfigErrors warnings;
-    // Where each group names its interface, aligned with config.groups: whether it exists is the daemon's
-    // question.
-    std::vector<Position> interface_positions;
     bool holds_secret = false;  // a password or key stands in the file itself
 };
 
 inline constexpr std::size_t kMaxConfigSize = 1 << 20;
 
+// The names of this host's interfaces, where groups must ask for one of them. Without, any will do: a daemon
+// that runs waits for those that are missing.
+using InterfaceNames = std::optional<std::vector<std::string>>;
+
 // `text` is the file's content; `directory` is where a relative password-file is looked for. Never throws.
 // Errors are sorted by position.
-Expected<ConfigFile, ConfigErrors> parse_config(std::string_view text, const std::string& directory);
+Expected<ConfigFile, ConfigErrors> parse_config(std::string_view text, const std::string& directory,
+                                                InterfaceNames interfaces = {});
 
 // Reads and parses `path`, and warns where it shows a password to everybody.
-Expected<ConfigFile, ConfigErrors> load_config(const std::string& path);
+Expected<ConfigFile, ConfigErrors> load_config(const std::string& path, InterfaceNames interfaces = {});
 
 }  // namespace carpd

@@ -36,11 +36,11 @@ std::string list(const auto& values) {
     return "[" + text + "]";
 }
 
-std::string show(const GroupConfig& g, const Position& interface) {
+std::string show(const GroupConfig& g) {
     std::string key;
     for (std::uint8_t byte : g.key) key += fmt::format("{:02x}", byte);
-    return fmt::format("group {}: interface {} ({}:{}) vhid {}\n  addresses {}\n  key {}\n", g.name,
-                       g.interface, interface.line, interface.column, g.vhid.value, list(g.addresses), key) +
+    return fmt::format("group {}: interface {} vhid {}\n  addresses {}\n  key {}\n", g.name, g.interface,
+                       g.vhid.value, list(g.addresses), key) +
            fmt::format("  advbase {} advskew {} preempt {} mac {}\n  peers {} routed {}\n", g.advbase.seconds,
                        g.advskew.value, g.preempt, g.mac == MacMode::virtual_mac ? "virtual" : "interface",
                        list(g.peers), g.peer_routed);
@@ -56,9 +56,18 @@ std::string show(const std::string& name, const std::string& text) {
     }
     for (const ConfigError& warning : file->warnings) out += "warning: " + warning.to_string(name) + "\n";
     out += fmt::format("control {}\n", file->config.control);
-    for (std::size_t i = 0; i < file->config.groups.size(); ++i)
-        out += show(file->config.groups[i], file->interface_positions[i]);
+    for (const GroupConfig& group : file->config.groups) out += show(group);
     return out;
+}
+
+TEST(Config, MissingInterfacesAreReportedAmongTheOtherErrors) {
+    const auto file =
+        parse_config("[[group]]\ninterface = \"eth9\"\nvhid = 300\naddresses = [\"192.0.2.1/24\"]\n",
+                     "/nonexistent", std::vector<std::string>{"lo", "eth0"});
+    ASSERT_FALSE(file);
+    ASSERT_THAT(file.error(), SizeIs(2));
+    EXPECT_EQ(file.error()[0].to_string("f"), "f:2:13: there is no interface 'eth9'; there are: lo, eth0");
+    EXPECT_THAT(file.error()[1].message, HasSubstr("vhid 300"));
 }
 
 class ConfigFiles : public testing::TestWithParam<fs::path> {};

@@ -50,7 +50,8 @@ std::string without_prefix(std::string_view description) {
 // Reads a document into a ConfigFile and goes on after every error, to find them all.
 class Parser {
  public:
-    explicit Parser(const std::string& directory) : directory_(directory) {}
+    Parser(const std::string& directory, InterfaceNames interfaces)
+        : directory_(directory), interfaces_(std::move(interfaces)) {}
 
     void read_file(const toml::table& root);
     void fail(Position at, std::string message, std::string hint = {}) {
@@ -86,6 +87,7 @@ class Parser {
     const toml::array* list(const toml::node& node, std::string_view key);
 
     const std::string& directory_;
+    const InterfaceNames interfaces_;
     ConfigFile file_;
     ConfigErrors errors_;
     // What groups may not have in common, with the line it stands in. The interface is part of an address's
@@ -208,8 +210,6 @@ void Parser::read_group(const toml::table& table) {
     read_key(table, group);
     read_mac(table, group);
     read_peers(table, group);
-    const toml::node* interface = table.get("interface");
-    file_.interface_positions.push_back(position_of(interface != nullptr ? *interface : table));
     file_.config.groups.push_back(std::move(group));
 }
 
@@ -222,6 +222,9 @@ void Parser::read_interface(const toml::table& table, GroupConfig& group) {
     if (!name) return;
     if (const auto complaint = check_interface(*name)) return fail(position_of(*node), *complaint);
     group.interface = *name;
+    if (interfaces_ && std::find(interfaces_->begin(), interfaces_->end(), *name) == interfaces_->end())
+        fail(position_of(*node), fmt::format("there is no interface '{}'", *name),
+             fmt::format("there are: {}", fmt::join(*interfaces_, ", ")));
 }
 
 void Parser::read_vhid(const toml::table& table, GroupConfig& group) {
@@ -393,8 +396,9 @@ void Parser::check_peer_families(const toml::node& peers, const GroupConfig& gro
 
 }  // namespace
 
-Expected<ConfigFile, ConfigErrors> parse_config(std::string_view text, const std::string& directory) {
-    Parser parser(directory);
+Expected<ConfigFile, ConfigErrors> parse_config(std::string_view text, const std::string& directory,
+                                                InterfaceNames interfaces) {
+    Parser parser(directory, std::move(interfaces));
     if (text.size() > kMaxConfigSize) {
         parser.fail({}, "the file is larger than 1 MiB", "is it a configuration?");
         return parser.result();
