@@ -33,9 +33,16 @@ struct SendProbe {
     GroupId group;
 };
 
-// Make exactly the group's configured addresses (as configured now) answer, with its MAC.
+// Make exactly the group's configured addresses (as configured now) answer, with its MAC, until then.
 struct InstallAddresses {
     GroupId group;
+    Instant lease_until;
+};
+
+// The installed addresses may answer until then: an advertisement was really sent (rule F1).
+struct RenewLease {
+    GroupId group;
+    Instant until;
 };
 
 // Stop answering for all of the group's addresses.
@@ -73,7 +80,7 @@ struct ReportDemotion {
     std::uint8_t value;
 };
 
-using Action = std::variant<SendAdvertisement, SendProbe, InstallAddresses, WithdrawAddresses,
+using Action = std::variant<SendAdvertisement, SendProbe, InstallAddresses, RenewLease, WithdrawAddresses,
                             AnnounceAddresses, ReportTransition, ReportRival, ReportDemotion>;
 using Actions = std::vector<Action>;
 

@@ -90,6 +90,9 @@ CauseText text_of(Cause cause) {
         case Cause::link_up: return {"link_up", "interface is up"};
         case Cause::operator_request: return {"operator_request", "operator's request"};
         case Cause::addresses_refused: return {"addresses_refused", "addresses could not be installed"};
+        case Cause::cannot_advertise: return {"cannot_advertise", "advertisements could not be sent"};
+        case Cause::lease_lapsed:
+            return {"lease_lapsed", "the lease lapsed: no advertisement was sent in time"};
     }
     return {"unknown", "unknown"};
 }

@@ -66,6 +66,8 @@ enum class Cause : std::uint8_t {
     link_up,
     operator_request,
     addresses_refused,
+    cannot_advertise,  // F3
+    lease_lapsed,      // F4
 };
 
 std::string_view to_string(Cause cause);      // a phrase for people: "master timed out (IPv4)"

@@ -31,6 +31,7 @@ class Port {
     virtual bool perform(const SendProbe& action) = 0;
     // False if not all addresses could be installed. What was is withdrawn by the core's next action.
     virtual bool perform(const InstallAddresses& action) = 0;
+    virtual void perform(const RenewLease& action) = 0;
     virtual void perform(const WithdrawAddresses& action) = 0;
     virtual void perform(const AnnounceAddresses& action) = 0;
     virtual void perform(const ReportTransition& action) = 0;

@@ -31,12 +31,16 @@ struct Performer {
     Port& port;
     Instant now;
     Actions& more;
+    Actions& reports;
 
     void operator()(const SendAdvertisement& action) { send(action); }
     void operator()(const SendProbe& action) { send(action); }
     void operator()(const InstallAddresses& action) {
         node.handle_install_result(now, action.group, port.perform(action), more);
     }
+    void operator()(const ReportTransition& action) { reports.emplace_back(action); }
+    void operator()(const ReportRival& action) { reports.emplace_back(action); }
+    void operator()(const ReportDemotion& action) { reports.emplace_back(action); }
     void operator()(const auto& action) { port.perform(action); }
 
     void send(const auto& action) { node.handle_send_result(now, action.group, port.perform(action), more); }
@@ -49,9 +53,12 @@ void Pump::perform(Instant now) {
     // performed.
     for (std::size_t i = 0; i < actions_.size(); ++i) {
         const Action action = actions_[i];
-        std::visit(Performer{node_, port_, now, actions_}, action);
+        std::visit(Performer{node_, port_, now, actions_, reports_}, action);
     }
     actions_.clear();
+    for (const Action& report : reports_)
+        std::visit([this](const auto& action) { port_.perform(action); }, report);
+    reports_.clear();
 }
 
 }  // namespace carpd

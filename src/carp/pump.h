@@ -9,6 +9,8 @@
 
 namespace carpd {
 
+// Telling people comes last: the reports of an input are performed when everything else is done, so that
+// writing them delays no takeover, however many groups move.
 class Pump {
  public:
     // Both outlive the pump.
@@ -28,7 +30,7 @@ class Pump {
 
     Node& node_;
     Port& port_;
-    Actions actions_;
+    Actions actions_, reports_;
 };
 
 }  // namespace carpd

@@ -40,10 +40,18 @@ constexpr Duration advertisement_interval(AdvBase base, AdvSkew skew) {
 }
 
 // 3 advbase + advskew/256 s; three advertisement intervals if advbase is 0 (rule T2). Of the backup's own
-// values, undemoted.
+// values, undemoted; with advbase 0 also three of the master's, if that is longer (rule T5).
 constexpr Duration master_down_interval(AdvBase base, AdvSkew skew) {
     if (base.seconds == 0) return 3 * advertisement_interval(base, skew);
     return std::chrono::seconds(3 * base.seconds) + skew.duration();
+}
+
+// How long a MASTER may own its addresses after an advertisement of these values was really sent: shorter, by
+// a sixteenth for clocks that run apart, than the master-down time of the fastest rightful backup (rule F2).
+constexpr Duration lease_length(AdvBase base, AdvSkew skew) {
+    const Duration fastest =
+        base.seconds == 0 ? 3 * advertisement_interval(base, skew) : std::chrono::seconds(3 * base.seconds);
+    return fastest - fastest / 16;
 }
 
 enum class State : std::uint8_t { init, backup, master };

@@ -41,6 +41,7 @@ void VirtualHost::stop(Instant now, Cause cause, Actions& out) {
 }
 
 void VirtualHost::on_link(Instant now, const LinkStatus& link, Actions& out) {
+    expire_lease(now, out);
     link_ = link;
     const Cause fault = link_fault();
     if (fault == Cause::none) {
@@ -82,6 +83,7 @@ std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPac
         count_drop(*reason);
         return reason;
     }
+    expire_lease(now, out);
     const Family family = packet.source.family();
     const Rival rival{packet.source, Standing::of(advertisement)};
     const Tie tie = tie_with(packet, advertisement);
@@ -99,7 +101,7 @@ std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPac
         case Verdict::yield: enter(now, State::backup, decision.cause, rival, out); break;
         case Verdict::reassert: reassert(now, decision.cause, rival, out); break;
         case Verdict::hold:
-            if (state_ == State::backup) restart_master_down(now, family);
+            if (state_ == State::backup) restart_master_down(now, family, rival);
             break;
     }
     return std::nullopt;
@@ -107,6 +109,7 @@ std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPac
 
 void VirtualHost::on_timer(Instant now, Actions& out) {
     // A fixed order: first who we are, then what we say.
+    expire_lease(now, out);
     if (state_ == State::backup && passed(master_down(Family::ipv4), now))
         enter(now, State::master, Cause::master_timed_out_ipv4, std::nullopt, out);
     if (state_ == State::backup && passed(master_down(Family::ipv6), now))
@@ -115,7 +118,7 @@ void VirtualHost::on_timer(Instant now, Actions& out) {
         if (state_ == State::master) {
             advertise(now, out);
         } else {
-            out.emplace_back(SendProbe{id_});
+            send(now, SendProbe{id_}, out);
             arm_probe(now);
         }
     }
@@ -123,6 +126,8 @@ void VirtualHost::on_timer(Instant now, Actions& out) {
 }
 
 void VirtualHost::on_send_result(Instant now, bool sent, Actions& out) {
+    sends_succeeded_ = sends_succeeded_ && sent;
+    if (--sends_pending_ == 0) send_ended(now, out);
     if (!sent) {
         ++counters_.send_errors;
         ++consecutive_send_errors_;
@@ -136,14 +141,43 @@ void VirtualHost::on_send_result(Instant now, bool sent, Actions& out) {
     }
 }
 
+// Every copy was tried. A backup listens for both families, and each peer for itself: only if all of them
+// were sent is nobody entitled to take over (rule F1).
+void VirtualHost::send_ended(Instant now, Actions& out) {
+    if (state_ != State::master) return;
+    if (!sends_succeeded_) {
+        if (!owns_) enter(now, State::backup, Cause::cannot_advertise, std::nullopt, out);
+        return;
+    }
+    lease_until_ = sends_began_ + lease_length(config_.advbase, config_.advskew);
+    if (owns_)
+        out.emplace_back(RenewLease{id_, lease_until_});
+    else
+        out.emplace_back(InstallAddresses{id_, lease_until_});
+    owns_ = true;
+}
+
+// A MASTER whose lease has lapsed may have a successor already, heard or not: it withdraws before it does
+// anything else, and joins the election anew (rule F4).
+void VirtualHost::expire_lease(Instant now, Actions& out) {
+    if (passed(lease_until_, now)) enter(now, State::backup, Cause::lease_lapsed, std::nullopt, out);
+}
+
 void VirtualHost::on_install_result(Instant now, bool installed, Actions& out) {
     on_demotion(now, kAddressesDemotion, installed ? 0 : kFaultDemotion, out);
-    // Without its addresses a master is a black hole: let another host try, and try again when nobody does.
-    if (!installed && state_ == State::master)
+    if (state_ != State::master) return;
+    if (installed) {
+        announcements_left_ = kRepeatedAnnouncements;
+        announce(now, out);
+    } else {
+        // Without its addresses a master is a black hole: let another host try, and try again when nobody
+        // does.
         enter(now, State::backup, Cause::addresses_refused, std::nullopt, out);
+    }
 }
 
 void VirtualHost::on_demotion(Instant now, std::string_view name, int amount, Actions& out) {
+    expire_lease(now, out);
     const bool changed = demotion_.set(name, amount);
     if (changed) out.emplace_back(ReportDemotion{id_, std::string(name), demotion_.value()});
     if (changed && state_ == State::master) advertise(now, out);  // rule M3
@@ -158,6 +192,7 @@ void VirtualHost::arm_probe(Instant now) {
 
 bool VirtualHost::on_request(Instant now, State state, Actions& out) {
     CARPD_ASSERT(state != State::init);
+    expire_lease(now, out);
     if (state_ == State::init) return false;
     enter(now, state, Cause::operator_request, std::nullopt, out);
     return true;
@@ -165,17 +200,15 @@ bool VirtualHost::on_request(Instant now, State state, Actions& out) {
 
 void VirtualHost::reconfigure(Instant now, GroupConfig config, Actions& out) {
     CARPD_ASSERT(config.vhid == config_.vhid && config.interface == config_.interface);
+    expire_lease(now, out);
     const bool addresses_changed = config.addresses != config_.addresses || config.mac != config_.mac;
     config_ = std::move(config);
     authenticator_ = Authenticator(config_.key, config_.vhid, config_.addresses);
     if (state_ == State::backup)
-        for (Family family : kFamilies) restart_master_down(now, family);
+        for (Family family : kFamilies) restart_master_down(now, family, std::nullopt);
     if (state_ != State::master) return;
     advertise(now, out);
-    if (!addresses_changed) return;
-    out.emplace_back(InstallAddresses{id_});
-    announcements_left_ = kRepeatedAnnouncements;
-    announce(now, out);
+    if (addresses_changed && owns_) out.emplace_back(InstallAddresses{id_, lease_until_});
 }
 
 // ---- the state machine
@@ -189,23 +222,20 @@ void VirtualHost::enter(Instant now, State state, Cause cause, const std::option
     cause_ = cause;
     since_ = now;
     disarm_all();
-    if (from == State::master) leave_master(cause, out);
+    if (from == State::master) leave_master(now, cause, out);
     switch (state) {
         case State::init: ++counters_.transitions_to_init; break;
         case State::backup:
             ++counters_.transitions_to_backup;
-            for (Family family : kFamilies) restart_master_down(now, family);
+            for (Family family : kFamilies) restart_master_down(now, family, rival);
             arm_probe(now);
             break;
         case State::master:
             ++counters_.transitions_to_master;
             // Our first advertisement goes out before anything else: it silences the other backups, and its
-            // source address turns the switches towards us.
+            // source address turns the switches towards us. When it is sent, the addresses follow.
             advertise_at_ = now;
             advertise(now, out);
-            out.emplace_back(InstallAddresses{id_});
-            announcements_left_ = kRepeatedAnnouncements;
-            announce(now, out);
             break;
     }
     out.emplace_back(ReportTransition{id_, from, state, cause, standing(), rival, now, previous});
@@ -213,13 +243,16 @@ void VirtualHost::enter(Instant now, State state, Cause cause, const std::option
 
 // The addresses go first, so that no successor answers while we still do; then, in an orderly leave, the
 // bow-out that makes a backup take over at once (rule B1). Without a link it could not be sent.
-void VirtualHost::leave_master(Cause cause, Actions& out) {
-    out.emplace_back(WithdrawAddresses{id_});
+void VirtualHost::leave_master(Instant now, Cause cause, Actions& out) {
+    if (owns_) out.emplace_back(WithdrawAddresses{id_});
+    owns_ = false;
+    lease_until_ = kNever;
     const bool orderly = cause == Cause::stopped || cause == Cause::removed ||
-                         cause == Cause::operator_request || cause == Cause::addresses_refused;
+                         cause == Cause::operator_request || cause == Cause::addresses_refused ||
+                         cause == Cause::cannot_advertise;  // of its copies some may have been sent
     if (!orderly) return;
     ++counters_.bow_outs_sent;
-    send_advertisements(out, true);
+    send_advertisements(now, out, true);
 }
 
 // We stay MASTER although another one advertises: it must hear us, and so must everybody who learned
@@ -229,20 +262,27 @@ void VirtualHost::reassert(Instant now, Cause cause, const Rival& rival, Actions
         advertise_at_ = now;
         advertise(now, out);
     }
-    announcements_left_ = kRepeatedAnnouncements;
-    if (now >= announced_at_ + kAnnouncementGap)
-        announce(now, out);
-    else
-        announce_at_ = std::min(announce_at_, announced_at_ + kAnnouncementGap);
+    if (owns_) {
+        announcements_left_ = kRepeatedAnnouncements;
+        if (now >= announced_at_ + kAnnouncementGap)
+            announce(now, out);
+        else
+            announce_at_ = std::min(announce_at_, announced_at_ + kAnnouncementGap);
+    }
     // In our first interval it may not have heard us yet.
     if (now < since_ + interval() || now < rival_report_due_) return;
     rival_report_due_ = now + kRivalReportGap;
     out.emplace_back(ReportRival{id_, cause, rival});
 }
 
-void VirtualHost::restart_master_down(Instant now, Family family) {
-    master_down(family) =
-        config_.has(family) ? now + master_down_interval(config_.advbase, config_.advskew) : kNever;
+// With advbase 0 all timers follow from an advskew: a better host must not time out a slower master between
+// two of its advertisements, nor before its lease is over (rule T5). A demoted one doesn't say its advskew.
+void VirtualHost::restart_master_down(Instant now, Family family, const std::optional<Rival>& master) {
+    AdvSkew skew = config_.advskew;
+    if (config_.advbase.seconds == 0 && master && master->standing.advbase.seconds == 0 &&
+        master->standing.demote == 0)
+        skew = std::max(skew, master->standing.advskew);
+    master_down(family) = config_.has(family) ? now + master_down_interval(config_.advbase, skew) : kNever;
 }
 
 void VirtualHost::disarm_all() {
@@ -251,7 +291,7 @@ void VirtualHost::disarm_all() {
 }
 
 Instant VirtualHost::next_deadline() const {
-    return std::min({advertise_at_, announce_at_, master_down_[0], master_down_[1]});
+    return std::min({advertise_at_, announce_at_, master_down_[0], master_down_[1], lease_until_});
 }
 
 // ---- what we say
@@ -265,22 +305,23 @@ Standing VirtualHost::standing() const {
 
 // The beat is kept when one comes late, unless a whole interval was missed.
 void VirtualHost::advertise(Instant now, Actions& out) {
-    send_advertisements(out);
+    send_advertisements(now, out);
     advertised_at_ = now;
     const Instant on_beat = advertise_at_ <= now ? advertise_at_ + interval() : now + interval();
     advertise_at_ = on_beat > now ? on_beat : now + interval();
 }
 
-void VirtualHost::send_advertisements(Actions& out, bool bow_out) {
+void VirtualHost::send_advertisements(Instant now, Actions& out, bool bow_out) {
     for (Family family : kFamilies) {
         if (!config_.has(family)) continue;
-        if (config_.peers.empty()) send_copy(family, carp_multicast_group(family), bow_out, out);
+        if (config_.peers.empty()) send_copy(now, family, carp_multicast_group(family), bow_out, out);
         for (const IpAddress& peer : config_.peers)
-            if (peer.family() == family) send_copy(family, peer, bow_out, out);
+            if (peer.family() == family) send_copy(now, family, peer, bow_out, out);
     }
 }
 
-void VirtualHost::send_copy(Family family, const IpAddress& destination, bool bow_out, Actions& out) {
+void VirtualHost::send_copy(Instant now, Family family, const IpAddress& destination, bool bow_out,
+                            Actions& out) {
     const Standing ours = standing();
     Advertisement advertisement;
     advertisement.vhid = config_.vhid.value;
@@ -290,8 +331,10 @@ void VirtualHost::send_copy(Family family, const IpAddress& destination, bool bo
     advertisement.counter = sent_counters_.take();
     advertisement.digest = authenticator_.sign(advertisement.counter);
     ++(family == Family::ipv4 ? counters_.advertisements_sent_ipv4 : counters_.advertisements_sent_ipv6);
-    out.emplace_back(SendAdvertisement{
-        id_, destination, AdvertisementPacket(source(destination), destination, encode(advertisement))});
+    send(now,
+         SendAdvertisement{id_, destination,
+                           AdvertisementPacket(source(destination), destination, encode(advertisement))},
+         out);
 }
 
 void VirtualHost::announce(Instant now, Actions& out) {

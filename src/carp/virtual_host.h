@@ -63,19 +63,32 @@ class VirtualHost {
     // The last authentic advertisement of somebody else, and when it came.
     const std::optional<Rival>& last_heard() const { return last_heard_; }
     Instant last_heard_at() const { return last_heard_at_; }
+    // Until when its addresses may answer unless it advertises again; kNever while it doesn't own them.
+    Instant lease_until() const { return lease_until_; }
     const Counters& counters() const { return counters_; }
     void count_drop(DropReason reason) { ++counters_.dropped[static_cast<std::size_t>(reason)]; }
 
  private:
+    // An Action whose result comes back.
+    template <class Send>
+    void send(Instant now, Send action, Actions& out) {
+        if (sends_pending_++ == 0) {
+            sends_began_ = now;
+            sends_succeeded_ = true;
+        }
+        out.emplace_back(std::move(action));
+    }
     void enter(Instant now, State state, Cause cause, const std::optional<Rival>& rival, Actions& out);
-    void leave_master(Cause cause, Actions& out);
-    void send_advertisements(Actions& out, bool bow_out = false);
-    void send_copy(Family family, const IpAddress& destination, bool bow_out, Actions& out);
+    void leave_master(Instant now, Cause cause, Actions& out);
+    void send_advertisements(Instant now, Actions& out, bool bow_out = false);
+    void send_copy(Instant now, Family family, const IpAddress& destination, bool bow_out, Actions& out);
     void advertise(Instant now, Actions& out);
     void announce(Instant now, Actions& out);
     void reassert(Instant now, Cause cause, const Rival& rival, Actions& out);
     void arm_probe(Instant now);
-    void restart_master_down(Instant now, Family family);
+    void send_ended(Instant now, Actions& out);
+    void expire_lease(Instant now, Actions& out);
+    void restart_master_down(Instant now, Family family, const std::optional<Rival>& master);
     void disarm_all();
     Cause link_fault() const;
     std::optional<DropReason> refuse(const IpPacket& packet, const Advertisement& advertisement) const;
@@ -100,6 +113,14 @@ class VirtualHost {
     Instant advertise_at_ = kNever;  // MASTER: the next advertisement; BACKUP: the next send probe (rule S3)
     Instant master_down_[2] = {kNever, kNever};
     Instant announce_at_ = kNever;
+
+    // The lease (rules F1 to F4).
+    bool owns_ = false;             // MASTER, and told the driver to install the addresses
+    Instant lease_until_ = kNever;  // while it owns
+    // Sends whose results are still to come, when the first of them was asked for, and whether all succeeded.
+    int sends_pending_ = 0;
+    Instant sends_began_ = Instant::min();
+    bool sends_succeeded_ = true;
 
     Instant advertised_at_ = Instant::min();  // when we last sent one, and last announced
     Instant announced_at_ = Instant::min();

@@ -419,6 +419,8 @@ bool Engine::perform(const InstallAddresses& action) {
     return group.owned;
 }
 
+void Engine::perform(const RenewLease&) {}
+
 void Engine::perform(const WithdrawAddresses& action) {
     groups_[action.group].owned = false;
     kernel_.data_plane.withdraw(action.group);

@@ -82,6 +82,7 @@ class Engine : private Port {
     bool perform(const SendAdvertisement& action) override;
     bool perform(const SendProbe& action) override;
     bool perform(const InstallAddresses& action) override;
+    void perform(const RenewLease& action) override;
     void perform(const WithdrawAddresses& action) override;
     void perform(const AnnounceAddresses& action) override;
     void perform(const ReportTransition& action) override;

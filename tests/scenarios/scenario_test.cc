@@ -1,18 +1,35 @@
 // Runs every tests/scenarios/*.txt. A line that begins with "> " is a command, the lines after it are what
-// must happen; lines that begin with "#" say what the scenario shows. CARPD_REWRITE=1 (`./dev test
-// --rewrite`) writes what happened into the files, to be reviewed as a diff.
+// must happen; lines that begin with "#" say what the scenario shows. CARPD_REWRITE=1 writes what happened
+// into the files, to be reviewed as a diff.
 //
-// > host NAME GROUP...       a host with groups, each NAME[:KEY=VALUE,...] with vhid, base, skew, preempt,
-// password,
-//                            addresses (joined by +), peers (joined by +), routed, mac
-// > run SECONDS              lets time pass
-// > link HOST up|down|missing · sources HOST none       the interface, and its own addresses
-// > stop|crash|revive HOST   orderly stop of carpd; sudden death of the whole host; start anew, with an empty
-// memory > reconfigure HOST GROUP... > request HOST GROUP master|backup · demote HOST GROUP NAME AMOUNT >
-// fail-sends HOST N · fail-install HOST yes|no > cut A B · join A B       one-way loss from A to B, and its
-// end > lose ipv4|ipv6|nothing   loss of one family on the LAN > echo HOST                the LAN's last
-// packet comes to HOST (again) > packets on|off           whether advertisements are shown > owners GROUP
-// whose data plane answers
+// > host NAME GROUP...
+//       a host with groups, each NAME[:KEY=VALUE,...] with vhid, base, skew, preempt, password, mac, routed,
+//       addresses and peers (joined by +)
+// > run SECONDS
+//       lets time pass
+// > link HOST up|down|missing
+// > sources HOST none
+//       the interface, and its own addresses
+// > stop|crash|revive HOST
+//       orderly stop of carpd; sudden death of the whole host; start anew, with an empty memory
+// > freeze|thaw HOST
+//       carpd doesn't run, and runs again; what came meanwhile waits
+// > reconfigure HOST GROUP...
+// > request HOST GROUP master|backup
+// > demote HOST GROUP NAME AMOUNT
+// > fail-sends HOST N
+// > fail-install HOST yes|no
+// > cut A B
+// > join A B
+//       one-way loss from A to B, and its end
+// > lose ipv4|ipv6|nothing
+//       loss of one family on the LAN
+// > echo HOST
+//       the LAN's last packet comes to HOST (again)
+// > packets on|off
+//       whether advertisements are shown
+// > owners GROUP
+//       whose data plane answers
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -159,6 +176,8 @@ class Interpreter {
              host.alive = false;
              host.owned.clear();
          }},
+        {"freeze", [this](const Words& c) { world_.host(c.at(1)).frozen = true; }},
+        {"thaw", [this](const Words& c) { world_.host(c.at(1)).frozen = false; }},
         {"revive", [this](const Words& c) { revive(world_.host(c.at(1))); }},
         {"reconfigure", [this](const Words& c) { configure(world_.host(c.at(1)), c, 2); }},
         {"request",

@@ -69,9 +69,13 @@ bool Host::perform(const InstallAddresses& action) {
         world.note(*this, "cannot install the addresses of " + known[action.group].name);
         return false;
     }
-    owned.insert(action.group);
+    owned[action.group] = action.lease_until;
     world.note(*this, "installs " + known[action.group].name);
     return true;
+}
+
+void Host::perform(const RenewLease& action) {
+    owned[action.group] = action.until;
 }
 
 void Host::perform(const WithdrawAddresses& action) {
@@ -120,13 +124,13 @@ void World::run(Duration duration) {
     while (true) {
         Instant next = in_flight_.empty() ? kNever : in_flight_.front().at;
         for (auto& host : hosts_)
-            if (host->alive) next = std::min(next, host->node.next_deadline());
+            if (host->alive && !host->frozen) next = std::min(next, host->node.next_deadline());
         if (next > end) break;
         now = std::max(now, next);
         for (; !in_flight_.empty() && in_flight_.front().at <= now; in_flight_.pop_front())
             inject(host(in_flight_.front().to), std::move(in_flight_.front().packet));
         for (auto& host : hosts_)
-            if (host->alive) host->pump.wake(now);
+            if (host->alive && !host->frozen) host->pump.wake(now);
     }
     now = end;
 }
@@ -156,8 +160,9 @@ void World::note(const Host& host, const std::string& text) {
 std::string World::owners(const std::string& name) {
     std::string owners;
     for (auto& host : hosts_)
-        for (GroupId id : host->owned)
-            if (host->known[id].name == name) owners += (owners.empty() ? "" : "+") + host->name;
+        for (const auto& [id, lease_until] : host->owned)
+            if (host->known[id].name == name && now < lease_until)
+                owners += (owners.empty() ? "" : "+") + host->name;
     return owners.empty() ? "nobody" : owners;
 }
 

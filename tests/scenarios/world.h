@@ -25,6 +25,7 @@ class Host : public Port {
     bool perform(const SendAdvertisement& action) override;
     bool perform(const SendProbe& action) override;
     bool perform(const InstallAddresses& action) override;
+    void perform(const RenewLease& action) override;
     void perform(const WithdrawAddresses& action) override;
     void perform(const AnnounceAddresses& action) override;
     void perform(const ReportTransition& action) override;
@@ -40,9 +41,10 @@ class Host : public Port {
     std::map<GroupId, GroupConfig> known;  // as a driver keeps them, also of groups just removed
     LinkStatus link;
     bool alive = true;
+    bool frozen = false;    // its process doesn't run; what it hears waits
     int failing_sends = 0;  // that many sends fail
     bool install_works = true;
-    std::set<GroupId> owned;  // addresses installed
+    std::map<GroupId, Instant> owned;  // installed addresses, and until when they may answer
     std::deque<std::pair<InterfaceId, std::vector<std::uint8_t>>> inbox;
 
  private:
