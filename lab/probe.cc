@@ -19,8 +19,6 @@ namespace carpd::lab {
 
 namespace {
 
-constexpr std::uint16_t kPort = 7007;
-
 // Ahead of ordinary programs, so that a busy machine doesn't look like an outage; behind carpd.
 void hurry() {
     sched_param low{1};
@@ -96,11 +94,11 @@ UniqueFd wildcard_socket(const Namespace& space, int domain) {
     const int on = 1;
     if (domain == AF_INET) {
         check(setsockopt(socket.get(), IPPROTO_IP, IP_PKTINFO, &on, sizeof on), "IP_PKTINFO");
-        bind_to(socket.get(), socket_address("0.0.0.0", kPort));
+        bind_to(socket.get(), socket_address("0.0.0.0", Responder::kPort));
     } else {
         check(setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on), "IPV6_V6ONLY");
         check(setsockopt(socket.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on), "IPV6_RECVPKTINFO");
-        bind_to(socket.get(), socket_address("::", kPort));
+        bind_to(socket.get(), socket_address("::", Responder::kPort));
     }
     return socket;
 }
@@ -122,7 +120,7 @@ Responder::~Responder() {
 // ---- Probe
 
 Probe::Probe(Host& client, const std::string& address, Span interval)
-    : destination_(socket_address(address, kPort)) {
+    : destination_(socket_address(address, Responder::kPort)) {
     const int domain = address.find(':') == std::string::npos ? AF_INET : AF_INET6;
     socket_ = client.space().socket(domain, SOCK_DGRAM | SOCK_NONBLOCK, 0);
     requests_.reserve(1 << 16);

@@ -20,6 +20,8 @@ class Namespace;
 // Answers requests on every address of a host, from the address they were sent to. Owned by its Host.
 class Responder {
  public:
+    static constexpr std::uint16_t kPort = 7007;  // UDP
+
     Responder(const Namespace& space, std::uint8_t number);
     ~Responder();
 
