@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <functional>
 #include <new>
 #include <variant>
 
@@ -81,7 +82,7 @@ class NodeTest : public testing::Test {
     void configure(const std::vector<GroupConfig>& groups) {
         node_.configure(now_, groups, out_);
         node_.handle_link(now_, 0, good_link(), out_);
-        out_.clear();
+        forget();
     }
     Receipt hear(const std::vector<std::uint8_t>& packet, InterfaceId interface = 0) {
         return node_.handle_packet(now_, interface, packet, out_);
@@ -90,7 +91,23 @@ class NodeTest : public testing::Test {
         for (const Instant end = now_ + duration; now_ < end;) {
             now_ = std::min(end, node_.next_deadline());
             node_.handle_timer(now_, out_);
+            answer();
         }
+    }
+    // What a driver that performs the Actions since the last call tells of them: every send went well, but
+    // not the `failing`th.
+    void answer(int failing = -1) {
+        for (; answered_ < out_.size(); ++answered_) {
+            const Action action = out_[answered_];
+            if (const auto* send = std::get_if<SendAdvertisement>(&action))
+                node_.handle_send_result(now_, send->group, failing-- != 0, out_);
+            if (const auto* install = std::get_if<InstallAddresses>(&action))
+                node_.handle_install_result(now_, install->group, true, out_);
+        }
+    }
+    void forget() {
+        out_.clear();
+        answered_ = 0;
     }
     State state() const { return node_.group(0)->state(); }
     template <class A>
@@ -108,6 +125,7 @@ class NodeTest : public testing::Test {
 
     Node node_{42};
     Actions out_;
+    std::size_t answered_ = 0;  // of out_
     Instant now_{seconds(100)};
 };
 
@@ -234,13 +252,75 @@ TEST_F(NodeTest, EarlyTimersAreHarmlessAndLateOnesTolerated) {
     EXPECT_TRUE(out_.empty());
     now_ += seconds(3600);
     node_.handle_timer(now_, out_);
+    answer();
     EXPECT_EQ(state(), State::master);
     EXPECT_EQ(count<SendAdvertisement>(), 1);
-    out_.clear();
-    now_ += seconds(3600);
+    forget();
+    now_ += milliseconds(2700);
     node_.handle_timer(now_, out_);
     EXPECT_EQ(count<SendAdvertisement>(), 1) << "missed advertisements aren't made up for";
     EXPECT_GT(node_.next_deadline(), now_);
+}
+
+// Rules F1 and F2.
+TEST_F(NodeTest, LeaseIsRenewedWhenEveryCopyOfAnAdvertisementWasSent) {
+    GroupConfig both = group("lan", 1);
+    both.addresses.push_back({ip("2001:db8::100"), 64});
+    configure({both});
+    pass(seconds(3));
+    ASSERT_EQ(state(), State::master);
+    ASSERT_EQ(count<InstallAddresses>(), 1);
+    Instant lease = node_.group(0)->lease_until();
+    EXPECT_EQ(lease, now_ + milliseconds(2812) + std::chrono::microseconds(500));
+
+    for (int failing : {-1, 0, 1}) {
+        forget();
+        now_ += seconds(1);
+        node_.handle_timer(now_, out_);
+        EXPECT_EQ(count<SendAdvertisement>(), 2);
+        answer(failing);
+        EXPECT_EQ(count<RenewLease>(), failing < 0 ? 1 : 0) << failing;
+        EXPECT_EQ(node_.group(0)->lease_until(), failing < 0 ? lease + seconds(1) : lease);
+        lease = node_.group(0)->lease_until();
+    }
+}
+
+// Rule F4: whatever wakes a MASTER whose lease has lapsed, the first thing it does is to withdraw.
+TEST_F(NodeTest, LateMasterWithdrawsBeforeItSpeaks) {
+    Peer peer{group("lan", 1)};
+    peer.config.advskew = AdvSkew{200};
+    const std::vector<std::function<void()>> awakenings = {
+        [&] { node_.handle_timer(now_, out_); },
+        [&] { hear(peer.packet()); },
+        [&] { node_.handle_demotion(now_, 0, kOperatorDemotion, 1, out_); },
+        [&] { node_.handle_request(now_, 0, State::backup, out_); },
+    };
+    for (const auto& wake_up : awakenings) {
+        node_ = Node(42);
+        configure({group("lan", 1)});
+        pass(seconds(3));
+        ASSERT_EQ(state(), State::master);
+        forget();
+        now_ = node_.group(0)->lease_until();
+        wake_up();
+        EXPECT_EQ(state(), State::backup);
+        ASSERT_FALSE(out_.empty());
+        EXPECT_TRUE(std::holds_alternative<WithdrawAddresses>(out_[0]));
+        EXPECT_EQ(count<SendAdvertisement>(), 0);
+        EXPECT_EQ(node_.group(0)->cause(), Cause::lease_lapsed);
+    }
+}
+
+// Rule F3.
+TEST_F(NodeTest, BackupThatCannotAdvertiseInstallsNothing) {
+    configure({group("lan", 1)});
+    now_ = node_.next_deadline();
+    node_.handle_timer(now_, out_);
+    answer(0);
+    EXPECT_EQ(state(), State::backup);
+    EXPECT_EQ(node_.group(0)->cause(), Cause::cannot_advertise);
+    EXPECT_EQ(count<InstallAddresses>(), 0);
+    EXPECT_EQ(count<WithdrawAddresses>(), 0);
 }
 
 TEST_F(NodeTest, BytesThatAreNotAuthenticChangeNothingButCounters) {
@@ -269,14 +349,15 @@ TEST_F(NodeTest, PacketsAndTimersAllocateNothing) {
     const auto packet = peer.packet();
     const auto garbage = std::vector<std::uint8_t>(60, 0x45);
     out_.reserve(64);
-    out_.clear();
+    forget();
     const std::size_t before = allocations;
     for (int i = 0; i < 1000; ++i) {
         node_.handle_packet(now_, 0, packet, out_);
         node_.handle_packet(now_, 0, garbage, out_);
         now_ = std::max(now_, node_.next_deadline());
         node_.handle_timer(now_, out_);
-        out_.clear();
+        answer();
+        forget();
     }
     EXPECT_EQ(allocations, before);
 }
