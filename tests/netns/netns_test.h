@@ -23,9 +23,9 @@ inline constexpr const char* kVip4 = "192.0.2.100";
 inline constexpr const char* kVip6 = "2001:db8::100";
 inline constexpr MacAddress kVirtualMac{{0x00, 0x00, 0x5e, 0x00, 0x01, 0x01}};  // of vhid 1
 
-// advertisement interval 19.5 ms
-inline constexpr int kGoodSkew = 5;
-// master-down time 586 ms: a master must be silent for 30 intervals
+// advertisement interval 39 ms, lease 110 ms: a master that is late by 70 ms gives up
+inline constexpr int kGoodSkew = 10;
+// master-down time 586 ms: a master must be silent for 15 intervals
 inline constexpr int kPoorSkew = 50;
 
 // With these a host that returns hears its worse successor before its own master-down time (469 ms) is over:
