@@ -381,7 +381,7 @@ void DataPlane::remove_marked_routes(std::vector<std::string>& removed) {
 
 std::vector<std::string> DataPlane::remove_leftovers(const std::vector<GroupConfig>& groups) {
     std::vector<std::string> removed;
-    NetlinkBatch batch;
+    NetlinkBatch withdraw, remove;
     const auto links = netlink_->links();
     const auto addresses = netlink_->addresses();
     if (!links || !addresses) return removed;
@@ -391,18 +391,25 @@ std::vector<std::string> DataPlane::remove_leftovers(const std::vector<GroupConf
             if (address.ifindex != link.ifindex) continue;
             const bool is_marked = address.protocol == kOurProtocol;
             if (is_leftover(link)) {
+                // IPv6 as in close_device().
+                if (with.empty()) write_sysctl(ipv6_setting(link.name, "disable_ipv6"), 1);
                 with += (with.empty() ? " with " : ", ") + address.address.address.to_string();
             } else if (is_marked || is_configured(address, link.name, groups)) {
-                batch.delete_address(address);
                 removed.push_back("removed " + address.address.to_string() + " from " + link.name);
+            } else {
+                continue;
             }
+            withdraw.delete_address(address);
         }
         if (!is_leftover(link)) continue;
-        batch.delete_link(link.ifindex);
-        restore_arp(link, *links);
+        remove.delete_link(link.ifindex);
         removed.push_back("removed " + link.name + with);
     }
-    log_error(netlink_->run(batch));
+    // First whatever answers, which is quick; removing a device takes the kernel 10 ms and more.
+    log_error(netlink_->run(withdraw));
+    for (const Link& link : *links)
+        if (is_leftover(link)) restore_arp(link, *links);
+    log_error(netlink_->run(remove));
     remove_marked_routes(removed);
     for (std::string& line : removed) line += ", left by an earlier run";
     return removed;
