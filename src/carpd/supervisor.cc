@@ -175,8 +175,7 @@ void Supervisor::end_hanging_engine() {
     kill(engine_, SIGKILL);
     remove_leftovers();
     log(LogLevel::error,
-        fmt::format("engine (pid {}) hangs: it let a lease pass or was silent for 10 s; killing it",
-                    engine_));
+        fmt::format("engine (pid {}) let a lease pass or was silent for 10 s; killing it", engine_));
 }
 
 void Supervisor::remove_leftovers() {
