@@ -148,7 +148,8 @@ void Engine::arm_timer() {
     CARPD_ASSERT(timerfd_settime(kernel_.timer.get(), TFD_TIMER_ABSTIME, &spec, nullptr) == 0);
 }
 
-// Without a kernel that enforces the leases the supervisor does: it ends an engine that lets one pass.
+// Without a kernel that enforces the leases the supervisor does: it withdraws for an engine that lets one
+// pass.
 void Engine::push_watchdog() {
     supervision_.watchdog.arm(std::min(fences_.earliest().second, host_now() + kHangs));
 }
@@ -314,7 +315,9 @@ bool Engine::prepare(GroupId id) {
 // Somebody took away what a master owns: an address, its device, the virtual MAC. Put it back.
 void Engine::repair(const std::vector<std::string>& changed) {
     for (auto& [id, group] : groups_) {
-        if (!group.owned) continue;
+        // One that woke too late withdraws in a moment; the supervisor has done it meanwhile.
+        const VirtualHost* host = node_.group(id);
+        if (!group.owned || !host || host->lease_until() <= now_) continue;
         const std::string device(kernel_.data_plane.device(id));
         if (std::find(changed.begin(), changed.end(), device) == changed.end()) continue;
         if (!kernel_.data_plane.renew(id, group.config)) continue;
@@ -437,6 +440,7 @@ bool Engine::perform(const SendProbe& action) {
 
 bool Engine::perform(const InstallAddresses& action) {
     Group& group = groups_[action.group];
+    // prepare() pushes the watchdog to the lease's end, before there is anything to fence.
     perform(RenewLease{action.group, action.lease_until});
     group.owned = prepare(action.group) && kernel_.data_plane.install(action.group, group.config);
     return group.owned;

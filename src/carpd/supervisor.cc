@@ -23,6 +23,9 @@ namespace carpd {
 
 namespace {
 
+// How long an engine that was late has to show that it lives.
+constexpr Duration kPatience = std::chrono::seconds(1);
+
 std::string describe_end(pid_t engine, int status) {
     if (WIFEXITED(status)) return fmt::format("engine (pid {}) exited with {}", engine, WEXITSTATUS(status));
     return fmt::format("engine (pid {}) was killed by SIG{}", engine, sigabbrev_np(WTERMSIG(status)));
@@ -64,7 +67,8 @@ int Supervisor::run() {
     while (!exit_code_) {
         wait();
         handle_signals();
-        if (watchdog_.expired()) end_hanging_engine();
+        if (watchdog_.expired()) fence_late_engine();
+        if (judge_at_ <= host_now()) judge_late_engine();
         if (start_again_at_ <= host_now()) start_again();
     }
     return *exit_code_;
@@ -72,10 +76,11 @@ int Supervisor::run() {
 
 void Supervisor::wait() {
     pollfd events[] = {{signals_.get(), POLLIN, 0}, {watchdog_.fd(), POLLIN, 0}};
-    const Duration left = std::max(start_again_at_ - host_now(), Duration(0));
+    const Instant until = std::min(judge_at_, start_again_at_);
+    const Duration left = std::max(until - host_now(), Duration(0));
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
     const timespec timeout{seconds.count(), (left - seconds).count()};
-    ppoll(events, std::size(events), start_again_at_ == kNever ? nullptr : &timeout, nullptr);
+    ppoll(events, std::size(events), until == kNever ? nullptr : &timeout, nullptr);
 }
 
 // ---- the engine's life
@@ -147,12 +152,13 @@ void Supervisor::engine_ended(int status) {
     const std::string end = describe_end(std::exchange(engine_, 0), status);
     if (watchdog_.is_armed() || watchdog_.expired()) has_served_ = true;
     watchdog_.disarm();
+    judge_at_ = kNever;
     const bool exited = WIFEXITED(status);
     if (exited && WEXITSTATUS(status) == kStopped) {
         exit_code_ = kStopped;
         return;
     }
-    remove_leftovers();
+    clean(true);
     if (!has_served_ && exited) {
         exit_code_ = WEXITSTATUS(status);  // it has said why
     } else if (!has_served_ || stopping_) {
@@ -167,23 +173,33 @@ void Supervisor::engine_ended(int status) {
     }
 }
 
-// Its addresses go at once. Once more when it has ended: what it had asked of the kernel may be done until
-// then.
-void Supervisor::end_hanging_engine() {
+// Its addresses go at once. One that was only slow (the kernel itself may make it wait for 0.1 s when network
+// interfaces come and go) finds that its lease has lapsed, and goes on as BACKUP.
+void Supervisor::fence_late_engine() {
     if (engine_ == 0) return;
     has_served_ = true;
-    kill(engine_, SIGKILL);
-    remove_leftovers();
-    log(LogLevel::error,
-        fmt::format("engine (pid {}) let a lease pass or was silent for 10 s; killing it", engine_));
+    clean(false);
+    judge_at_ = host_now() + kPatience;
+    log(LogLevel::warning,
+        fmt::format("engine (pid {}) let a lease pass or was silent for 10 s; its addresses were removed",
+                    engine_));
 }
 
-void Supervisor::remove_leftovers() {
+void Supervisor::judge_late_engine() {
+    judge_at_ = kNever;
+    if (watchdog_.is_armed()) return;  // it came back
+    log(LogLevel::error, fmt::format("engine (pid {}) hangs; killing it", engine_));
+    kill(engine_, SIGKILL);
+}
+
+void Supervisor::clean(bool devices) {
     auto netlink = Netlink::open();
-    if (netlink)
-        DataPlane(*netlink).remove_leftovers(config_.groups);
+    if (!netlink) return log(LogLevel::error, netlink.error().to_string());
+    DataPlane data_plane(*netlink);
+    if (devices)
+        data_plane.remove_leftovers(config_.groups);
     else
-        log(LogLevel::error, netlink.error().to_string());
+        data_plane.remove_addresses(config_.groups);
 }
 
 }  // namespace carpd

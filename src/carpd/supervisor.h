@@ -3,8 +3,9 @@
 // starts another engine. It opens nothing but what the header names below, so an engine begins with a clean
 // process.
 //
-//   SIGTERM, SIGINT, SIGHUP -> to the engine           watchdog expired -> SIGKILL to the engine
-//   SIGUSR1 from the engine -> read the file again     SIGCHLD          -> remove what it left, start another
+//   SIGTERM, SIGINT, SIGHUP -> to the engine           SIGCHLD -> remove what it left, start another
+//   SIGUSR1 from the engine -> read the file again     watchdog expired -> remove its addresses, and if it
+//                                                      doesn't come back in a second, SIGKILL to it
 #pragma once
 
 #include <sys/types.h>
@@ -55,8 +56,9 @@ class Supervisor {
     void wait();
     void handle_signals();
     void engine_ended(int status);
-    void end_hanging_engine();
-    void remove_leftovers();
+    void fence_late_engine();
+    void judge_late_engine();
+    void clean(bool devices);
 
     Config config_;
     std::string path_;
@@ -65,6 +67,7 @@ class Supervisor {
     UniqueFd signals_;
     pid_t engine_ = 0;  // 0: none runs
     Instant started_at_{};
+    Instant judge_at_ = kNever;  // whether an engine that was late came back
     Instant start_again_at_ = kNever;
     Backoff backoff_;
     int restarts_ = 0;

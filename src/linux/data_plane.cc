@@ -379,9 +379,30 @@ void DataPlane::remove_marked_routes(std::vector<std::string>& removed) {
     log_error(netlink_->run(batch));
 }
 
+void DataPlane::remove_addresses(const std::vector<GroupConfig>& groups) {
+    NetlinkBatch batch;
+    const auto links = netlink_->links();
+    const auto addresses = netlink_->addresses();
+    if (!links || !addresses) return;
+    for (const Link& link : *links) {
+        bool is_first = true;
+        for (const LinkAddress& address : *addresses) {
+            if (address.ifindex != link.ifindex) continue;
+            if (is_leftover(link)) {  // as in close_device()
+                if (is_first) write_sysctl(ipv6_setting(link.name, "disable_ipv6"), 1);
+                is_first = false;
+            } else if (address.protocol != kOurProtocol && !is_configured(address, link.name, groups)) {
+                continue;
+            }
+            batch.delete_address(address);
+        }
+    }
+    log_error(netlink_->run(batch));
+}
+
 std::vector<std::string> DataPlane::remove_leftovers(const std::vector<GroupConfig>& groups) {
     std::vector<std::string> removed;
-    NetlinkBatch withdraw, remove;
+    NetlinkBatch remove;
     const auto links = netlink_->links();
     const auto addresses = netlink_->addresses();
     if (!links || !addresses) return removed;
@@ -391,22 +412,17 @@ std::vector<std::string> DataPlane::remove_leftovers(const std::vector<GroupConf
             if (address.ifindex != link.ifindex) continue;
             const bool is_marked = address.protocol == kOurProtocol;
             if (is_leftover(link)) {
-                // IPv6 as in close_device().
-                if (with.empty()) write_sysctl(ipv6_setting(link.name, "disable_ipv6"), 1);
                 with += (with.empty() ? " with " : ", ") + address.address.address.to_string();
             } else if (is_marked || is_configured(address, link.name, groups)) {
                 removed.push_back("removed " + address.address.to_string() + " from " + link.name);
-            } else {
-                continue;
             }
-            withdraw.delete_address(address);
         }
         if (!is_leftover(link)) continue;
         remove.delete_link(link.ifindex);
         removed.push_back("removed " + link.name + with);
     }
     // First whatever answers, which is quick; removing a device takes the kernel 10 ms and more.
-    log_error(netlink_->run(withdraw));
+    remove_addresses(groups);
     for (const Link& link : *links)
         if (is_leftover(link)) restore_arp(link, *links);
     log_error(netlink_->run(remove));

@@ -141,7 +141,31 @@ TEST_F(Supervisor, FencesAnEngineThatHangs) {
     ASSERT_TRUE(probes.wait_answer(&beta()));
     probes.expect_hand_over(before, {alpha().number(), beta().number()}, kQuick);
     EXPECT_THAT(alpha_carpd().log(), testing::HasSubstr("let a lease pass"));
+    EXPECT_THAT(alpha_carpd().log(), testing::HasSubstr("hangs; killing it"));
     EXPECT_TRUE(alpha_carpd().wait_state("lan", "backup"));
+}
+
+// One that wakes up in time to see that it is too late gives way by itself, and goes on.
+TEST_F(Supervisor, FencesALateEngineAndLetsItLive) {
+    start_slow_pair();
+    const Probes probes(client(), group_.addresses);
+    ASSERT_TRUE(probes.wait_answer(&alpha()));
+    const Time before = Clock::now() - 200ms;
+    const pid_t engine = alpha_carpd().engine_pid();
+    kill(engine, SIGSTOP);
+    EXPECT_TRUE(beta_carpd().wait_state("lan", "master"));
+    EXPECT_FALSE(alpha_owns());
+    kill(engine, SIGCONT);
+    EXPECT_TRUE(alpha_carpd().wait_state("lan", "backup"));
+    ASSERT_TRUE(probes.wait_answer(&beta()));
+    probes.expect_hand_over(before, {alpha().number(), beta().number()}, kQuick);
+    EXPECT_EQ(alpha_carpd().engine_pid(), engine);
+    EXPECT_EQ(reason_for(alpha_carpd(), "backup"), "lease lapsed");
+    EXPECT_EQ(count_in(alpha_carpd().log(), "put back"), 0);
+    // It can own again.
+    EXPECT_EQ(beta_carpd().stop(), 0);
+    EXPECT_TRUE(alpha_carpd().wait_state("lan", "master"));
+    EXPECT_TRUE(probes.wait_answer(&alpha()));
 }
 
 // One that owns nothing is not in the way of anybody, but nor is it of use.
