@@ -39,7 +39,9 @@ class Carpd {
 
     const std::string& socket() const { return socket_; }
     const std::string& config_file() const { return config_file_; }
+    // The supervisor, and the engine that is its child.
     Process& process() { return process_; }
+    pid_t engine_pid() const { return status().at("pid").get<pid_t>(); }
     std::string log() const { return process_.errors() + process_.output(); }
 
     nlohmann::json status() const { return ask(socket_, {{"command", "status"}}); }
@@ -59,6 +61,7 @@ class Carpd {
     void reload(const std::string& groups);
     // SIGTERM; returns the exit code.
     int stop();
+    // SIGKILL to both processes.
     void kill() { process_.signal_group(SIGKILL), process_.wait(5s); }
 
  private:

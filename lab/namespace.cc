@@ -31,8 +31,8 @@ bool is_number(const std::string& text) {
     return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
 }
 
-// Every process whose main thread is in the namespace `path`.
-void kill_processes_in(const std::string& path) {
+// To every process whose main thread is in the namespace `path`.
+void signal_processes_in(const std::string& path, int signal) {
     struct stat space {
     }, other{};
     if (stat(path.c_str(), &space) != 0) return;
@@ -41,8 +41,13 @@ void kill_processes_in(const std::string& path) {
         const std::string pid = entry.path().filename();
         if (!is_number(pid) || stat((entry.path() / "ns/net").c_str(), &other) != 0) continue;
         if (other.st_dev == space.st_dev && other.st_ino == space.st_ino)
-            kill(std::atoi(pid.c_str()), SIGKILL);
+            kill(std::atoi(pid.c_str()), signal);
     }
+}
+
+// All at a time, as with the power: stopped before, none can react to the death of another.
+void kill_processes_in(const std::string& path) {
+    for (int signal : {SIGSTOP, SIGKILL}) signal_processes_in(path, signal);
 }
 
 }  // namespace

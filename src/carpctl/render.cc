@@ -255,6 +255,11 @@ std::string render_overview(const Json& status, const Paint& paint) {
         }
     }
     std::string below;
+    if (const int restarts = number(status, "restarts"); restarts > 0)
+        below += paint.warning(fmt::format(
+                     "the engine died or hung, and was started again, {} time{}; the log says why", restarts,
+                     restarts == 1 ? "" : "s")) +
+                 "\n";
     for (const Json& group : groups)
         for (const std::string& note : notes(group))
             below += fmt::format("{} {}\n", paint.bold(text(group, "name") + ":"), paint.warning(note));

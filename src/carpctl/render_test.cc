@@ -64,7 +64,8 @@ Json waiting() {
 }
 
 Json status(const Json& groups) {
-    return {{"ok", true}, {"schema", 1}, {"groups", groups}, {"dropped", {{"bad_vhid", 0}, {"vrrp3", 0}}}};
+    return {{"ok", true},    {"schema", 1},      {"pid", 124},
+            {"restarts", 0}, {"groups", groups}, {"dropped", {{"bad_vhid", 0}, {"vrrp3", 0}}}};
 }
 
 TEST(Overview, IsAnAlignedTableWithNotesBelow) {
@@ -92,6 +93,15 @@ TEST(Overview, HasNothingBelowWhenAllIsWell) {
               "GROUP  STATE   SINCE      INTERFACE  VHID  SKEW  DEMOTION  MASTER     ADDRESSES\n"
               "lan    MASTER  2 h 5 min  eth0       1     0     0         this host  192.0.2.100/24 "
               "2001:db8::100/64\n");
+}
+
+TEST(Overview, TellsThatTheEngineWasStartedAgain) {
+    Json all = status(Json::array({master()}));
+    all["restarts"] = 1;
+    EXPECT_THAT(render_overview(all, kPlain),
+                HasSubstr("\n\nthe engine died or hung, and was started again, 1 time;"));
+    all["restarts"] = 2;
+    EXPECT_THAT(render_overview(all, kPlain), HasSubstr("2 times;"));
 }
 
 TEST(Overview, ColoursChangeNothingButColours) {

@@ -21,19 +21,15 @@ namespace carpd {
 namespace {
 
 constexpr mode_t kControlMode = 0660;
+// An engine that doesn't come round its loop for so long hangs, whatever it owns.
+constexpr Duration kHangs = std::chrono::seconds(10);
+constexpr int kHeartbeatMs = 1000;
+// Whether the kernel itself stops answering when a group's lease is over.
+constexpr bool kKernelEnforcesLease = false;
 constexpr InterfaceId kForeignInterface = ~InterfaceId{0};  // one that no group asked for (rule R1)
 
 SysError sys_error(std::string operation) {
     return {std::move(operation), "", errno};
-}
-
-Expected<UniqueFd, SysError> open_signals() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
-    UniqueFd fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-    if (!fd) return Unexpected{sys_error("receive signals")};
-    return fd;
 }
 
 // What is normal on a shared network is a debug message; what keeps a group from its peers or its MAC is a
@@ -70,7 +66,8 @@ std::string wall_clock() {
 
 // ---- start
 
-Expected<std::unique_ptr<Engine>, SysError> Engine::open(Config config, std::string path) {
+Expected<std::unique_ptr<Engine>, SysError> Engine::open(Config config, std::string path,
+                                                         const Supervision& supervision) {
     auto netlink = Netlink::open();
     if (!netlink) return Unexpected{netlink.error()};
     auto owned_netlink = std::make_unique<Netlink>(std::move(*netlink));
@@ -82,7 +79,7 @@ Expected<std::unique_ptr<Engine>, SysError> Engine::open(Config config, std::str
     auto control =
         LineServer::open(config.control, kControlMode, error_line("the request is longer than 4096 bytes"));
     if (!control) return Unexpected{control.error()};
-    auto signals = open_signals();
+    auto signals = open_signals({SIGTERM, SIGINT, SIGHUP});
     if (!signals) return Unexpected{signals.error()};
     UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
     if (!epoll) return Unexpected{sys_error("create an epoll instance")};
@@ -97,14 +94,15 @@ Expected<std::unique_ptr<Engine>, SysError> Engine::open(Config config, std::str
             return Unexpected{sys_error("watch a socket")};
     }
     return std::unique_ptr<Engine>(new Engine(
-        std::move(config), std::move(path),
+        std::move(config), std::move(path), supervision,
         Kernel{std::move(owned_netlink), std::move(*monitor), std::move(*socket), std::move(data_plane),
                std::move(*control), std::move(epoll), std::move(timer), std::move(*signals)}));
 }
 
-Engine::Engine(Config config, std::string path, Kernel kernel)
+Engine::Engine(Config config, std::string path, const Supervision& supervision, Kernel kernel)
     : config_(std::move(config)),
       path_(std::move(path)),
+      supervision_(supervision),
       kernel_(std::move(kernel)),
       node_(random_seed()),
       pump_(node_, *this),
@@ -120,8 +118,9 @@ Engine::Engine(Config config, std::string path, Kernel kernel)
 void Engine::run() {
     while (!stopping_) {
         arm_timer();
+        push_watchdog();
         std::array<epoll_event, 16> events;
-        const int count = epoll_wait(kernel_.epoll.get(), events.data(), events.size(), -1);
+        const int count = epoll_wait(kernel_.epoll.get(), events.data(), events.size(), kHeartbeatMs);
         now_ = host_now();
         // What the host is comes before what the network says, and that before anybody's wishes.
         std::vector<std::string> changed;
@@ -149,11 +148,24 @@ void Engine::arm_timer() {
     CARPD_ASSERT(timerfd_settime(kernel_.timer.get(), TFD_TIMER_ABSTIME, &spec, nullptr) == 0);
 }
 
+// Without a kernel that enforces the leases the supervisor does: it withdraws for an engine that lets one
+// pass.
+void Engine::push_watchdog() {
+    supervision_.watchdog.arm(std::min(fences_.earliest().second, host_now() + kHangs));
+}
+
 void Engine::handle_signals() {
     signalfd_siginfo info;
     while (read(kernel_.signals.get(), &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGHUP) {
             reload();
+        } else if (stopping_) {
+            continue;  // Ctrl-C reaches us twice: from the terminal, and from the supervisor
+        } else if (getppid() != supervision_.supervisor) {
+            log(LogLevel::error, fmt::format("stopping: the supervisor (pid {}) has died, and nobody would "
+                                             "remove what a dead engine leaves",
+                                             supervision_.supervisor));
+            stopping_ = true;
         } else {
             log(LogLevel::notice,
                 fmt::format("stopping on SIG{}", sigabbrev_np(static_cast<int>(info.ssi_signo))));
@@ -165,7 +177,7 @@ void Engine::handle_signals() {
 void Engine::stop() {
     now_ = host_now();
     pump_.input(now_, [this](Node& node, Actions& out) { node.stop(now_, out); });
-    for (auto& [id, group] : groups_) kernel_.data_plane.release(id);
+    for (auto& [id, group] : groups_) release(id);
     kernel_.control.wake([](auto, auto) {});  // what monitors were told last
 }
 
@@ -189,12 +201,13 @@ void Engine::configure(const std::vector<GroupConfig>& groups) {
 // performed.
 void Engine::adopt(Node& node) {
     shared_.clear();
+    fences_.resize(node.group_slots());
     for (GroupId id = 0; id < node.group_slots(); ++id) {
         const VirtualHost* host = node.group(id);
         if (!host) continue;
         Group& group = groups_[id];
         if (group.prepared && group.config.mac != host->config().mac) {
-            kernel_.data_plane.release(id);
+            release(id);
             group.prepared = group.owned = false;
         }
         group.config = host->config();
@@ -206,7 +219,7 @@ void Engine::adopt(Node& node) {
 void Engine::release_removed_groups() {
     std::erase_if(groups_, [this](const auto& entry) {
         if (node_.group(entry.first)) return false;
-        kernel_.data_plane.release(entry.first);
+        release(entry.first);
         return true;
     });
 }
@@ -225,6 +238,7 @@ std::string Engine::reload() {
         log(LogLevel::warning, "a new path of the control socket takes effect at the next start");
     config_.groups = file->config.groups;
     configure(config_.groups);
+    kill(supervision_.supervisor, SIGUSR1);
     log(LogLevel::notice, fmt::format("reloaded {}: {} groups", path_, config_.groups.size()));
     return ok_line();
 }
@@ -255,7 +269,7 @@ void Engine::update_link(InterfaceId id) {
     if (!lost.empty())
         pump_.input(now_, [&](Node& node, Actions& out) { node.handle_link(now_, id, LinkStatus{}, out); });
     for (GroupId group_id : lost) {
-        kernel_.data_plane.release(group_id);
+        release(group_id);
         groups_[group_id].ifindex = 0;
         groups_[group_id].prepared = groups_[group_id].owned = false;
     }
@@ -281,7 +295,15 @@ void Engine::bring_up(const Interface& interface, InterfaceId id) {
     }
 }
 
+// Devices come and go slowly: with thousands of groups that takes longer than an engine may be silent.
+void Engine::release(GroupId id) {
+    kernel_.data_plane.release(id);
+    fences_.set(id, kNever);
+    push_watchdog();
+}
+
 bool Engine::prepare(GroupId id) {
+    push_watchdog();
     Group& group = groups_[id];
     const Interface* interface = kernel_.monitor.find(group.ifindex);
     if (!interface) return false;
@@ -293,7 +315,9 @@ bool Engine::prepare(GroupId id) {
 // Somebody took away what a master owns: an address, its device, the virtual MAC. Put it back.
 void Engine::repair(const std::vector<std::string>& changed) {
     for (auto& [id, group] : groups_) {
-        if (!group.owned) continue;
+        // One that woke too late withdraws in a moment; the supervisor has done it meanwhile.
+        const VirtualHost* host = node_.group(id);
+        if (!group.owned || !host || host->lease_until() <= now_) continue;
         const std::string device(kernel_.data_plane.device(id));
         if (std::find(changed.begin(), changed.end(), device) == changed.end()) continue;
         if (!kernel_.data_plane.renew(id, group.config)) continue;
@@ -317,7 +341,8 @@ std::string Engine::execute(const Request& request, LineServer::ClientId client)
         if (!id) return error_line(unknown(request.group));
     }
     switch (request.command) {
-        case Command::status: return status_line(node_, now_, id);
+        case Command::status:
+            return status_line(node_, now_, {getpid(), supervision_.supervisor, supervision_.restarts}, id);
         case Command::monitor:
             monitors_.insert(client);
             kernel_.control.subscribe(client);
@@ -415,15 +440,24 @@ bool Engine::perform(const SendProbe& action) {
 
 bool Engine::perform(const InstallAddresses& action) {
     Group& group = groups_[action.group];
+    // prepare() pushes the watchdog to the lease's end, before there is anything to fence.
+    perform(RenewLease{action.group, action.lease_until});
     group.owned = prepare(action.group) && kernel_.data_plane.install(action.group, group.config);
     return group.owned;
 }
 
-void Engine::perform(const RenewLease&) {}
+// Of the time from the lease's end to the fastest backup's takeover (a fifteenth of the lease), we have the
+// first half to withdraw in order, and the supervisor the second.
+void Engine::perform(const RenewLease& action) {
+    if (kKernelEnforcesLease) return;
+    const GroupConfig& config = groups_[action.group].config;
+    fences_.set(action.group, action.until + lease_length(config.advbase, config.advskew) / 30);
+}
 
 void Engine::perform(const WithdrawAddresses& action) {
     groups_[action.group].owned = false;
     kernel_.data_plane.withdraw(action.group);
+    fences_.set(action.group, kNever);
 }
 
 void Engine::perform(const AnnounceAddresses& action) {

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/deadlines.h"
 #include "base/expected.h"
 #include "carp/pump.h"
 #include "config/config.h"
@@ -24,16 +25,27 @@
 #include "linux/log.h"
 #include "linux/netlink_socket.h"
 #include "linux/unique_fd.h"
+#include "linux/watchdog.h"
 
 namespace carpd {
+
+// What the engine has from the supervisor (carpd/supervisor.h) that started it.
+struct Supervision {
+    pid_t supervisor;
+    int restarts;        // of the engine, since the supervisor started
+    Watchdog& watchdog;  // armed as long as the engine is in service
+};
 
 class Engine : private Port {
  public:
     // Opens every socket, removes what an earlier run left behind and starts the groups of `config`; `path`
-    // is read again by reload. The caller blocks SIGTERM, SIGINT and SIGHUP beforehand.
-    static Expected<std::unique_ptr<Engine>, SysError> open(Config config, std::string path);
+    // is read again by reload. The caller blocks SIGTERM, SIGINT and SIGHUP beforehand, so
+    // that one that comes meanwhile stops it in order.
+    static Expected<std::unique_ptr<Engine>, SysError> open(Config config, std::string path,
+                                                            const Supervision& supervision);
 
-    // Runs until SIGTERM, SIGINT or a stop request, then bows out and withdraws every address.
+    // Runs until SIGTERM, SIGINT, a stop request or the end of the supervisor, then bows out and withdraws
+    // every address.
     void run();
 
  private:
@@ -54,7 +66,7 @@ class Engine : private Port {
         UniqueFd epoll, timer, signals;
     };
 
-    Engine(Config config, std::string path, Kernel kernel);
+    Engine(Config config, std::string path, const Supervision& supervision, Kernel kernel);
 
     // Wake-ups.
     void configure(const std::vector<GroupConfig>& groups);
@@ -70,9 +82,11 @@ class Engine : private Port {
     std::string execute(const Request& request, LineServer::ClientId client);
     std::string reload();
     void arm_timer();
+    void push_watchdog();
     void stop();
 
     bool prepare(GroupId id);
+    void release(GroupId id);
     void broadcast(const std::function<std::string(std::string_view time)>& line);
     std::string unknown(const std::string& group) const;
 
@@ -91,6 +105,7 @@ class Engine : private Port {
 
     Config config_;
     std::string path_;
+    Supervision supervision_;
     Kernel kernel_;
     Node node_;
     Pump pump_;
@@ -98,6 +113,7 @@ class Engine : private Port {
     std::map<int, InterfaceId> interface_of_;  // by ifindex; on each of them CARP's groups are joined
     std::set<IpAddress> shared_;               // the groups' addresses
     std::set<LineServer::ClientId> monitors_;
+    Deadlines fences_;  // by GroupId: when its addresses must be gone, whoever removes them
     std::vector<ReceivedPacket> batch_;
     std::vector<RateLimit> refusal_limits_;  // by DropReason
     Instant now_;

@@ -1,19 +1,17 @@
 // carpd [-f FILE] [-n] [-v]: see docs/man/carpd.8.
 #include <fmt/format.h>
-#include <pthread.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
 
 #include "carpd/engine.h"
+#include "carpd/supervisor.h"
 #include "config/config.h"
 #include "linux/log.h"
 #include "linux/process.h"
 
 namespace carpd {
 namespace {
-
-enum ExitCode { kStopped = 0, kFailed = 1, kUsage = 2, kNoPermission = 4, kConfigInvalid = 6 };
 
 struct Options {
     std::string config = "/etc/carpd/carpd.toml";
@@ -40,33 +38,37 @@ int fail(ExitCode code, const std::string& text) {
     return code;
 }
 
-int run(const Options& options, Config config) {
-    if (const auto capability = missing_capability())
-        return fail(kNoPermission,
-                    fmt::format("carpd needs {}; run it as root or give it that capability", *capability));
-    const auto lock = lock_instance();
-    if (!lock) return fail(kFailed, lock.error().to_string());
-
-    // Blocked before anything is opened, so that a signal at any time leads to an orderly stop.
-    sigset_t signals;
-    sigemptyset(&signals);
-    for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);
-
-    for (const SysError& warning : become_real_time()) log(LogLevel::warning, warning.to_string());
-    const std::size_t group_count = config.groups.size();
-    const std::string control = config.control;
-    auto engine = Engine::open(std::move(config), options.config);
+// The engine's process.
+int run_engine(const Config& config, const std::string& path, const Supervision& supervision) {
+    for (const SysError& warning : become_real_time(kEnginePriority))
+        log(LogLevel::warning, warning.to_string());
+    auto engine = Engine::open(config, path, supervision);
     if (!engine) {
         const bool denied = engine.error().error == EPERM || engine.error().error == EACCES;
         return fail(denied ? kNoPermission : kFailed, engine.error().to_string());
     }
-    log(LogLevel::notice, fmt::format("carpd {} runs {} group{}; control socket {}", CARPD_VERSION,
-                                      group_count, group_count == 1 ? "" : "s", control));
+    log(LogLevel::notice,
+        fmt::format("carpd {} runs {} group{}; control socket {}", CARPD_VERSION, config.groups.size(),
+                    config.groups.size() == 1 ? "" : "s", config.control));
     (*engine)->run();
     log(LogLevel::notice, "stopped");
     return kStopped;
+}
+
+int run(const Options& options, Config config) {
+    if (const auto capability = missing_capability())
+        return fail(kNoPermission,
+                    fmt::format("carpd needs {}; run it as root or give it that capability", *capability));
+    const auto lock = lock_instance();  // the engine inherits it: it is free when both processes are gone
+    if (!lock) return fail(kFailed, lock.error().to_string());
+
+    std::signal(SIGPIPE, SIG_IGN);
+    auto supervisor = Supervisor::open(std::move(config), options.config,
+                                       [&options](const Config& current, const Supervision& supervision) {
+                                           return run_engine(current, options.config, supervision);
+                                       });
+    if (!supervisor) return fail(kFailed, supervisor.error().to_string());
+    return supervisor->run();
 }
 
 int start(const Options& options) {

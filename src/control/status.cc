@@ -144,13 +144,20 @@ std::string describe(const Rival& rival) {
 
 }  // namespace
 
-std::string status_line(const Node& node, Instant now, std::optional<GroupId> only) {
+std::string status_line(const Node& node, Instant now, const Processes& processes,
+                        std::optional<GroupId> only) {
     Json groups = Json::array();
     for (GroupId id = 0; id < node.group_slots(); ++id) {
         const VirtualHost* host = node.group(id);
         if (host != nullptr && (!only || *only == id)) groups.push_back(group_status(node, *host, now));
     }
-    return dump({{"ok", true}, {"schema", 1}, {"groups", groups}, {"dropped", to_json(node.dropped())}});
+    return dump({{"ok", true},
+                 {"schema", 1},
+                 {"pid", processes.engine_pid},
+                 {"supervisor_pid", processes.supervisor_pid},
+                 {"restarts", processes.restarts},
+                 {"groups", groups},
+                 {"dropped", to_json(node.dropped())}});
 }
 
 std::string monitor_line(const GroupConfig& group, const ReportTransition& report, std::string_view time) {

@@ -11,8 +11,16 @@
 
 namespace carpd {
 
+// carpd's processes.
+struct Processes {
+    int engine_pid = 0;
+    int supervisor_pid = 0;
+    int restarts = 0;  // of the engine, since the supervisor started
+};
+
 // The answer to a status request: every group, or `only` that one (which exists).
-std::string status_line(const Node& node, Instant now, std::optional<GroupId> only = std::nullopt);
+std::string status_line(const Node& node, Instant now, const Processes& processes,
+                        std::optional<GroupId> only = std::nullopt);
 
 // A change, as a monitor gets it. `time` is the wall clock as text (RFC 3339, milliseconds); the core knows
 // none. The configuration is an argument because a group that was removed reports its last transition when

@@ -17,6 +17,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr Instant kStart{1000s};
+constexpr Processes kProcesses{.engine_pid = 124, .supervisor_pid = 123, .restarts = 2};
 
 GroupConfig lan() {
     GroupConfig config;
@@ -63,7 +64,7 @@ class StatusTest : public testing::Test {
         EXPECT_FALSE(node_.handle_packet(now, 0, packet.bytes(), out_).refused);
     }
     json status(Instant now, std::optional<GroupId> only = std::nullopt) {
-        return json::parse(status_line(node_, now, only));
+        return json::parse(status_line(node_, now, kProcesses, only));
     }
 
     Node node_{1};
@@ -74,6 +75,9 @@ TEST_F(StatusTest, KeepsTheContract) {
     const json status = this->status(kStart + 1234ms);
     EXPECT_EQ(status["ok"], true);
     EXPECT_EQ(status["schema"], 1);
+    EXPECT_EQ(status["pid"], 124);
+    EXPECT_EQ(status["supervisor_pid"], 123);
+    EXPECT_EQ(status["restarts"], 2);
     ASSERT_EQ(status["groups"].size(), 2u);
     const json& group = status["groups"][0];
     EXPECT_EQ(group["name"], "lan");
@@ -90,7 +94,7 @@ TEST_F(StatusTest, KeepsTheContract) {
 }
 
 TEST_F(StatusTest, IsOneLine) {
-    EXPECT_EQ(status_line(node_, kStart).find('\n'), std::string::npos);
+    EXPECT_EQ(status_line(node_, kStart, kProcesses).find('\n'), std::string::npos);
 }
 
 TEST_F(StatusTest, SaysWhyAndHow) {

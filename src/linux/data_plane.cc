@@ -379,9 +379,30 @@ void DataPlane::remove_marked_routes(std::vector<std::string>& removed) {
     log_error(netlink_->run(batch));
 }
 
+void DataPlane::remove_addresses(const std::vector<GroupConfig>& groups) {
+    NetlinkBatch batch;
+    const auto links = netlink_->links();
+    const auto addresses = netlink_->addresses();
+    if (!links || !addresses) return;
+    for (const Link& link : *links) {
+        bool is_first = true;
+        for (const LinkAddress& address : *addresses) {
+            if (address.ifindex != link.ifindex) continue;
+            if (is_leftover(link)) {  // as in close_device()
+                if (is_first) write_sysctl(ipv6_setting(link.name, "disable_ipv6"), 1);
+                is_first = false;
+            } else if (address.protocol != kOurProtocol && !is_configured(address, link.name, groups)) {
+                continue;
+            }
+            batch.delete_address(address);
+        }
+    }
+    log_error(netlink_->run(batch));
+}
+
 std::vector<std::string> DataPlane::remove_leftovers(const std::vector<GroupConfig>& groups) {
     std::vector<std::string> removed;
-    NetlinkBatch batch;
+    NetlinkBatch remove;
     const auto links = netlink_->links();
     const auto addresses = netlink_->addresses();
     if (!links || !addresses) return removed;
@@ -393,16 +414,18 @@ std::vector<std::string> DataPlane::remove_leftovers(const std::vector<GroupConf
             if (is_leftover(link)) {
                 with += (with.empty() ? " with " : ", ") + address.address.address.to_string();
             } else if (is_marked || is_configured(address, link.name, groups)) {
-                batch.delete_address(address);
                 removed.push_back("removed " + address.address.to_string() + " from " + link.name);
             }
         }
         if (!is_leftover(link)) continue;
-        batch.delete_link(link.ifindex);
-        restore_arp(link, *links);
+        remove.delete_link(link.ifindex);
         removed.push_back("removed " + link.name + with);
     }
-    log_error(netlink_->run(batch));
+    // First whatever answers, which is quick; removing a device takes the kernel 10 ms and more.
+    remove_addresses(groups);
+    for (const Link& link : *links)
+        if (is_leftover(link)) restore_arp(link, *links);
+    log_error(netlink_->run(remove));
     remove_marked_routes(removed);
     for (std::string& line : removed) line += ", left by an earlier run";
     return removed;

@@ -42,6 +42,9 @@ class DataPlane {
 
     // At start: removes whatever an earlier run left. Each returned line says what, for the log.
     std::vector<std::string> remove_leftovers(const std::vector<GroupConfig>& groups);
+    // Only the addresses, which is quick, and harmless to a process that uses this data plane: it can renew()
+    // them.
+    void remove_addresses(const std::vector<GroupConfig>& groups);
 
     // Stands ready for `group` on its interface `parent`. Call it when the interface appears and whenever
     // something of it changed (MAC, MTU, ifindex); nothing is done that was done before.

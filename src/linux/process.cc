@@ -5,12 +5,15 @@
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 
 #include "base/assert.h"
@@ -18,10 +21,6 @@
 namespace carpd {
 
 namespace {
-
-// Above everything that isn't real-time, below what the administrator finds more urgent (interrupt threads
-// are at 50).
-constexpr int kPriority = 20;
 
 std::string read_text(int fd) {
     char text[32];
@@ -43,14 +42,28 @@ std::optional<std::string> missing_capability() {
     return std::nullopt;
 }
 
-std::vector<SysError> become_real_time() {
+std::vector<SysError> become_real_time(int priority) {
     std::vector<SysError> warnings;
     sched_param parameters{};
-    parameters.sched_priority = kPriority;
+    parameters.sched_priority = priority;
     if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &parameters) != 0)
         warnings.push_back({"run at real-time priority", "", errno});
     if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) warnings.push_back({"lock the memory", "", errno});
     return warnings;
+}
+
+void set_process_name(const char* name) {
+    prctl(PR_SET_NAME, name);
+}
+
+Expected<UniqueFd, SysError> open_signals(const std::vector<int>& signals) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int signal : signals) sigaddset(&set, signal);
+    UniqueFd fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+    if (!fd || sigprocmask(SIG_BLOCK, &set, nullptr) != 0)
+        return Unexpected{SysError{"receive signals", "", errno}};
+    return fd;
 }
 
 Expected<UniqueFd, SysError> lock_instance(const std::string& directory) {

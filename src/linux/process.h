@@ -15,9 +15,20 @@ namespace carpd {
 // The name of a capability that carpd needs and this process doesn't have ("CAP_NET_ADMIN"), if any.
 std::optional<std::string> missing_capability();
 
-// Real-time priority (not inherited by children) and all memory locked, so that a busy machine doesn't delay
-// our advertisements. Each failure is a line for the log; the daemon works without.
-std::vector<SysError> become_real_time();
+// Real-time priorities: above everything that isn't real-time, below what the administrator finds more urgent
+// (interrupt threads are at 50). The supervisor must be able to end an engine that spins.
+inline constexpr int kEnginePriority = 20;
+inline constexpr int kSupervisorPriority = kEnginePriority + 1;
+
+// Real-time priority and all memory locked (neither is inherited by children), so that a busy machine doesn't
+// delay our advertisements. Each failure is a line for the log; the daemon works without.
+std::vector<SysError> become_real_time(int priority);
+
+// What ps(1) and top(1) call this process; at most 15 bytes of it.
+void set_process_name(const char* name);
+
+// Blocks these signals; the descriptor tells them (signalfd(2), non-blocking).
+Expected<UniqueFd, SysError> open_signals(const std::vector<int>& signals);
 
 // One carpd per network namespace: a lock that lives as long as the returned descriptor. The error names the
 // process that holds it.

@@ -47,7 +47,7 @@ TEST(Process, NamesTheMissingCapability) {
 
 TEST(Process, RealTimeIsNotInherited) {
     const int result = in_child([] {
-        if (!become_real_time().empty()) return 77;
+        if (!become_real_time(kEnginePriority).empty()) return 77;
         if ((sched_getscheduler(0) & ~SCHED_RESET_ON_FORK) != SCHED_FIFO) return 1;
         return in_child([] { return sched_getscheduler(0) == SCHED_OTHER ? 0 : 2; });
     });

@@ -177,7 +177,7 @@ TEST_F(Daemon, ControlSocketBearsBadClients) {
     Carpd& carpd = start(alpha(), Group{});
     ASSERT_TRUE(carpd.wait_state("lan", "master"));
     const auto resident_kb = [&] {
-        const Result result = run({{"ps", "-o", "rss=", "-p", std::to_string(carpd.process().pid())}});
+        const Result result = run({{"ps", "-o", "rss=", "-p", std::to_string(carpd.engine_pid())}});
         return std::stoi(result.output);
     };
     const int before = resident_kb();

@@ -1,0 +1,205 @@
+#include "carpd/supervisor.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "control/human.h"
+#include "linux/clock.h"
+#include "linux/data_plane.h"
+#include "linux/log.h"
+#include "linux/netlink_socket.h"
+#include "linux/process.h"
+
+namespace carpd {
+
+namespace {
+
+// How long an engine that was late has to show that it lives.
+constexpr Duration kPatience = std::chrono::seconds(1);
+
+std::string describe_end(pid_t engine, int status) {
+    if (WIFEXITED(status)) return fmt::format("engine (pid {}) exited with {}", engine, WEXITSTATUS(status));
+    return fmt::format("engine (pid {}) was killed by SIG{}", engine, sigabbrev_np(WTERMSIG(status)));
+}
+
+}  // namespace
+
+Duration Backoff::after(Duration lived) {
+    constexpr Duration kHealthy = std::chrono::seconds(60), kMost = std::chrono::seconds(10),
+                       kLeast = std::chrono::milliseconds(100);
+    if (lived >= kHealthy) next_ = Duration(0);
+    const Duration delay = next_;
+    next_ = std::clamp(2 * delay, kLeast, kMost);
+    return delay;
+}
+
+Expected<Supervisor, SysError> Supervisor::open(Config config, std::string path, EngineMain engine_main) {
+    auto watchdog = Watchdog::open();
+    if (!watchdog) return Unexpected{watchdog.error()};
+    // Otherwise, if our own parent ignored it, we would not learn how an engine ended.
+    std::signal(SIGCHLD, SIG_DFL);
+    auto signals = open_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD});
+    if (!signals) return Unexpected{signals.error()};
+    return Supervisor(std::move(config), std::move(path), std::move(engine_main), std::move(*watchdog),
+                      std::move(*signals));
+}
+
+Supervisor::Supervisor(Config config, std::string path, EngineMain engine_main, Watchdog watchdog,
+                       UniqueFd signals)
+    : config_(std::move(config)),
+      path_(std::move(path)),
+      engine_main_(std::move(engine_main)),
+      watchdog_(std::move(watchdog)),
+      signals_(std::move(signals)) {}
+
+int Supervisor::run() {
+    become_real_time(kSupervisorPriority);  // where it fails, it fails for the engine too, which says so
+    start_engine();
+    while (!exit_code_) {
+        wait();
+        handle_signals();
+        if (watchdog_.expired()) fence_late_engine();
+        if (judge_at_ <= host_now()) judge_late_engine();
+        if (start_again_at_ <= host_now()) start_again();
+    }
+    return *exit_code_;
+}
+
+void Supervisor::wait() {
+    pollfd events[] = {{signals_.get(), POLLIN, 0}, {watchdog_.fd(), POLLIN, 0}};
+    const Instant until = std::min(judge_at_, start_again_at_);
+    const Duration left = std::max(until - host_now(), Duration(0));
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+    const timespec timeout{seconds.count(), (left - seconds).count()};
+    ppoll(events, std::size(events), until == kNever ? nullptr : &timeout, nullptr);
+}
+
+// ---- the engine's life
+
+void Supervisor::start_engine() {
+    const pid_t supervisor = getpid();
+    started_at_ = host_now();
+    const pid_t child = fork();
+    if (child == 0) become_engine(supervisor);
+    if (child > 0) {
+        engine_ = child;
+        return;
+    }
+    log(LogLevel::error, SysError{"start the engine", "", errno}.to_string());
+    if (has_served_)
+        start_again_at_ = started_at_ + backoff_.after(Duration(0));
+    else
+        exit_code_ = kFailed;
+}
+
+// An engine whose supervisor dies is told to stop in order: nobody would remove what it leaves. (The kernel
+// forgets this if the process ever changes its user; then ask again.)
+void Supervisor::become_engine(pid_t supervisor) {
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != supervisor) _exit(kFailed);  // it died before we asked
+    set_process_name("carpd: engine");
+    _exit(engine_main_(config_, Supervision{supervisor, restarts_, watchdog_}));
+}
+
+void Supervisor::start_again() {
+    start_again_at_ = kNever;
+    ++restarts_;
+    if (!read_config())
+        log(LogLevel::warning,
+            fmt::format("{} is not valid now: the engine starts with what it said before", path_));
+    start_engine();
+}
+
+bool Supervisor::read_config() {
+    auto file = load_config(path_);
+    if (file) config_ = std::move(file->config);
+    return file.has_value();
+}
+
+// ---- what happens
+
+void Supervisor::handle_signals() {
+    signalfd_siginfo info;
+    while (read(signals_.get(), &info, sizeof info) == sizeof info) {
+        const int signal = static_cast<int>(info.ssi_signo);
+        if (signal == SIGCHLD) {
+            int status = 0;
+            if (engine_ > 0 && waitpid(engine_, &status, WNOHANG) == engine_) engine_ended(status);
+            continue;
+        }
+        if (signal == SIGUSR1) {
+            read_config();
+            continue;
+        }
+        if (signal != SIGHUP) stopping_ = true;
+        if (engine_ > 0)
+            kill(engine_, signal);
+        else if (stopping_ && !exit_code_)
+            exit_code_ = kStopped;
+    }
+}
+
+void Supervisor::engine_ended(int status) {
+    const std::string end = describe_end(std::exchange(engine_, 0), status);
+    if (watchdog_.is_armed() || watchdog_.expired()) has_served_ = true;
+    watchdog_.disarm();
+    judge_at_ = kNever;
+    const bool exited = WIFEXITED(status);
+    if (exited && WEXITSTATUS(status) == kStopped) {
+        exit_code_ = kStopped;
+        return;
+    }
+    clean(true);
+    if (!has_served_ && exited) {
+        exit_code_ = WEXITSTATUS(status);  // it has said why
+    } else if (!has_served_ || stopping_) {
+        log(LogLevel::error, fmt::format("{}; its addresses were removed", end));
+        exit_code_ = kFailed;
+    } else {
+        const Instant now = host_now();
+        const Duration delay = backoff_.after(now - started_at_);
+        start_again_at_ = now + delay;
+        log(LogLevel::error, fmt::format("{}; its addresses were removed, starting it again{}", end,
+                                         delay > Duration(0) ? " in " + human_duration(delay) : ""));
+    }
+}
+
+// Its addresses go at once. One that was only slow (the kernel itself may make it wait for 0.1 s when network
+// interfaces come and go) finds that its lease has lapsed, and goes on as BACKUP.
+void Supervisor::fence_late_engine() {
+    if (engine_ == 0) return;
+    has_served_ = true;
+    clean(false);
+    judge_at_ = host_now() + kPatience;
+    log(LogLevel::warning,
+        fmt::format("engine (pid {}) let a lease pass or was silent for 10 s; its addresses were removed",
+                    engine_));
+}
+
+void Supervisor::judge_late_engine() {
+    judge_at_ = kNever;
+    if (watchdog_.is_armed()) return;  // it came back
+    log(LogLevel::error, fmt::format("engine (pid {}) hangs; killing it", engine_));
+    kill(engine_, SIGKILL);
+}
+
+void Supervisor::clean(bool devices) {
+    auto netlink = Netlink::open();
+    if (!netlink) return log(LogLevel::error, netlink.error().to_string());
+    DataPlane data_plane(*netlink);
+    if (devices)
+        data_plane.remove_leftovers(config_.groups);
+    else
+        data_plane.remove_addresses(config_.groups);
+}
+
+}  // namespace carpd

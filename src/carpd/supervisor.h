@@ -1,0 +1,79 @@
+// The parent of the engine, and all that carpd's first process does: it waits. When the engine dies or hangs,
+// it removes the addresses that the engine left, so that nobody but the next MASTER answers for them, and
+// starts another engine. It opens nothing but what the header names below, so an engine begins with a clean
+// process.
+//
+//   SIGTERM, SIGINT, SIGHUP -> to the engine           SIGCHLD -> remove what it left, start another
+//   SIGUSR1 from the engine -> read the file again     watchdog expired -> remove its addresses, and if it
+//                                                      doesn't come back in a second, SIGKILL to it
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "carpd/engine.h"
+#include "config/config.h"
+#include "linux/unique_fd.h"
+#include "linux/watchdog.h"
+
+namespace carpd {
+
+// What either process of carpd exits with (docs/man/carpd.8).
+enum ExitCode { kStopped = 0, kFailed = 1, kUsage = 2, kNoPermission = 4, kConfigInvalid = 6 };
+
+// How long to wait before the engine is started again: not at all the first time, then 100 ms, doubled with
+// each death up to 10 s; from the beginning when one has lived for a minute.
+class Backoff {
+ public:
+    Duration after(Duration lived);
+
+ private:
+    Duration next_{0};
+};
+
+class Supervisor {
+ public:
+    // Runs in the engine's process; returns its exit code.
+    using EngineMain = std::function<int(const Config&, const Supervision&)>;
+
+    // `path` is read again whenever the engine has read it and before another is started.
+    static Expected<Supervisor, SysError> open(Config config, std::string path, EngineMain engine_main);
+
+    // Runs until an engine stops in order, or until the first one ends before it is in service; its exit code
+    // is the result. kFailed if the engine was killed then, or while it was stopping.
+    int run();
+
+ private:
+    Supervisor(Config config, std::string path, EngineMain engine_main, Watchdog watchdog, UniqueFd signals);
+
+    void start_engine();
+    [[noreturn]] void become_engine(pid_t supervisor);
+    void start_again();
+    bool read_config();
+    void wait();
+    void handle_signals();
+    void engine_ended(int status);
+    void fence_late_engine();
+    void judge_late_engine();
+    void clean(bool devices);
+
+    Config config_;
+    std::string path_;
+    EngineMain engine_main_;
+    Watchdog watchdog_;
+    UniqueFd signals_;
+    pid_t engine_ = 0;  // 0: none runs
+    Instant started_at_{};
+    Instant judge_at_ = kNever;  // whether an engine that was late came back
+    Instant start_again_at_ = kNever;
+    Backoff backoff_;
+    int restarts_ = 0;
+    bool has_served_ = false;  // an engine was in service once
+    bool stopping_ = false;    // somebody told us
+    std::optional<int> exit_code_;
+};
+
+}  // namespace carpd
