@@ -41,7 +41,7 @@ int fail(ExitCode code, const std::string& text) {
 }
 
 int run(const Options& options, Config config) {
-    if (const auto capability = missing_capability())
+    if (const auto capability = missing_capability(config.dataplane == DataPlaneChoice::bpf))
         return fail(kNoPermission,
                     fmt::format("carpd needs {}; run it as root or give it that capability", *capability));
     const auto lock = lock_instance();

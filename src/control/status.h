@@ -11,8 +11,10 @@
 
 namespace carpd {
 
-// The answer to a status request: every group, or `only` that one (which exists).
-std::string status_line(const Node& node, Instant now, std::optional<GroupId> only = std::nullopt);
+// The answer to a status request: every group, or `only` that one (which exists). `has_gate`: the data plane
+// is the BPF gate, and the kernel enforces the leases.
+std::string status_line(const Node& node, Instant now, bool has_gate,
+                        std::optional<GroupId> only = std::nullopt);
 
 // A change, as a monitor gets it. `time` is the wall clock as text (RFC 3339, milliseconds); the core knows
 // none. The configuration is an argument because a group that was removed reports its last transition when

@@ -12,8 +12,9 @@
 
 namespace carpd {
 
-// The name of a capability that carpd needs and this process doesn't have ("CAP_NET_ADMIN"), if any.
-std::optional<std::string> missing_capability();
+// The name of a capability that carpd needs and this process doesn't have ("CAP_NET_ADMIN"), if any. Those
+// for loading BPF programs only if that is asked for.
+std::optional<std::string> missing_capability(bool loads_bpf = false);
 
 // Real-time priority (not inherited by children) and all memory locked, so that a busy machine doesn't delay
 // our advertisements. Each failure is a line for the log; the daemon works without.
