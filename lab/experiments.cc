@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <set>
 
 #include "lab/capture.h"
 #include "lab/carpd.h"
@@ -91,7 +92,72 @@ void run_once(Arena& arena, const Timing& timing, Fate fate, Span interval, Fail
     daemons.backup.stop();
 }
 
+// ---- many groups
+
+constexpr int kGroupsOfAVlan = 250;
+
+std::string many_groups(int count, int advskew) {
+    std::string text;
+    for (int i = 0; i < count; ++i)
+        text += fmt::format(
+            "[[group]]\nname = \"g{}\"\ninterface = \"lan{}\"\nvhid = {}\naddresses = [\"10.{}.1.{}/16\"]\n"
+            "password = \"s3cret\"\nadvskew = {}\n",
+            i, i / kGroupsOfAVlan, i % kGroupsOfAVlan + 1, i / kGroupsOfAVlan, i % kGroupsOfAVlan + 1,
+            advskew);
+    return text;
+}
+
+void add_vlans(Host& host, int groups) {
+    for (int vlan = 0; vlan * kGroupsOfAVlan < groups; ++vlan)
+        host.ip(
+            fmt::format("link add link eth0 name lan{0} type vlan id {1}\nlink set lan{0} up\n"
+                        "address add 10.{0}.0.{2}/16 dev lan{0}\n",
+                        vlan, vlan + 1, host.number() + 1));
+}
+
+void await_all(const Carpd& carpd, const char* state, bool heard) {
+    const auto all = [&] {
+        const nlohmann::json status = carpd.status();
+        for (const nlohmann::json& group : status.at("groups"))
+            if (group.at("state") != state || (heard && group.at("last_heard").is_null())) return false;
+        return true;
+    };
+    if (!wait_until(all, 30s, 100ms)) fail("not every group becomes {}", state);
+}
+
+// From the first advertisement until the first ARP packet of the last address.
+Span takeover(Capture& capture, int groups) {
+    std::set<IpAddress> announced;
+    Time last{};
+    for (const CapturedFrame& frame : capture.sent(&CapturedFrame::is_arp))
+        if (frame.source().bytes[2] == 0x5e &&
+            announced.insert(IpAddress::from_bytes(frame.payload().subspan(14, 4))).second)
+            last = frame.time;
+    if (announced.size() != static_cast<std::size_t>(groups))
+        fail("{} addresses announced", announced.size());
+    return last - first_advertisement(capture);
+}
+
 }  // namespace
+
+Figures measure_takeovers(int groups, Fate fate, int runs) {
+    Arena arena;
+    for (Host* host : {&arena.master, &arena.backup}) add_vlans(*host, groups);
+    Figures result;
+    for (int i = 0; i < runs; ++i) {
+        Carpd master(arena.master, many_groups(groups, 0));
+        await_all(master, "master", false);
+        Carpd backup(arena.backup, many_groups(groups, 100));
+        await_all(backup, "backup", true);
+        Capture capture(arena.backup);
+        fate == Fate::power_cut ? arena.master.power_off() : void(master.stop());
+        await_all(backup, "master", false);
+        result.add(takeover(capture, groups));
+        arena.master.power_on();
+        backup.stop();
+    }
+    return result;
+}
 
 double Figures::median() const {
     std::vector<double> sorted = ms_;

@@ -42,6 +42,10 @@ struct Failovers {
 // over.
 Failovers measure_failovers(const Timing& timing, Fate fate, int runs, Span interval);
 
+// Many groups with one IPv4 address each, on VLANs of one cable: from the successor's first advertisement for
+// any of them until it has announced the last address.
+Figures measure_takeovers(int groups, Fate fate, int runs);
+
 // How many times a carpd changed its state within `length` although nothing happened but `hogs` processes
 // that burn the processors.
 std::uint64_t count_false_failovers(const Timing& timing, Span length, int hogs);

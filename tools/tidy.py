@@ -56,7 +56,7 @@ SYMBOLS_ALLOWED = [
 
 MAX_LINES = 600
 UNFINISHED = r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b"
-CONFIG_KEYS = ["control", "group", "name", "interface", "vhid", "addresses", "password", "password-file", "key-hex",
+CONFIG_KEYS = ["control", "dataplane", "group", "name", "interface", "vhid", "addresses", "password", "password-file", "key-hex",
                "advbase", "advskew", "preempt", "mac", "peers", "peer-routed"]
 PROTOCOL = "docs/protocol/carp.md"
 CONFIG_MANUAL = "docs/man/carpd.toml.5"

@@ -180,6 +180,9 @@ void add_identity(const Json& group, Details& out) {
     }
     const Json& mac = group.at("virtual_mac");
     out.add("mac", mac.is_null() ? "the interface's own" : mac.get<std::string>() + " (virtual)");
+    out.add("data plane", text(group, "dataplane") == "bpf"
+                              ? "BPF gate: the kernel enforces the lease"
+                              : "macvlan: a killed carpd's addresses go on answering");
     out.add("interface", text(group, "interface") + ", " + interface_state(group));
     std::string sources;
     for (const char* key : {"source_ipv4", "source_ipv6"})
@@ -210,6 +213,8 @@ void add_election(const Json& group, Details& out) {
                                                         text(heard, "source"), duration(heard.at("age_ms")),
                                                         number(heard, "advbase"), number(heard, "advskew"),
                                                         number(heard, "demotion")));
+    const Json& lease = group.at("lease_remaining_ms");
+    if (!lease.is_null()) out.add("lease", "ends in " + duration(lease) + " unless it advertises");
     const Json& next = group.at("next_deadline_ms");
     if (!next.is_null()) out.add("next timer", "in " + duration(next));
 }

@@ -13,6 +13,7 @@
 #include "control/refusal.h"
 #include "control/status.h"
 #include "linux/clock.h"
+#include "linux/leftovers.h"
 #include "linux/process.h"
 #include "wire/neighbor.h"
 
@@ -24,9 +25,11 @@ constexpr mode_t kControlMode = 0660;
 // An engine that doesn't come round its loop for so long hangs, whatever it owns.
 constexpr Duration kHangs = std::chrono::seconds(10);
 constexpr int kHeartbeatMs = 1000;
-// Whether the kernel itself stops answering when a group's lease is over.
-constexpr bool kKernelEnforcesLease = false;
 constexpr InterfaceId kForeignInterface = ~InterfaceId{0};  // one that no group asked for (rule R1)
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 SysError sys_error(std::string operation) {
     return {std::move(operation), "", errno};
@@ -62,6 +65,18 @@ std::string wall_clock() {
                        zone.substr(3));
 }
 
+// Null: the data plane does without.
+Expected<std::unique_ptr<Gate>, SysError> open_gate(Netlink& netlink, DataPlaneChoice choice) {
+    if (choice == DataPlaneChoice::macvlan) return std::unique_ptr<Gate>();
+    auto gate = Gate::open(netlink);
+    if (gate || choice == DataPlaneChoice::bpf) return gate;
+    log(LogLevel::warning,
+        fmt::format("{}; macvlan devices serve instead, and a killed carpd's addresses go on answering until "
+                    "it is started again",
+                    gate.error().to_string()));
+    return std::unique_ptr<Gate>();
+}
+
 }  // namespace
 
 // ---- start
@@ -73,7 +88,9 @@ Expected<std::unique_ptr<Engine>, SysError> Engine::open(Config config, std::str
     auto owned_netlink = std::make_unique<Netlink>(std::move(*netlink));
     auto monitor = LinkMonitor::open(*owned_netlink);
     if (!monitor) return Unexpected{monitor.error()};
-    DataPlane data_plane(*owned_netlink);
+    auto gate = open_gate(*owned_netlink, config.dataplane);
+    if (!gate) return Unexpected{gate.error()};
+    DataPlane data_plane(*owned_netlink, std::move(*gate));
     auto socket = CarpSocket::open();
     if (!socket) return Unexpected{socket.error()};
     auto control =
@@ -108,7 +125,7 @@ Engine::Engine(Config config, std::string path, const Supervision& supervision, 
       pump_(node_, *this),
       refusal_limits_(kDropReasonCount, RateLimit(3, std::chrono::seconds(30))),
       now_(host_now()) {
-    for (const std::string& line : kernel_.data_plane.remove_leftovers(config_.groups))
+    for (const std::string& line : remove_leftovers(*kernel_.netlink, config_.groups))
         log(LogLevel::warning, line);
     configure(config_.groups);
 }
@@ -123,8 +140,7 @@ void Engine::run() {
         const int count = epoll_wait(kernel_.epoll.get(), events.data(), events.size(), kHeartbeatMs);
         now_ = host_now();
         // What the host is comes before what the network says, and that before anybody's wishes.
-        std::vector<std::string> changed;
-        if (kernel_.monitor.drain(changed)) update_links(changed);
+        if (const auto changes = kernel_.monitor.drain(); !changes.empty()) update_links(changes);
         pump_.wake(now_);
         for (int i = 0; i < count; ++i) {
             if (events[i].data.fd == kernel_.control.fd())
@@ -234,6 +250,8 @@ std::string Engine::reload() {
         return error_line(text);
     }
     for (const ConfigError& warning : file->warnings) log(LogLevel::warning, warning.to_string(path_));
+    if (file->config.dataplane != config_.dataplane)
+        log(LogLevel::warning, "another dataplane takes effect at the next start");
     if (file->config.control != config_.control)
         log(LogLevel::warning, "a new path of the control socket takes effect at the next start");
     config_.groups = file->config.groups;
@@ -245,11 +263,10 @@ std::string Engine::reload() {
 
 // ---- interfaces
 
-void Engine::update_links(const std::vector<std::string>& changed) {
+void Engine::update_links(const LinkMonitor::Changes& changes) {
     for (InterfaceId id = 0; id < node_.interfaces().size(); ++id)
-        if (std::find(changed.begin(), changed.end(), node_.interfaces()[id]) != changed.end())
-            update_link(id);
-    repair(changed);
+        if (contains(changes.changed, node_.interfaces()[id])) update_link(id);
+    if (!changes.deprived.empty()) repair(changes.deprived);
 }
 
 void Engine::update_link(InterfaceId id) {
@@ -312,18 +329,21 @@ bool Engine::prepare(GroupId id) {
     return group.prepared = !error;
 }
 
-// Somebody took away what a master owns: an address, its device, the virtual MAC. Put it back.
-void Engine::repair(const std::vector<std::string>& changed) {
+// Somebody took away what a group needs: an address, its device, the virtual MAC, the gate. Put it back.
+void Engine::repair(const std::vector<std::string>& deprived) {
     for (auto& [id, group] : groups_) {
-        // One that woke too late withdraws in a moment; the supervisor has done it meanwhile.
+        if (!group.prepared) continue;
+        // One that woke too late withdraws in a moment; the supervisor has taken its addresses meanwhile.
         const VirtualHost* host = node_.group(id);
-        if (!group.owned || !host || host->lease_until() <= now_) continue;
+        if (!host || host->lease_until() <= now_) continue;
         const std::string device(kernel_.data_plane.device(id));
-        if (std::find(changed.begin(), changed.end(), device) == changed.end()) continue;
+        if (!contains(deprived, device) && !contains(deprived, group.config.interface)) continue;
         if (!kernel_.data_plane.renew(id, group.config)) continue;
-        log(LogLevel::warning, fmt::format("{}: somebody else removed addresses from {}; they were put back",
-                                           group.config.name, device));
-        kernel_.data_plane.announce(id, group.config, kernel_.socket);
+        const bool both = device != group.config.interface;
+        log(LogLevel::warning,
+            fmt::format("{}: somebody else removed what it had on {}; it was put back", group.config.name,
+                        both ? device + " or " + group.config.interface : device));
+        if (group.owned) kernel_.data_plane.announce(id, group.config, kernel_.socket);
     }
 }
 
@@ -342,7 +362,8 @@ std::string Engine::execute(const Request& request, LineServer::ClientId client)
     }
     switch (request.command) {
         case Command::status:
-            return status_line(node_, now_, {getpid(), supervision_.supervisor, supervision_.restarts}, id);
+            return status_line(node_, now_, kernel_.data_plane.has_gate(),
+                               {getpid(), supervision_.supervisor, supervision_.restarts}, id);
         case Command::monitor:
             monitors_.insert(client);
             kernel_.control.subscribe(client);
@@ -440,18 +461,25 @@ bool Engine::perform(const SendProbe& action) {
 
 bool Engine::perform(const InstallAddresses& action) {
     Group& group = groups_[action.group];
-    // prepare() pushes the watchdog to the lease's end, before there is anything to fence.
-    perform(RenewLease{action.group, action.lease_until});
-    group.owned = prepare(action.group) && kernel_.data_plane.install(action.group, group.config);
+    fence(action.group, action.lease_until);
+    push_watchdog();  // before there is anything to fence
+    group.owned = (group.prepared || prepare(action.group)) &&
+                  kernel_.data_plane.install(action.group, group.config, action.lease_until);
     return group.owned;
 }
 
-// Of the time from the lease's end to the fastest backup's takeover (a fifteenth of the lease), we have the
-// first half to withdraw in order, and the supervisor the second.
+// Where the kernel doesn't enforce the lease, the supervisor does. Of the time from its end to the fastest
+// backup's takeover (a fifteenth of the lease), we have the first half to withdraw in order, and it the
+// second.
+void Engine::fence(GroupId id, Instant lease_until) {
+    if (kernel_.data_plane.has_gate()) return;
+    const GroupConfig& config = groups_[id].config;
+    fences_.set(id, lease_until + lease_length(config.advbase, config.advskew) / 30);
+}
+
 void Engine::perform(const RenewLease& action) {
-    if (kKernelEnforcesLease) return;
-    const GroupConfig& config = groups_[action.group].config;
-    fences_.set(action.group, action.until + lease_length(config.advbase, config.advskew) / 30);
+    fence(action.group, action.until);
+    kernel_.data_plane.renew_lease(action.group, action.until);
 }
 
 void Engine::perform(const WithdrawAddresses& action) {

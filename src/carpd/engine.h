@@ -72,17 +72,18 @@ class Engine : private Port {
     void configure(const std::vector<GroupConfig>& groups);
     void adopt(Node& node);
     void release_removed_groups();
-    void update_links(const std::vector<std::string>& changed);
+    void update_links(const LinkMonitor::Changes& changes);
     void update_link(InterfaceId id);
     void bring_up(const Interface& interface, InterfaceId id);
     bool is_own_device(int ifindex) const;
-    void repair(const std::vector<std::string>& changed);
+    void repair(const std::vector<std::string>& deprived);
     void handle_signals();
     void handle_line(LineServer::ClientId client, std::string_view line);
     std::string execute(const Request& request, LineServer::ClientId client);
     std::string reload();
     void arm_timer();
     void push_watchdog();
+    void fence(GroupId id, Instant lease_until);
     void stop();
 
     bool prepare(GroupId id);

@@ -56,7 +56,7 @@ int run_engine(const Config& config, const std::string& path, const Supervision&
 }
 
 int run(const Options& options, Config config) {
-    if (const auto capability = missing_capability())
+    if (const auto capability = missing_capability(config.dataplane == DataPlaneChoice::bpf))
         return fail(kNoPermission,
                     fmt::format("carpd needs {}; run it as root or give it that capability", *capability));
     const auto lock = lock_instance();  // the engine inherits it: it is free when both processes are gone

@@ -14,7 +14,7 @@
 
 #include "control/human.h"
 #include "linux/clock.h"
-#include "linux/data_plane.h"
+#include "linux/leftovers.h"
 #include "linux/log.h"
 #include "linux/netlink_socket.h"
 #include "linux/process.h"
@@ -195,11 +195,10 @@ void Supervisor::judge_late_engine() {
 void Supervisor::clean(bool devices) {
     auto netlink = Netlink::open();
     if (!netlink) return log(LogLevel::error, netlink.error().to_string());
-    DataPlane data_plane(*netlink);
     if (devices)
-        data_plane.remove_leftovers(config_.groups);
+        remove_leftovers(*netlink, config_.groups);
     else
-        data_plane.remove_addresses(config_.groups);
+        remove_addresses(*netlink, config_.groups);
 }
 
 }  // namespace carpd

@@ -16,8 +16,16 @@ namespace carpd {
 
 inline constexpr std::string_view kDefaultControlSocket = "/run/carpd/control.sock";
 
+// How addresses with a virtual MAC come to answer, and whether the kernel enforces the lease.
+enum class DataPlaneChoice : std::uint8_t {
+    automatic,  // bpf where the kernel allows it
+    bpf,
+    macvlan,
+};
+
 struct Config {
     std::string control{kDefaultControlSocket};
+    DataPlaneChoice dataplane = DataPlaneChoice::automatic;
     std::vector<GroupConfig> groups;  // in the order of the file, at least one
 };
 

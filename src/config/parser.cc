@@ -16,7 +16,7 @@ namespace carpd {
 
 namespace {
 
-constexpr std::array<std::string_view, 2> kFileKeys = {"control", "group"};
+constexpr std::array<std::string_view, 3> kFileKeys = {"control", "dataplane", "group"};
 constexpr std::array<std::string_view, 13> kGroupKeys = {
     "name",    "interface", "vhid",    "addresses", "password", "password-file", "key-hex",
     "advbase", "advskew",   "preempt", "mac",       "peers",    "peer-routed"};
@@ -66,6 +66,7 @@ class Parser {
     void fail(Position at, const Complaint& complaint) { fail(at, complaint.message, complaint.hint); }
 
     void refuse_unknown_keys(const toml::table& table, std::span<const std::string_view> known);
+    void read_dataplane(const toml::table& root);
     void read_groups(const toml::node& node);
     void read_group(const toml::table& table);
     void read_interface(const toml::table& table, GroupConfig& group);
@@ -163,7 +164,7 @@ void Parser::refuse_unknown_keys(const toml::table& table, std::span<const std::
             hint = fmt::format("did you mean '{}'?", meant);
         else if (of_a_group)
             hint = "it belongs below a [[group]]";
-        else if (key.str() == "control")
+        else if (std::find(kFileKeys.begin(), kFileKeys.end(), key.str()) != kFileKeys.end())
             hint = "it belongs above the first [[group]]";
         fail(position_of(key.source()), fmt::format("unknown key '{}'", key.str()), hint);
     }
@@ -178,9 +179,23 @@ void Parser::read_file(const toml::table& root) {
             file_.config.control = *path;
         }
     }
+    read_dataplane(root);
     if (const toml::node* groups = root.get("group")) read_groups(*groups);
     if (file_.config.groups.empty() && errors_.empty())
         fail({}, "there is no [[group]]", "carpd needs one with interface, vhid and addresses at least");
+}
+
+void Parser::read_dataplane(const toml::table& root) {
+    const toml::node* node = root.get("dataplane");
+    const auto choice = node != nullptr ? text(*node, "dataplane") : std::nullopt;
+    if (!choice) return;
+    if (*choice == "bpf")
+        file_.config.dataplane = DataPlaneChoice::bpf;
+    else if (*choice == "macvlan")
+        file_.config.dataplane = DataPlaneChoice::macvlan;
+    else if (*choice != "auto")
+        fail(position_of(*node), fmt::format("dataplane is '{}'", *choice),
+             "it must be \"auto\", \"bpf\" or \"macvlan\"");
 }
 
 void Parser::read_groups(const toml::node& node) {

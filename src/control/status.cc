@@ -86,11 +86,11 @@ double exact_milliseconds(Duration d) {
     return std::chrono::duration<double, std::milli>(d).count();
 }
 
-Json group_status(const Node& node, const VirtualHost& host, Instant now) {
+Json group_status(const Node& node, const VirtualHost& host, Instant now, bool has_gate) {
     const GroupConfig& config = host.config();
     const LinkStatus& link = link_of(node, config.interface);
     const bool has_virtual_mac = config.mac == MacMode::virtual_mac;
-    const Instant next = host.next_deadline();
+    const Instant next = host.next_deadline(), lease = host.lease_until();
     return {
         {"name", config.name},
         {"interface", config.interface},
@@ -108,6 +108,8 @@ Json group_status(const Node& node, const VirtualHost& host, Instant now) {
         {"preempt", config.preempt},
         {"mac", has_virtual_mac ? "virtual" : "interface"},
         {"virtual_mac", has_virtual_mac ? Json(virtual_mac(config.vhid).to_string()) : Json(nullptr)},
+        {"dataplane", has_gate ? "bpf" : "macvlan"},
+        {"lease_remaining_ms", lease == kNever ? Json(nullptr) : Json(milliseconds(lease - now))},
         {"peers", texts(config.peers)},
         {"peer_routed", config.peer_routed},
         {"has_password", config.key != Key{}},
@@ -144,12 +146,13 @@ std::string describe(const Rival& rival) {
 
 }  // namespace
 
-std::string status_line(const Node& node, Instant now, const Processes& processes,
+std::string status_line(const Node& node, Instant now, bool has_gate, const Processes& processes,
                         std::optional<GroupId> only) {
     Json groups = Json::array();
     for (GroupId id = 0; id < node.group_slots(); ++id) {
         const VirtualHost* host = node.group(id);
-        if (host != nullptr && (!only || *only == id)) groups.push_back(group_status(node, *host, now));
+        if (host != nullptr && (!only || *only == id))
+            groups.push_back(group_status(node, *host, now, has_gate));
     }
     return dump({{"ok", true},
                  {"schema", 1},

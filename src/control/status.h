@@ -18,8 +18,9 @@ struct Processes {
     int restarts = 0;  // of the engine, since the supervisor started
 };
 
-// The answer to a status request: every group, or `only` that one (which exists).
-std::string status_line(const Node& node, Instant now, const Processes& processes,
+// The answer to a status request: every group, or `only` that one (which exists). `has_gate`: the data plane
+// is the BPF gate, and the kernel enforces the leases.
+std::string status_line(const Node& node, Instant now, bool has_gate, const Processes& processes,
                         std::optional<GroupId> only = std::nullopt);
 
 // A change, as a monitor gets it. `time` is the wall clock as text (RFC 3339, milliseconds); the core knows

@@ -64,7 +64,7 @@ class StatusTest : public testing::Test {
         EXPECT_FALSE(node_.handle_packet(now, 0, packet.bytes(), out_).refused);
     }
     json status(Instant now, std::optional<GroupId> only = std::nullopt) {
-        return json::parse(status_line(node_, now, kProcesses, only));
+        return json::parse(status_line(node_, now, true, kProcesses, only));
     }
 
     Node node_{1};
@@ -93,8 +93,21 @@ TEST_F(StatusTest, KeepsTheContract) {
     EXPECT_TRUE(group["counters"].is_object());
 }
 
+TEST_F(StatusTest, TellsWhoEnforcesTheLease) {
+    EXPECT_EQ(status(kStart)["groups"][0]["dataplane"], "bpf");
+    EXPECT_EQ(json::parse(status_line(node_, kStart, false, kProcesses))["groups"][0]["dataplane"],
+              "macvlan");
+    EXPECT_EQ(status(kStart)["groups"][0]["lease_remaining_ms"], nullptr);
+    node_.handle_request(kStart, 0, State::master, out_);
+    node_.handle_send_result(kStart, 0, true, out_);
+    node_.handle_send_result(kStart, 0, true, out_);
+    const json group = status(kStart + 12ms)["groups"][0];
+    EXPECT_EQ(group["state"], "master");
+    EXPECT_EQ(group["lease_remaining_ms"], 2800) << "15/16 of 3 s";
+}
+
 TEST_F(StatusTest, IsOneLine) {
-    EXPECT_EQ(status_line(node_, kStart, kProcesses).find('\n'), std::string::npos);
+    EXPECT_EQ(status_line(node_, kStart, true, kProcesses).find('\n'), std::string::npos);
 }
 
 TEST_F(StatusTest, SaysWhyAndHow) {

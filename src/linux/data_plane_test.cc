@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "linux/clock.h"
+#include "linux/leftovers.h"
 #include "linux/sysctl.h"
 #include "linux/test_network.h"
 #include "wire/ip_packet.h"
@@ -29,17 +31,30 @@ GroupConfig group_config(std::vector<InterfaceAddress> addresses, MacMode mac = 
 
 const GroupConfig kBoth = group_config({{ip("192.0.2.100"), 24}, {ip("2001:db8::100"), 64}});
 
-class DataPlaneTest : public TwoHosts {
+enum class Way { gate, macvlan };
+
+class DataPlaneTest : public TwoHosts, public testing::WithParamInterface<Way> {
  protected:
     void SetUp() override {
         TwoHosts::SetUp();
         if (IsSkipped()) return;
         netlink.emplace(std::move(*Netlink::open()));
         monitor.emplace(std::move(*LinkMonitor::open(*netlink)));
-        plane.emplace(*netlink);
+        make_plane();
         socket.emplace(std::move(*CarpSocket::open()));
     }
 
+    bool has_gate() const { return GetParam() == Way::gate; }
+    // One that remembers nothing, as after SIGKILL.
+    void make_plane() {
+        std::unique_ptr<Gate> gate;
+        if (has_gate()) {
+            auto opened = Gate::open(*netlink);
+            ASSERT_TRUE(opened) << opened.error().to_string();
+            gate = std::move(*opened);
+        }
+        plane.emplace(*netlink, std::move(gate));
+    }
     const Interface& eth0() {
         EXPECT_FALSE(monitor->resync());
         return *monitor->find("eth0");
@@ -50,7 +65,10 @@ class DataPlaneTest : public TwoHosts {
     }
     void become_master(const GroupConfig& config) {
         prepare(config);
-        ASSERT_TRUE(plane->install(kGroup, config));
+        ASSERT_TRUE(install(config));
+    }
+    bool install(const GroupConfig& config, GroupId group = kGroup) {
+        return plane->install(group, config, host_now() + std::chrono::hours(1));
     }
     bool answers_them(const char* address, int timeout_ms = 2000) {
         them->enter();
@@ -64,7 +82,10 @@ class DataPlaneTest : public TwoHosts {
             "ip -br address | sed 's/@[^ ]*//' | awk '{ $2 = \"\"; print }' && ip -d rule && ip -d -6 rule "
             "&& "
             "ip route show table all && "
-            "sysctl net.ipv4.conf.eth0.arp_ignore net.ipv4.conf.eth0.arp_announce");
+            "sysctl net.ipv4.conf.eth0.arp_ignore net.ipv4.conf.eth0.arp_announce && tc qdisc show dev eth0 "
+            "&& "
+            "tc filter show dev eth0 ingress | sed 's/ id .*//' && tc filter show dev eth0 egress | sed 's/ "
+            "id .*//'");
     }
 
     static constexpr GroupId kGroup = 3;
@@ -74,11 +95,11 @@ class DataPlaneTest : public TwoHosts {
     std::optional<CarpSocket> socket;
 };
 
-TEST_F(DataPlaneTest, AnswersOnlyWhileInstalled) {
+TEST_P(DataPlaneTest, AnswersOnlyWhileInstalled) {
     prepare(kBoth);
     EXPECT_FALSE(answers_them("192.0.2.100", 200));
     EXPECT_FALSE(answers_them("2001:db8::100", 200));
-    ASSERT_TRUE(plane->install(kGroup, kBoth));
+    ASSERT_TRUE(install(kBoth));
     EXPECT_TRUE(answers_them("192.0.2.100"));
     EXPECT_TRUE(answers_them("2001:db8::100"));
     EXPECT_TRUE(plane->is_ours(ip("192.0.2.100")));
@@ -89,29 +110,29 @@ TEST_F(DataPlaneTest, AnswersOnlyWhileInstalled) {
     EXPECT_TRUE(answers_them("192.0.2.1")) << "the host's own address is still there";
 }
 
-TEST_F(DataPlaneTest, LeavesNothingBehind) {
+TEST_P(DataPlaneTest, LeavesNothingBehind) {
     for (const MacMode mode : {MacMode::virtual_mac, MacMode::interface_mac}) {
         GroupConfig config = kBoth;
         config.mac = mode;
         const std::string before = snapshot();
         prepare(config);
         const std::string prepared = snapshot();
-        ASSERT_TRUE(plane->install(kGroup, config));
+        ASSERT_TRUE(install(config));
         const std::string installed = snapshot();
         EXPECT_NE(installed, prepared);
-        EXPECT_TRUE(plane->install(kGroup, config));
+        EXPECT_TRUE(install(config));
         EXPECT_EQ(snapshot(), installed);
         plane->withdraw(kGroup);
         plane->withdraw(kGroup);
         EXPECT_EQ(snapshot(), prepared);
-        ASSERT_TRUE(plane->install(kGroup, config));
+        ASSERT_TRUE(install(config));
         EXPECT_EQ(snapshot(), installed);
         plane->release(kGroup);
         EXPECT_EQ(snapshot(), before);
     }
 }
 
-TEST_F(DataPlaneTest, EverythingLeavesWithTheVirtualMac) {
+TEST_P(DataPlaneTest, EverythingLeavesWithTheVirtualMac) {
     them->enter();
     Sniffer sniffer("eth0");
     us->enter();
@@ -133,7 +154,7 @@ TEST_F(DataPlaneTest, EverythingLeavesWithTheVirtualMac) {
     EXPECT_GE(from_address, 6) << "announcements (3), ARP and both answers";
 }
 
-TEST_F(DataPlaneTest, WorksWithStrictReversePathFilter) {
+TEST_P(DataPlaneTest, WorksWithStrictReversePathFilter) {
     run("sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.default.rp_filter=1 "
         "net.ipv4.conf.eth0.rp_filter=1");
     become_master(kBoth);
@@ -143,7 +164,7 @@ TEST_F(DataPlaneTest, WorksWithStrictReversePathFilter) {
 
 // Clients use the address as their gateway: what they send arrives at the macvlan, though their subnet is the
 // parent's.
-TEST_F(DataPlaneTest, ForwardsForClientsInSpiteOfStrictReversePathFilter) {
+TEST_P(DataPlaneTest, ForwardsForClientsInSpiteOfStrictReversePathFilter) {
     run("sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.eth0.rp_filter=1");
     TestHost server;
     run("ip link add wan type veth peer name eth1 netns " + us->path() +
@@ -158,8 +179,9 @@ TEST_F(DataPlaneTest, ForwardsForClientsInSpiteOfStrictReversePathFilter) {
     EXPECT_TRUE(answers_them("198.51.100.9"));
 }
 
-TEST_F(DataPlaneTest, WorksOnAnInterfaceWithoutAddress) {
-    run("ip address flush dev eth0");
+TEST_P(DataPlaneTest, WorksOnAnInterfaceWithoutAddress) {
+    // Without a link-local one the kernel asks for no neighbours, unless the macvlan has an address.
+    run(has_gate() ? "ip address flush dev eth0 scope global" : "ip address flush dev eth0");
     become_master(kBoth);
     EXPECT_TRUE(answers_them("192.0.2.100"));
     EXPECT_TRUE(answers_them("2001:db8::100"));
@@ -168,7 +190,7 @@ TEST_F(DataPlaneTest, WorksOnAnInterfaceWithoutAddress) {
     EXPECT_TRUE(answers(ip("2001:db8::2")));
 }
 
-TEST_F(DataPlaneTest, InterfaceMacMode) {
+TEST_P(DataPlaneTest, InterfaceMacMode) {
     GroupConfig config = kBoth;
     config.mac = MacMode::interface_mac;
     become_master(config);
@@ -182,7 +204,7 @@ TEST_F(DataPlaneTest, InterfaceMacMode) {
 }
 
 // The kernel speaks by itself on a device that is up: multicast listener reports, router solicitations.
-TEST_F(DataPlaneTest, BackupNeverSpeaksWithTheVirtualMac) {
+TEST_P(DataPlaneTest, BackupNeverSpeaksWithTheVirtualMac) {
     run("sysctl -qw net.ipv6.conf.all.forwarding=1 net.ipv6.conf.default.forwarding=1");
     them->enter();
     Sniffer sniffer("eth0");
@@ -201,9 +223,10 @@ TEST_F(DataPlaneTest, BackupNeverSpeaksWithTheVirtualMac) {
     EXPECT_EQ(heard_from_now(300), 0) << "when prepared";
     for (int i = 0; i < 20; ++i) {
         // Step down at once, with reports still to come, or when all is said.
-        ASSERT_TRUE(plane->install(kGroup, kBoth));
+        ASSERT_TRUE(install(kBoth));
         if (i % 2 == 0) {
-            EXPECT_GT(heard_from_now(100), 0);
+            // With the gate there is nothing to report.
+            EXPECT_EQ(heard_from_now(100) > 0, !has_gate());
         }
         plane->withdraw(kGroup);
         EXPECT_EQ(heard_from_now(100), 0) << "after stepping down";
@@ -211,11 +234,11 @@ TEST_F(DataPlaneTest, BackupNeverSpeaksWithTheVirtualMac) {
 }
 
 // Whatever a rival sends has the source MAC that our device has.
-TEST_F(DataPlaneTest, HearsARivalThatHasTheSameVirtualMac) {
+TEST_P(DataPlaneTest, HearsARivalThatHasTheSameVirtualMac) {
     prepare(kBoth);
     for (const bool installed : {false, true}) {
         if (installed) {
-            ASSERT_TRUE(plane->install(kGroup, kBoth));
+            ASSERT_TRUE(install(kBoth));
         }
         them->enter();
         CarpSocket rival = std::move(*CarpSocket::open());
@@ -231,7 +254,7 @@ TEST_F(DataPlaneTest, HearsARivalThatHasTheSameVirtualMac) {
 }
 
 // A switch that doesn't know where the virtual MAC is sends its frames to everybody.
-TEST_F(DataPlaneTest, BackupForwardsNothing) {
+TEST_P(DataPlaneTest, BackupForwardsNothing) {
     run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
     TestHost server;
     run("ip link add wan type veth peer name eth1 netns " + us->path() +
@@ -250,7 +273,7 @@ TEST_F(DataPlaneTest, BackupForwardsNothing) {
     us->enter();
     EXPECT_FALSE(answers_them("198.51.100.9", 200));
     EXPECT_FALSE(answers_them("2001:db8:9::9", 200));
-    ASSERT_TRUE(plane->install(kGroup, kBoth));
+    ASSERT_TRUE(install(kBoth));
     EXPECT_TRUE(answers_them("198.51.100.9"));
     EXPECT_TRUE(answers_them("2001:db8:9::9"));
     plane->withdraw(kGroup);
@@ -258,7 +281,7 @@ TEST_F(DataPlaneTest, BackupForwardsNothing) {
     EXPECT_FALSE(answers_them("2001:db8:9::9", 200));
 }
 
-TEST_F(DataPlaneTest, TheDeviceAnswersForNothingElse) {
+TEST_P(DataPlaneTest, TheDeviceAnswersForNothingElse) {
     prepare(kBoth);
     them->enter();
     Sniffer sniffer("eth0");
@@ -270,10 +293,10 @@ TEST_F(DataPlaneTest, TheDeviceAnswersForNothingElse) {
     }
 }
 
-TEST_F(DataPlaneTest, FollowsAChangedAddressListWhileInstalled) {
+TEST_P(DataPlaneTest, FollowsAChangedAddressListWhileInstalled) {
     become_master(kBoth);
     const GroupConfig changed = group_config({{ip("2001:db8::100"), 48}, {ip("192.0.2.101"), 24}});
-    ASSERT_TRUE(plane->install(kGroup, changed));
+    ASSERT_TRUE(install(changed));
     EXPECT_FALSE(answers_them("192.0.2.100", 200));
     EXPECT_TRUE(answers_them("192.0.2.101"));
     EXPECT_TRUE(answers_them("2001:db8::100"));
@@ -282,19 +305,27 @@ TEST_F(DataPlaneTest, FollowsAChangedAddressListWhileInstalled) {
     const std::string fresh = snapshot();
     plane->release(kGroup);
     become_master(kBoth);
-    ASSERT_TRUE(plane->install(kGroup, changed));
+    ASSERT_TRUE(install(changed));
     EXPECT_EQ(snapshot(), fresh);
 }
 
-TEST_F(DataPlaneTest, RenewPutsBackWhatIsMissing) {
+TEST_P(DataPlaneTest, RenewPutsBackWhatIsMissing) {
     become_master(kBoth);
     EXPECT_FALSE(plane->renew(kGroup, kBoth));
     const std::string installed = snapshot();
     const std::string device(plane->device(kGroup));
-    for (const std::string& damage :
-         {"ip address del 192.0.2.100/32 dev " + device, "ip address flush dev " + device,
-          "ip link set " + device + " address 02:00:00:00:00:01", "ip link set " + device + " down",
-          std::string("ip rule del from 192.0.2.100"), "ip link del " + device}) {
+    std::vector<std::string> damages = {
+        "ip address del 192.0.2.100/32 dev " + device,
+        "ip address del 192.0.2.100/32 dev " + device + " && ip address del 2001:db8::100/128 dev " + device};
+    if (has_gate())
+        damages.insert(damages.end(), {"tc qdisc del dev eth0 clsact", "tc filter del dev eth0 ingress",
+                                       "tc filter del dev eth0 egress pref 112"});
+    else
+        damages.insert(
+            damages.end(),
+            {"ip address flush dev " + device, "ip link set " + device + " address 02:00:00:00:00:01",
+             "ip link set " + device + " down", "ip rule del from 192.0.2.100", "ip link del " + device});
+    for (const std::string& damage : damages) {
         run(damage);
         EXPECT_TRUE(plane->renew(kGroup, kBoth)) << damage;
         EXPECT_FALSE(plane->renew(kGroup, kBoth)) << damage;
@@ -304,16 +335,16 @@ TEST_F(DataPlaneTest, RenewPutsBackWhatIsMissing) {
     }
 }
 
-TEST_F(DataPlaneTest, RenewKeepsABackupReady) {
+TEST_P(DataPlaneTest, RenewKeepsABackupReady) {
     prepare(kBoth);
     const std::string prepared = snapshot();
-    run("ip link del " + std::string(plane->device(kGroup)));
+    run(has_gate() ? "tc qdisc del dev eth0 clsact" : "ip link del " + std::string(plane->device(kGroup)));
     EXPECT_TRUE(plane->renew(kGroup, kBoth));
     EXPECT_EQ(snapshot(), prepared);
     EXPECT_FALSE(plane->renew(kGroup, kBoth));
 }
 
-TEST_F(DataPlaneTest, SurvivesAnInterfaceThatVanishesAndReturns) {
+TEST_P(DataPlaneTest, SurvivesAnInterfaceThatVanishesAndReturns) {
     become_master(kBoth);
     run("ip link del eth0");
     EXPECT_FALSE(plane->renew(kGroup, kBoth));
@@ -327,12 +358,14 @@ TEST_F(DataPlaneTest, SurvivesAnInterfaceThatVanishesAndReturns) {
     EXPECT_TRUE(answers_them("2001:db8::100"));
 }
 
-TEST_F(DataPlaneTest, FollowsTheInterfacesMtuAndName) {
+TEST_P(DataPlaneTest, FollowsTheInterfacesMtuAndName) {
     prepare(kBoth);
     run("ip link set eth0 mtu 1400");
     run("ip link set eth0 mtu 1500");
     prepare(kBoth);
-    EXPECT_THAT(output_of("ip link show " + std::string(plane->device(kGroup))), HasSubstr("mtu 1500"));
+    if (!has_gate()) {
+        EXPECT_THAT(output_of("ip link show " + std::string(plane->device(kGroup))), HasSubstr("mtu 1500"));
+    }
     run("ip link set eth0 down && ip link set eth0 name lan0 && ip link set lan0 up");
     ASSERT_FALSE(monitor->resync());
     ASSERT_FALSE(plane->prepare(kGroup, kBoth, *monitor->find("lan0")));
@@ -340,13 +373,13 @@ TEST_F(DataPlaneTest, FollowsTheInterfacesMtuAndName) {
     EXPECT_EQ(read_sysctl("ipv4/conf/lan0/arp_ignore"), 0);
 }
 
-TEST_F(DataPlaneTest, TwoGroupsOnOneInterface) {
+TEST_P(DataPlaneTest, TwoGroupsOnOneInterface) {
     GroupConfig other = group_config({{ip("192.0.2.101"), 24}});
     other.vhid = Vhid{8};
     const std::string before = snapshot();
     become_master(kBoth);
     ASSERT_FALSE(plane->prepare(kGroup + 1, other, eth0()));
-    ASSERT_TRUE(plane->install(kGroup + 1, other));
+    ASSERT_TRUE(install(other, kGroup + 1));
     EXPECT_TRUE(answers_them("192.0.2.100"));
     EXPECT_TRUE(answers_them("192.0.2.101"));
     plane->release(kGroup);
@@ -356,39 +389,49 @@ TEST_F(DataPlaneTest, TwoGroupsOnOneInterface) {
     EXPECT_EQ(snapshot(), before);
 }
 
-TEST_F(DataPlaneTest, RemovesWhatAnEarlierRunLeft) {
+TEST_P(DataPlaneTest, RemovesWhatAnEarlierRunLeft) {
     for (const MacMode mode : {MacMode::virtual_mac, MacMode::interface_mac}) {
         GroupConfig config = kBoth;
         config.mac = mode;
         const std::string before = snapshot();
         become_master(config);
-        plane.emplace(*netlink);  // as after SIGKILL: it remembers nothing
-        const auto lines = plane->remove_leftovers({config});
+        make_plane();
+        const auto lines = remove_leftovers(*netlink, {config});
         EXPECT_EQ(snapshot(), before);
-        if (mode == MacMode::virtual_mac)
-            EXPECT_THAT(lines, Contains("removed carp" + std::to_string(eth0().ifindex()) +
-                                        ".7 with 192.0.2.100, 2001:db8::100, left by an earlier run"));
-        else
-            EXPECT_THAT(lines, Contains("removed 192.0.2.100/32 from eth0, left by an earlier run"));
-        EXPECT_THAT(plane->remove_leftovers({config}), IsEmpty());
+        if (has_gate()) {
+            EXPECT_THAT(lines, Contains("removed the BPF gate from eth0, left by an earlier run"));
+        }
+        const std::string address =
+            mode == MacMode::interface_mac ? "192.0.2.100/32 from eth0"
+            : has_gate()                   ? "2001:db8::100/128 from lo"
+                         : "carp" + std::to_string(eth0().ifindex()) + ".7 with 192.0.2.100, 2001:db8::100";
+        EXPECT_THAT(lines, Contains("removed " + address + ", left by an earlier run"));
+        EXPECT_THAT(remove_leftovers(*netlink, {config}), IsEmpty());
     }
 }
 
-TEST_F(DataPlaneTest, RemovesASharedAddressThatSomebodyConfigured) {
+TEST_P(DataPlaneTest, RemovesASharedAddressThatSomebodyConfigured) {
     run("ip address add 192.0.2.100/24 dev eth0 && ip address add 192.0.2.50/24 dev eth0");
-    EXPECT_THAT(plane->remove_leftovers({kBoth}),
+    EXPECT_THAT(remove_leftovers(*netlink, {kBoth}),
                 testing::ElementsAre("removed 192.0.2.100/24 from eth0, left by an earlier run"));
     EXPECT_THAT(output_of("ip address show dev eth0"), HasSubstr("192.0.2.50/24"));
 }
 
-TEST_F(DataPlaneTest, SaysWhyItCannotPrepare) {
-    run("ip link add carp" + std::to_string(eth0().ifindex()) + ".7 type veth");
+// By a device of the name, and by a qdisc in the place of the gate's.
+TEST_P(DataPlaneTest, SaysWhyItCannotPrepare) {
+    run(has_gate() ? "tc qdisc add dev eth0 ingress"
+                   : "ip link add carp" + std::to_string(eth0().ifindex()) + ".7 type veth");
     const auto error = plane->prepare(kGroup, kBoth, eth0());
     ASSERT_TRUE(error);
-    EXPECT_THAT(error->to_string(), HasSubstr("cannot add the device carp"));
-    EXPECT_FALSE(plane->install(kGroup, kBoth));
+    EXPECT_THAT(error->to_string(),
+                HasSubstr(has_gate() ? "because there is the qdisc ingress" : "cannot add the device carp"));
+    EXPECT_FALSE(install(kBoth));
     EXPECT_EQ(read_sysctl("ipv4/conf/eth0/arp_ignore"), 0);
 }
+
+INSTANTIATE_TEST_SUITE_P(, DataPlaneTest, testing::Values(Way::gate, Way::macvlan), [](const auto& test) {
+    return std::string(test.param == Way::gate ? "Gate" : "Macvlan");
+});
 
 }  // namespace
 }  // namespace carpd

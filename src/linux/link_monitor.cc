@@ -1,11 +1,14 @@
 #include "linux/link_monitor.h"
 
 #include <linux/if_addr.h>
+#include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
+
+#include "linux/netlink_attributes.h"
 
 namespace carpd {
 
@@ -13,8 +16,16 @@ namespace {
 
 constexpr int kReceiveBuffer = 4 * 1024 * 1024;
 
-void note(std::vector<std::string>& changed, const std::string& name) {
-    if (std::find(changed.begin(), changed.end(), name) == changed.end()) changed.push_back(name);
+constexpr std::uint32_t kGroups =
+    RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_TC | 1u << (RTNLGRP_IPV6_NETCONF - 1);
+
+void note(std::vector<std::string>& names, const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+}
+
+void note_loss(LinkMonitor::Changes& changes, const std::string& name) {
+    note(changes.changed, name);
+    note(changes.deprived, name);
 }
 
 bool same_place(const LinkAddress& a, const LinkAddress& b) {
@@ -25,7 +36,7 @@ bool same_place(const LinkAddress& a, const LinkAddress& b) {
 
 Expected<LinkMonitor, SysError> LinkMonitor::open(Netlink& netlink) {
     UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
-    const sockaddr_nl groups{AF_NETLINK, 0, 0, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR};
+    const sockaddr_nl groups{AF_NETLINK, 0, 0, kGroups};
     if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&groups), sizeof groups) != 0)
         return Unexpected{SysError{"watch the network interfaces", "", errno}};
     setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveBuffer, sizeof kReceiveBuffer);
@@ -34,8 +45,8 @@ Expected<LinkMonitor, SysError> LinkMonitor::open(Netlink& netlink) {
     return monitor;
 }
 
-bool LinkMonitor::drain(std::vector<std::string>& changed) {
-    const std::size_t before = changed.size();
+LinkMonitor::Changes LinkMonitor::drain() {
+    Changes changes;
     alignas(nlmsghdr) char buffer[32 * 1024];
     for (;;) {
         const ssize_t size = ::recv(socket_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
@@ -48,14 +59,14 @@ bool LinkMonitor::drain(std::vector<std::string>& changed) {
         int left = static_cast<int>(size);
         for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer); mnl_nlmsg_ok(message, left);
              message = mnl_nlmsg_next(message, &left))
-            apply(*message, changed);
+            apply(*message, changes);
     }
     if (stale_) {
-        for (const Interface& interface : interfaces_) note(changed, interface.name());
+        for (const Interface& interface : interfaces_) note_loss(changes, interface.name());
         if (!resync()) stale_ = false;
-        for (const Interface& interface : interfaces_) note(changed, interface.name());
+        for (const Interface& interface : interfaces_) note_loss(changes, interface.name());
     }
-    return changed.size() != before;
+    return changes;
 }
 
 std::optional<SysError> LinkMonitor::resync() {
@@ -71,39 +82,51 @@ std::optional<SysError> LinkMonitor::resync() {
     return std::nullopt;
 }
 
-void LinkMonitor::apply(const nlmsghdr& message, std::vector<std::string>& changed) {
+void LinkMonitor::apply(const nlmsghdr& message, Changes& changes) {
     const auto type = message.nlmsg_type;
     if (type == RTM_NEWLINK || type == RTM_DELLINK) {
         auto link = parse_link(message);
         if (!link) return;
-        type == RTM_NEWLINK ? put_link(std::move(*link), changed) : remove_link(link->ifindex, changed);
+        type == RTM_NEWLINK ? put_link(std::move(*link), changes) : remove_link(link->ifindex, changes);
     } else if (type == RTM_NEWADDR || type == RTM_DELADDR) {
-        const auto address = parse_address(message);
-        if (!address) return;
-        Interface* interface = find_mutable(address->ifindex);
-        if (interface == nullptr) return;
-        if (update_addresses(interface->addresses, *address, type == RTM_NEWADDR))
-            note(changed, interface->name());
+        apply_address(message, changes);
+    } else if (type == RTM_DELQDISC || type == RTM_DELTFILTER) {
+        const auto& body = *static_cast<const tcmsg*>(mnl_nlmsg_get_payload(&message));
+        if (const Interface* interface = find(body.tcm_ifindex)) note(changes.deprived, interface->name());
+    } else if (type == RTM_NEWNETCONF) {
+        const auto found = attributes<NETCONFA_MAX>(message, sizeof(netconfmsg));
+        const Interface* interface = find(static_cast<int>(get_u32(found[NETCONFA_IFINDEX])));
+        if (interface != nullptr && found[NETCONFA_FORWARDING] != nullptr)
+            note(changes.changed, interface->name());
     }
 }
 
-void LinkMonitor::put_link(Link link, std::vector<std::string>& changed) {
+void LinkMonitor::apply_address(const nlmsghdr& message, Changes& changes) {
+    const auto address = parse_address(message);
+    Interface* interface = address ? find_mutable(address->ifindex) : nullptr;
+    if (interface == nullptr) return;
+    const bool is_there = message.nlmsg_type == RTM_NEWADDR;
+    if (!update_addresses(interface->addresses, *address, is_there)) return;
+    is_there ? note(changes.changed, interface->name()) : note_loss(changes, interface->name());
+}
+
+void LinkMonitor::put_link(Link link, Changes& changes) {
     Interface* interface = find_mutable(link.ifindex);
     if (interface == nullptr) {
-        note(changed, link.name);
+        note(changes.changed, link.name);
         interfaces_.push_back({std::move(link), {}});
         return;
     }
     if (interface->link == link) return;
-    note(changed, interface->name());
-    note(changed, link.name);
+    note_loss(changes, interface->name());
+    note_loss(changes, link.name);
     interface->link = std::move(link);
 }
 
-void LinkMonitor::remove_link(int ifindex, std::vector<std::string>& changed) {
+void LinkMonitor::remove_link(int ifindex, Changes& changes) {
     const Interface* interface = find(ifindex);
     if (interface == nullptr) return;
-    note(changed, interface->name());
+    note_loss(changes, interface->name());
     interfaces_.erase(interfaces_.begin() + (interface - interfaces_.data()));
 }
 

@@ -33,11 +33,17 @@ class LinkMonitor {
     static Expected<LinkMonitor, SysError> open(Netlink& netlink);
 
     int fd() const { return socket_.get(); }
-    // Reads all waiting events. Appends to `changed` the name of every interface of which something changed
-    // (existence, name, flags, MAC, MTU, an address), each once; a renamed one with both names. If events
-    // were lost, the table is read anew and every name counts as changed. Returns whether anything was
-    // appended.
-    bool drain(std::vector<std::string>& changed);
+    struct Changes {
+        // Of which something changed: existence, name, flags, MAC, MTU, an address, whether it forwards IPv6.
+        std::vector<std::string> changed;
+        // From which something may have been taken that was there: all of that but an address or interface
+        // added; and a qdisc or filter.
+        std::vector<std::string> deprived;
+        bool empty() const { return changed.empty() && deprived.empty(); }
+    };
+    // Reads all waiting events. Each interface's name comes once, a renamed one's with both names. If events
+    // were lost, the table is read anew and everything counts as changed and deprived.
+    Changes drain();
     // Reads the whole table from the kernel.
     std::optional<SysError> resync();
 
@@ -47,9 +53,10 @@ class LinkMonitor {
 
  private:
     LinkMonitor(Netlink& netlink, UniqueFd socket) : netlink_(&netlink), socket_(std::move(socket)) {}
-    void apply(const nlmsghdr& message, std::vector<std::string>& changed);
-    void put_link(Link link, std::vector<std::string>& changed);
-    void remove_link(int ifindex, std::vector<std::string>& changed);
+    void apply(const nlmsghdr& message, Changes& changes);
+    void apply_address(const nlmsghdr& message, Changes& changes);
+    void put_link(Link link, Changes& changes);
+    void remove_link(int ifindex, Changes& changes);
     static bool update_addresses(std::vector<LinkAddress>& addresses, const LinkAddress& address,
                                  bool present);
     Interface* find_mutable(int ifindex);

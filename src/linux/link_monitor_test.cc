@@ -2,12 +2,15 @@
 
 #include <gmock/gmock.h>
 
+#include <set>
+
 #include "linux/test_network.h"
 
 namespace carpd {
 namespace {
 
 using testing::Contains;
+using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
 class LinkMonitorTest : public TwoHosts {
@@ -19,16 +22,22 @@ class LinkMonitorTest : public TwoHosts {
         monitor.emplace(std::move(*LinkMonitor::open(*netlink)));
     }
     // The names that changed by what `command` did.
-    std::vector<std::string> changed_by(const std::string& command) {
+    std::set<std::string> changed_by(const std::string& command) {
         run(command);
-        std::vector<std::string> changed;
-        while (readable(monitor->fd(), 50)) monitor->drain(changed);
+        std::set<std::string> changed;
+        deprived.clear();
+        while (readable(monitor->fd(), 50)) {
+            const LinkMonitor::Changes changes = monitor->drain();
+            changed.insert(changes.changed.begin(), changes.changed.end());
+            deprived.insert(changes.deprived.begin(), changes.deprived.end());
+        }
         return changed;
     }
     LinkStatus status(const char* name) {
         return link_status(monitor->find(name), [](const IpAddress& a) { return a == ip("192.0.2.100"); });
     }
 
+    std::set<std::string> deprived;  // by the last changed_by()
     std::optional<Netlink> netlink;
     std::optional<LinkMonitor> monitor;
 };
@@ -46,8 +55,7 @@ TEST_F(LinkMonitorTest, KnowsWhatIsThereAtStart) {
     EXPECT_TRUE(status.source6.is_link_local());
     EXPECT_EQ(monitor->find("eth1"), nullptr);
     EXPECT_EQ(this->status("eth1"), LinkStatus());
-    std::vector<std::string> changed;
-    EXPECT_FALSE(monitor->drain(changed));
+    EXPECT_TRUE(monitor->drain().empty());
 }
 
 TEST_F(LinkMonitorTest, FollowsTheCarrierAndTheAdministrator) {
@@ -56,7 +64,7 @@ TEST_F(LinkMonitorTest, FollowsTheCarrierAndTheAdministrator) {
     us->enter();
     std::vector<std::string> changed;
     // The kernel may take a second to tell.
-    while (status("eth0").running && readable(monitor->fd())) monitor->drain(changed);
+    while (status("eth0").running && readable(monitor->fd())) changed = monitor->drain().changed;
     EXPECT_THAT(changed, UnorderedElementsAre("eth0"));
     EXPECT_TRUE(status("eth0").up);
     EXPECT_FALSE(status("eth0").running);
@@ -89,6 +97,22 @@ TEST_F(LinkMonitorTest, FollowsDeletionRecreationAndRenaming) {
     EXPECT_TRUE(status("lan0").up);
 }
 
+// What calls for a repair: less than what is shown to the core.
+TEST_F(LinkMonitorTest, TellsWhatWasTakenAway) {
+    EXPECT_THAT(changed_by("ip address add 192.0.2.5/24 dev eth0"), UnorderedElementsAre("eth0"));
+    EXPECT_THAT(deprived, IsEmpty());
+    changed_by("ip address del 192.0.2.5/24 dev eth0");
+    EXPECT_THAT(deprived, UnorderedElementsAre("eth0"));
+    EXPECT_THAT(changed_by("tc qdisc add dev eth0 clsact"), IsEmpty());
+    EXPECT_THAT(deprived, IsEmpty());
+    EXPECT_THAT(changed_by("tc qdisc del dev eth0 clsact"), IsEmpty());
+    EXPECT_THAT(deprived, UnorderedElementsAre("eth0"));
+}
+
+TEST_F(LinkMonitorTest, NoticesForwarding) {
+    EXPECT_THAT(changed_by("sysctl -qw net.ipv6.conf.eth0.forwarding=1"), Contains("eth0"));
+}
+
 TEST_F(LinkMonitorTest, LeavingABridgeIsNotVanishing) {
     changed_by("ip link add br0 type bridge && ip link set eth0 master br0");
     changed_by("ip link set eth0 nomaster");
@@ -99,9 +123,7 @@ TEST_F(LinkMonitorTest, ReadsEverythingAnewWhenEventsWereLost) {
     const int tiny = 1;
     ASSERT_EQ(setsockopt(monitor->fd(), SOL_SOCKET, SO_RCVBUFFORCE, &tiny, sizeof tiny), 0);
     run("for i in $(seq 20); do ip link set eth0 mtu 14$((i + 10)); done; ip link add late type veth");
-    std::vector<std::string> changed;
-    EXPECT_TRUE(monitor->drain(changed));
-    EXPECT_THAT(changed, Contains("lo")) << "everything counts as changed";
+    EXPECT_THAT(monitor->drain().changed, Contains("lo")) << "everything counts as changed";
     EXPECT_EQ(monitor->find("eth0")->link.mtu, 1430u);
     EXPECT_NE(monitor->find("late"), nullptr);
 }

@@ -13,6 +13,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "linux/netlink_attributes.h"
+
 namespace carpd {
 
 namespace {
@@ -27,15 +29,6 @@ std::uint8_t kernel_family(Family family) {
     return family == Family::ipv4 ? AF_INET : AF_INET6;
 }
 
-template <class T>
-T* put_body(nlmsghdr* header) {
-    return static_cast<T*>(mnl_nlmsg_put_extra_header(header, sizeof(T)));
-}
-
-void put_string(nlmsghdr* header, std::uint16_t type, std::string_view text) {
-    mnl_attr_put(header, type, text.size(), text.data());
-}
-
 void put_ip(nlmsghdr* header, std::uint16_t type, const IpAddress& address) {
     mnl_attr_put(header, type, address.bytes().size(), address.bytes().data());
 }
@@ -45,44 +38,6 @@ std::optional<IpAddress> get_ip(const nlattr* attribute, std::uint8_t family) {
     if (attribute == nullptr || mnl_attr_get_payload_len(attribute) != size) return std::nullopt;
     return IpAddress::from_bytes(
         Bytes(static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)), size));
-}
-
-std::uint32_t get_u32(const nlattr* attribute, std::uint32_t otherwise = 0) {
-    return attribute == nullptr ? otherwise : mnl_attr_get_u32(attribute);
-}
-
-std::string get_string(const nlattr* attribute) {
-    if (attribute == nullptr) return {};
-    const char* text = static_cast<const char*>(mnl_attr_get_payload(attribute));
-    return std::string(text, strnlen(text, mnl_attr_get_payload_len(attribute)));
-}
-
-// The attributes behind a message's body, by type.
-template <std::size_t Max>
-using Attributes = std::array<const nlattr*, Max + 1>;
-
-template <std::size_t Max>
-Attributes<Max> attributes(const nlmsghdr& message, std::size_t body) {
-    Attributes<Max> found{};
-    const auto* end = static_cast<const char*>(mnl_nlmsg_get_payload_tail(&message));
-    const auto left = [end](const nlattr* a) {
-        return static_cast<int>(end - reinterpret_cast<const char*>(a));
-    };
-    for (const auto* attribute = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(&message, body));
-         mnl_attr_ok(attribute, left(attribute)); attribute = mnl_attr_next(attribute)) {
-        if (mnl_attr_get_type(attribute) <= Max) found[mnl_attr_get_type(attribute)] = attribute;
-    }
-    return found;
-}
-
-std::string get_kind(const nlattr* link_info) {
-    if (link_info == nullptr) return {};
-    const auto* attribute = static_cast<const nlattr*>(mnl_attr_get_payload(link_info));
-    for (int left = mnl_attr_get_payload_len(link_info); mnl_attr_ok(attribute, left);
-         left -= MNL_ALIGN(attribute->nla_len), attribute = mnl_attr_next(attribute)) {
-        if (mnl_attr_get_type(attribute) == IFLA_INFO_KIND) return get_string(attribute);
-    }
-    return {};
 }
 
 std::optional<Route> parse_route(const nlmsghdr& message) {
@@ -145,15 +100,13 @@ void put_rule(nlmsghdr* header, const Rule& rule) {
     mnl_attr_put_u8(header, FRA_PROTOCOL, rule.protocol);
 }
 
+}  // namespace
+
 std::string link_object(int ifindex) {
     char name[IF_NAMESIZE];
     return if_indextoname(static_cast<unsigned>(ifindex), name) != nullptr ? name
                                                                            : "no. " + std::to_string(ifindex);
 }
-
-constexpr std::uint16_t kAdd = NLM_F_CREATE | NLM_F_EXCL;
-
-}  // namespace
 
 std::optional<Link> parse_link(const nlmsghdr& message) {
     const auto& body = *static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(&message));
@@ -164,7 +117,7 @@ std::optional<Link> parse_link(const nlmsghdr& message) {
     link.parent = static_cast<int>(get_u32(found[IFLA_LINK]));
     link.name = get_string(found[IFLA_IFNAME]);
     link.alias = get_string(found[IFLA_IFALIAS]);
-    link.kind = get_kind(found[IFLA_LINKINFO]);
+    link.kind = get_nested_string(found[IFLA_LINKINFO], IFLA_INFO_KIND);
     if (found[IFLA_ADDRESS] != nullptr &&
         mnl_attr_get_payload_len(found[IFLA_ADDRESS]) == link.mac.bytes.size())
         std::memcpy(link.mac.bytes.data(), mnl_attr_get_payload(found[IFLA_ADDRESS]), link.mac.bytes.size());
@@ -346,8 +299,11 @@ namespace {
 bool is_done_already(const nlmsghdr& message, int error) {
     if (message.nlmsg_type == RTM_NEWLINK) return error == EAFNOSUPPORT;  // no IPv6: generates no addresses
     if (message.nlmsg_flags & NLM_F_CREATE) return error == EEXIST;
-    const bool deletes = message.nlmsg_type == RTM_DELLINK || message.nlmsg_type == RTM_DELADDR ||
-                         message.nlmsg_type == RTM_DELROUTE || message.nlmsg_type == RTM_DELRULE;
+    const auto type = message.nlmsg_type;
+    if (type == RTM_DELTFILTER || type == RTM_DELQDISC)  // EINVAL: there is no qdisc of that kind
+        return error == ENODEV || error == ENOENT || error == EINVAL;
+    const bool deletes =
+        type == RTM_DELLINK || type == RTM_DELADDR || type == RTM_DELROUTE || type == RTM_DELRULE;
     return deletes && (error == ENODEV || error == ESRCH || error == ENOENT || error == EADDRNOTAVAIL);
 }
 
@@ -413,47 +369,13 @@ int Netlink::exchange(nlmsghdr* request, const std::function<void(const nlmsghdr
     }
 }
 
-namespace {
-
-// A request with a zeroed body of type Body.
-template <class Body>
-struct Request {
-    alignas(nlmsghdr) char bytes[256] = {};
-    nlmsghdr* header = mnl_nlmsg_put_header(bytes);
-    Body* body = put_body<Body>(header);
-
-    Request(std::uint16_t type, std::uint16_t flags) {
-        header->nlmsg_type = type;
-        header->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
-    }
-};
-
-constexpr int kDumpAttempts = 100;
-
-}  // namespace
-
-template <class T>
-Expected<std::vector<T>, SysError> Netlink::dump(
-    nlmsghdr* request, const char* operation, const std::function<std::optional<T>(const nlmsghdr&)>& parse) {
-    std::vector<T> values;
-    int error = EINTR;
-    for (int attempt = 0; error == EINTR && attempt < kDumpAttempts; ++attempt) {
-        values.clear();
-        error = exchange(request, [&](const nlmsghdr& message) {
-            if (auto value = parse(message)) values.push_back(std::move(*value));
-        });
-    }
-    if (error != 0) return Unexpected{SysError{operation, "", error}};
-    return values;
-}
-
 Expected<std::vector<Link>, SysError> Netlink::links() {
-    Request<ifinfomsg> request(RTM_GETLINK, NLM_F_DUMP);
+    NetlinkRequest<ifinfomsg> request(RTM_GETLINK, NLM_F_DUMP);
     return dump<Link>(request.header, "read the network interfaces", parse_link);
 }
 
 Expected<std::optional<Link>, SysError> Netlink::link(int ifindex) {
-    Request<ifinfomsg> request(RTM_GETLINK, 0);
+    NetlinkRequest<ifinfomsg> request(RTM_GETLINK, 0);
     request.body->ifi_index = ifindex;
     std::optional<Link> link;
     const int error = exchange(request.header, [&](const nlmsghdr& message) { link = parse_link(message); });
@@ -463,14 +385,14 @@ Expected<std::optional<Link>, SysError> Netlink::link(int ifindex) {
 }
 
 Expected<std::vector<LinkAddress>, SysError> Netlink::addresses() {
-    Request<ifaddrmsg> request(RTM_GETADDR, NLM_F_DUMP);
+    NetlinkRequest<ifaddrmsg> request(RTM_GETADDR, NLM_F_DUMP);
     return dump<LinkAddress>(request.header, "read the addresses", parse_address);
 }
 
 Expected<std::vector<Route>, SysError> Netlink::routes(std::uint8_t protocol) {
     std::vector<Route> routes;
     for (const Family family : kFamilies) {
-        Request<rtmsg> request(RTM_GETROUTE, NLM_F_DUMP);
+        NetlinkRequest<rtmsg> request(RTM_GETROUTE, NLM_F_DUMP);
         request.body->rtm_family = kernel_family(family);
         request.body->rtm_protocol = protocol;
         auto found = dump<Route>(request.header, "read the routes", [protocol](const nlmsghdr& message) {
@@ -486,7 +408,7 @@ Expected<std::vector<Route>, SysError> Netlink::routes(std::uint8_t protocol) {
 Expected<std::vector<Rule>, SysError> Netlink::rules(std::uint8_t protocol) {
     std::vector<Rule> rules;
     for (const Family family : kFamilies) {
-        Request<fib_rule_hdr> request(RTM_GETRULE, NLM_F_DUMP);
+        NetlinkRequest<fib_rule_hdr> request(RTM_GETRULE, NLM_F_DUMP);
         request.body->family = kernel_family(family);
         auto found =
             dump<Rule>(request.header, "read the routing rules", [protocol](const nlmsghdr& message) {

@@ -4,6 +4,7 @@
 
 #include <libmnl/libmnl.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -58,6 +59,17 @@ struct Rule {
     bool operator==(const Rule&) const = default;
 };
 
+// A BPF program that sees all packets of an interface, as a filter of its qdisc clsact.
+enum class Direction : std::uint8_t { ingress, egress };
+struct Filter {
+    int ifindex = 0;
+    Direction direction = Direction::ingress;
+    std::uint16_t priority = 0;
+    std::uint32_t handle = 0;
+    std::string name;
+    bool operator==(const Filter&) const = default;
+};
+
 // Changes to be made in one go and in order. Adding an address, route or rule that is there is no error, nor
 // is deleting anything that isn't (or whose device is gone).
 class NetlinkBatch {
@@ -79,6 +91,12 @@ class NetlinkBatch {
     void delete_route(const Route& route);
     void add_rule(const Rule& rule);
     void delete_rule(const Rule& rule);
+    // The qdisc that filters of both directions hang on. Deleting it deletes them.
+    void add_clsact(int ifindex);
+    void delete_clsact(int ifindex);
+    // In the place of a filter of the same handle, if there is one.
+    void put_program(const Filter& filter, int program);
+    void delete_filter(const Filter& filter);
 
     bool empty() const { return messages_.empty(); }
 
@@ -96,6 +114,9 @@ class NetlinkBatch {
     std::vector<char> bytes_;
     std::vector<Message> messages_;
 };
+
+// How an error names an interface.
+std::string link_object(int ifindex);
 
 // The values in an RTM_NEWLINK/DELLINK or RTM_NEWADDR/DELADDR message; nothing if it is about something else
 // (a bridge port, another address family).
@@ -120,6 +141,10 @@ class Netlink {
     // Those with this protocol number, of all tables and both families.
     Expected<std::vector<Route>, SysError> routes(std::uint8_t protocol);
     Expected<std::vector<Rule>, SysError> rules(std::uint8_t protocol);
+    // The older qdisc "ingress" takes its place, and its handle, but hasn't both directions.
+    bool has_clsact(int ifindex);
+    // Of both directions; none where there is no clsact.
+    Expected<std::vector<Filter>, SysError> filters(int ifindex);
 
  private:
     explicit Netlink(UniqueFd socket) : socket_(std::move(socket)), buffer_(kBufferSize) {}
@@ -133,10 +158,26 @@ class Netlink {
     // dump.
     int exchange(nlmsghdr* request, const std::function<void(const nlmsghdr&)>& take);
 
+    static constexpr int kDumpAttempts = 100;
     static constexpr std::size_t kBufferSize = 64 * 1024;
     UniqueFd socket_;
     std::vector<char> buffer_;
     std::uint32_t sequence_ = 0;
 };
+
+template <class T>
+Expected<std::vector<T>, SysError> Netlink::dump(
+    nlmsghdr* request, const char* operation, const std::function<std::optional<T>(const nlmsghdr&)>& parse) {
+    std::vector<T> values;
+    int error = EINTR;
+    for (int attempt = 0; error == EINTR && attempt < kDumpAttempts; ++attempt) {
+        values.clear();
+        error = exchange(request, [&](const nlmsghdr& message) {
+            if (auto value = parse(message)) values.push_back(std::move(*value));
+        });
+    }
+    if (error != 0) return Unexpected{SysError{operation, "", error}};
+    return values;
+}
 
 }  // namespace carpd

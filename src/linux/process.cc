@@ -30,7 +30,7 @@ std::string read_text(int fd) {
 
 }  // namespace
 
-std::optional<std::string> missing_capability() {
+std::optional<std::string> missing_capability(bool loads_bpf) {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
     CARPD_ASSERT(syscall(SYS_capget, &header, data) == 0);
@@ -39,6 +39,7 @@ std::optional<std::string> missing_capability() {
     };
     if (missing(CAP_NET_ADMIN)) return "CAP_NET_ADMIN";
     if (missing(CAP_NET_RAW)) return "CAP_NET_RAW";
+    if (loads_bpf && missing(CAP_BPF) && missing(CAP_SYS_ADMIN)) return "CAP_BPF (for dataplane = \"bpf\")";
     return std::nullopt;
 }
 

@@ -12,8 +12,9 @@
 
 namespace carpd {
 
-// The name of a capability that carpd needs and this process doesn't have ("CAP_NET_ADMIN"), if any.
-std::optional<std::string> missing_capability();
+// The name of a capability that carpd needs and this process doesn't have ("CAP_NET_ADMIN"), if any. Those
+// for loading BPF programs only if that is asked for.
+std::optional<std::string> missing_capability(bool loads_bpf = false);
 
 // Real-time priorities: above everything that isn't real-time, below what the administrator finds more urgent
 // (interrupt threads are at 50). The supervisor must be able to end an engine that spins.

@@ -32,4 +32,12 @@ bool write_sysctl(const std::string& name, int value) {
     return file && write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 
+std::string ipv4_setting(const std::string& interface, const char* name) {
+    return "ipv4/conf/" + interface + "/" + name;
+}
+
+std::string ipv6_setting(const std::string& interface, const char* name) {
+    return "ipv6/conf/" + interface + "/" + name;
+}
+
 }  // namespace carpd

@@ -11,4 +11,8 @@ namespace carpd {
 std::optional<int> read_sysctl(const std::string& name);
 bool write_sysctl(const std::string& name, int value);
 
+// The names of an interface's settings.
+std::string ipv4_setting(const std::string& interface, const char* name);
+std::string ipv6_setting(const std::string& interface, const char* name);
+
 }  // namespace carpd

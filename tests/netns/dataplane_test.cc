@@ -25,20 +25,29 @@ class DataPlane : public NetnsTest {
                  {"ip", "route", "show", "table", "all"},
                  {"ip", "-6", "route", "show", "table", "all"},
                  {"sysctl", "net.ipv4.conf.eth0.arp_ignore", "net.ipv4.conf.eth0.arp_announce",
-                  "net.ipv4.conf.eth0.rp_filter"}})
+                  "net.ipv4.conf.eth0.rp_filter"},
+                 {"tc", "qdisc", "show", "dev", "eth0"}})
             state += host.run(argv).output;
         return state;
     }
 };
 
-class DataPlaneMac : public DataPlane, public testing::WithParamInterface<const char*> {
+struct Way {
+    const char *name, *mac, *dataplane;
+};
+
+class DataPlaneMac : public DataPlane, public testing::WithParamInterface<Way> {
  protected:
+    void SetUp() override {
+        DataPlane::SetUp();
+        dataplane_ = GetParam().dataplane;
+    }
     Group group() const {
         Group result = both_;
-        result.mac = GetParam();
+        result.mac = GetParam().mac;
         return result;
     }
-    bool is_virtual() const { return std::string(GetParam()) == "virtual"; }
+    bool is_virtual() const { return std::string(GetParam().mac) == "virtual"; }
 };
 
 // What the MASTER says of the address, and sends from it, bears the group's MAC.
@@ -143,8 +152,7 @@ TEST_P(DataPlaneMac, OrderlyStopLeavesNothing) {
     EXPECT_EQ(state_of(alpha()), before);
 }
 
-// A killed run's address goes on answering; the next run removes all of it at its start, whatever it is
-// configured for.
+// A killed run's address stays; the next run removes all of it at its start, whatever it is configured for.
 TEST_P(DataPlaneMac, LeftoversOfAKilledRunAreRemoved) {
     const std::string before = state_of(alpha());
     Carpd& first = start(alpha(), group());
@@ -161,9 +169,11 @@ TEST_P(DataPlaneMac, LeftoversOfAKilledRunAreRemoved) {
     EXPECT_EQ(state_of(alpha()), before);
 }
 
-INSTANTIATE_TEST_SUITE_P(, DataPlaneMac, testing::Values("virtual", "interface"), [](const auto& test) {
-    return std::string(test.param) == "virtual" ? "VirtualMac" : "InterfaceMac";
-});
+INSTANTIATE_TEST_SUITE_P(, DataPlaneMac,
+                         testing::Values(Way{"VirtualMac", "virtual", "bpf"},
+                                         Way{"InterfaceMac", "interface", "bpf"},
+                                         Way{"Macvlan", "virtual", "macvlan"}),
+                         [](const auto& test) { return std::string(test.param.name); });
 
 TEST_F(DataPlane, AnInterfaceThatVanishesAndReturnsIsPickedUp) {
     start_pair(both_.with_skew(kAlmostPoorSkew));

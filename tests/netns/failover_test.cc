@@ -1,5 +1,5 @@
 // Two carpds and a client: every way in which a master goes, for IPv4, IPv6 and both, with the virtual MAC
-// and the interface's own.
+// (by the BPF gate and by macvlan) and the interface's own.
 #include <fmt/format.h>
 
 #include "netns_test.h"
@@ -11,6 +11,7 @@ struct Case {
     const char* name;
     std::vector<std::string> addresses;
     const char* mac;
+    const char* dataplane = "auto";
 };
 
 class Failover : public NetnsTest, public testing::WithParamInterface<Case> {
@@ -21,6 +22,7 @@ class Failover : public NetnsTest, public testing::WithParamInterface<Case> {
         three_hosts();
         group_.addresses = GetParam().addresses;
         group_.mac = GetParam().mac;
+        dataplane_ = GetParam().dataplane;
     }
     Probes probe() { return Probes(client(), group_.addresses); }
 
@@ -100,7 +102,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Case{"Ipv4", {"192.0.2.100/24"}, "virtual"},
                     Case{"Ipv6", {"2001:db8::100/64"}, "virtual"},
                     Case{"Both", {"192.0.2.100/24", "2001:db8::100/64"}, "virtual"},
-                    Case{"BothInterfaceMac", {"192.0.2.100/24", "2001:db8::100/64"}, "interface"}),
+                    Case{"BothInterfaceMac", {"192.0.2.100/24", "2001:db8::100/64"}, "interface"},
+                    Case{"BothMacvlan", {"192.0.2.100/24", "2001:db8::100/64"}, "virtual", "macvlan"}),
     [](const auto& test) { return std::string(test.param.name); });
 
 // Many addresses of both families move together.

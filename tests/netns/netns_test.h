@@ -63,7 +63,9 @@ class NetnsTest : public testing::Test {
     Lab& lab() { return *lab_; }
 
     // Starts carpd. It lives until the end of the test.
-    Carpd& start(Host& host, const std::string& groups) { return daemons_.emplace_back(host, groups); }
+    Carpd& start(Host& host, const std::string& groups) {
+        return daemons_.emplace_back(host, "dataplane = \"" + dataplane_ + "\"\n" + groups);
+    }
     Carpd& start(Host& host, const Group& group) { return start(host, group.text()); }
     // Starts alpha's with `group`, then, when it is MASTER, beta's with `group` and kPoorSkew, up to BACKUP
     // that has heard the master.
@@ -72,6 +74,8 @@ class NetnsTest : public testing::Test {
     Carpd& beta_carpd() { return daemons_.at(1); }
 
     bool pings(Host& from, const std::string& address, const std::string& source = "");
+
+    std::string dataplane_ = "auto";
 
  private:
     std::unique_ptr<Lab> lab_;

@@ -1,0 +1,177 @@
+#include "linux/gate.h"
+
+#include <algorithm>
+
+#include "linux/arp_settings.h"
+#include "linux/log.h"
+
+namespace carpd {
+
+namespace {
+
+constexpr int kLoopback = 1;
+constexpr Direction kDirections[] = {Direction::ingress, Direction::egress};
+
+// How our filters are known among others: CARP's protocol number, and a name that begins so.
+constexpr std::uint16_t kPriority = 112;
+constexpr std::uint32_t kHandle = 112;
+constexpr std::string_view kNamePrefix = "carpd:";
+
+Filter filter_of(int ifindex, Direction direction, std::string name = {}) {
+    return {ifindex, direction, kPriority, kHandle, std::move(name)};
+}
+
+bool is_ours(const Filter& filter) {
+    return filter.priority == kPriority && filter.handle == kHandle && filter.name.starts_with(kNamePrefix);
+}
+
+// Takes our filters away, and the qdisc if it was ours and nobody else uses it.
+void remove_filters(Netlink& netlink, int ifindex, bool made_clsact) {
+    NetlinkBatch batch;
+    for (const Direction direction : kDirections) batch.delete_filter(filter_of(ifindex, direction));
+    netlink.run(batch);
+    const auto others = netlink.filters(ifindex);
+    if (!made_clsact || !others || !others->empty()) return;
+    NetlinkBatch qdisc;
+    qdisc.delete_clsact(ifindex);
+    netlink.run(qdisc);
+}
+
+bool contains(const std::vector<IpAddress>& addresses, const IpAddress& address) {
+    return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
+}
+
+}  // namespace
+
+Expected<std::unique_ptr<Gate>, SysError> Gate::open(Netlink& netlink) {
+    auto program = GateProgram::load();
+    if (!program) return Unexpected{program.error()};
+    auto card = CardFilter::open();
+    if (!card) return Unexpected{card.error()};
+    std::unique_ptr<Gate> gate(new Gate(netlink, std::move(*program), std::move(*card)));
+    // Knowing no groups it lets everything pass.
+    auto error = gate->attach(kLoopback, "");
+    if (error) return Unexpected{std::move(*error)};
+    gate->detach(kLoopback);
+    return gate;
+}
+
+std::optional<SysError> Gate::guard(GroupId group, const Guarded& wanted) {
+    if (!GateProgram::has_room_for(group))
+        return SysError{"guard more than 16384 groups by the BPF gate", "", 0};
+    const auto [place, is_new] = groups_.try_emplace(group);
+    Guarded& known = place->second;
+    if (!is_new && known == wanted) return std::nullopt;
+    std::optional<SysError> error;
+    if (is_new) {
+        known.ifindex = wanted.ifindex;
+        program_.set_lease(group, Instant{});
+        error = attach(wanted.ifindex, wanted.note);
+        if (error) {
+            groups_.erase(place);
+            return error;
+        }
+    }
+    error = follow(group, known, wanted);
+    if (error) release(group);
+    return error;
+}
+
+// `known` always says what is in the maps.
+std::optional<SysError> Gate::follow(GroupId group, Guarded& known, const Guarded& wanted) {
+    program_.set_identity(group, wanted.mac, wanted.vhid.has_value(), wanted.router);
+    known.mac = wanted.mac;
+    known.router = wanted.router;
+    known.note = wanted.note;
+    if (wanted.vhid && !known.vhid) {
+        if (auto error = program_.put_mac(wanted.ifindex, *wanted.vhid, group)) return error;
+        card_.take_in(wanted.ifindex, wanted.mac);
+        known.vhid = wanted.vhid;
+    }
+    for (const IpAddress& address : wanted.addresses) {
+        if (contains(known.addresses, address)) continue;
+        if (auto error = program_.put_address(wanted.ifindex, address, group)) return error;
+        if (address.family() == Family::ipv6) card_.join(wanted.ifindex, address);
+        known.addresses.push_back(address);
+    }
+    std::erase_if(known.addresses, [&](const IpAddress& address) {
+        if (contains(wanted.addresses, address)) return false;
+        if (address.family() == Family::ipv6) card_.leave(known.ifindex, address);
+        program_.remove_address(known.ifindex, address, group);
+        return true;
+    });
+    known.addresses = wanted.addresses;  // in the same order
+    return std::nullopt;
+}
+
+void Gate::release(GroupId group) {
+    const auto place = groups_.find(group);
+    if (place == groups_.end()) return;
+    close(group);
+    const Guarded& known = place->second;
+    for (const IpAddress& address : known.addresses) {
+        program_.remove_address(known.ifindex, address, group);
+        if (address.family() == Family::ipv6) card_.leave(known.ifindex, address);
+    }
+    if (known.vhid) {
+        program_.remove_mac(known.ifindex, *known.vhid, group);
+        card_.leave_out(known.ifindex, known.mac);
+    }
+    detach(known.ifindex);
+    groups_.erase(place);
+}
+
+std::optional<SysError> Gate::attach(int ifindex, const std::string& note) {
+    Hook& hook = hooks_[ifindex];
+    ++hook.users;
+    if (hook.users > 1 && hook.note == note) return std::nullopt;
+    hook.note = note;
+    auto error = put_filters(ifindex, hook);
+    if (error) detach(ifindex);
+    return error;
+}
+
+std::optional<SysError> Gate::put_filters(int ifindex, Hook& hook) {
+    NetlinkBatch qdisc;
+    qdisc.add_clsact(ifindex);
+    const auto made = netlink_->run(qdisc);
+    if (made.error) return made.error;
+    if (!netlink_->has_clsact(ifindex))
+        return SysError{"add the qdisc clsact, because there is the qdisc ingress; remove it from",
+                        link_object(ifindex), 0};
+    hook.made_clsact |= made.changed != 0;
+    NetlinkBatch batch;
+    const std::string name = std::string(kNamePrefix) + (hook.made_clsact ? " clsact=1" : "") + hook.note;
+    for (const Direction direction : kDirections)
+        batch.put_program(filter_of(ifindex, direction, name), program_.descriptor(direction));
+    return netlink_->run(batch).error;
+}
+
+void Gate::detach(int ifindex) {
+    Hook& hook = hooks_[ifindex];
+    if (--hook.users > 0) return;
+    remove_filters(*netlink_, ifindex, hook.made_clsact);
+    hooks_.erase(ifindex);
+}
+
+bool Gate::renew(int ifindex) {
+    const auto place = hooks_.find(ifindex);
+    const auto filters = netlink_->filters(ifindex);
+    if (place == hooks_.end() || !filters || std::count_if(filters->begin(), filters->end(), is_ours) == 2)
+        return false;
+    const auto error = put_filters(ifindex, place->second);
+    if (error) log(LogLevel::error, error->to_string());
+    return !error;
+}
+
+bool Gate::remove_leftovers(Netlink& netlink, const Link& link) {
+    const auto filters = netlink.filters(link.ifindex);
+    if (!filters) return false;
+    const auto ours = std::find_if(filters->begin(), filters->end(), is_ours);
+    if (ours == filters->end()) return false;
+    remove_filters(netlink, link.ifindex, read_note(ours->name, "clsact").has_value());
+    restore_arp(ours->name, link.name);
+    return true;
+}
+
+}  // namespace carpd

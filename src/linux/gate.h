@@ -1,0 +1,77 @@
+// The gate at the interfaces: a BPF program that lets a group's packets in and out only while its lease
+// lasts, and speaks with its virtual MAC (bpf/gate.bpf.c). The lease is a number in memory that this process
+// shares with the kernel; whatever becomes of the process, the gate closes when the time has come.
+//
+// The program stands there as a filter of the qdisc clsact in each direction. Links of BPF programs would be
+// tidier, but vanish with the process, and with them the gate. So a killed run leaves the filters, closed,
+// and the next one removes them (remove_leftovers). Filters of others on the same qdisc stay; those with a
+// smaller priority than 112 see packets first.
+//
+// At most 16384 groups and 65536 addresses; what is beyond is an error of guard().
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "linux/card_filter.h"
+#include "linux/gate_program.h"
+#include "linux/netlink_socket.h"
+
+namespace carpd {
+
+class Gate {
+ public:
+    // What the gate knows of a group.
+    struct Guarded {
+        int ifindex = 0;           // of its interface
+        MacAddress mac;            // with which it speaks
+        std::optional<Vhid> vhid;  // whose virtual MAC that is; nothing if it is the interface's own
+        bool router = false;       // what neighbour advertisements say
+        std::vector<IpAddress> addresses;
+        std::string note;  // kept with the filters for the next run
+        bool operator==(const Guarded&) const = default;
+    };
+
+    // Loads the program and tries whether it can stand at an interface. `netlink` outlives the gate.
+    static Expected<std::unique_ptr<Gate>, SysError> open(Netlink& netlink);
+
+    // The group's packets pass by its lease from now on; without one they don't. Also when something of it
+    // changed, but its interface. After an error the gate knows nothing of the group.
+    std::optional<SysError> guard(GroupId group, const Guarded& guarded);
+    void release(GroupId group);
+
+    // Open until then. Takes no system call.
+    void open_until(GroupId group, Instant until) { program_.set_lease(group, until); }
+    void close(GroupId group) { program_.set_lease(group, Instant{}); }
+
+    // Puts the filters back where somebody removed them; returns whether that was necessary.
+    bool renew(int ifindex);
+
+    // What a killed run left at an interface. Returns whether there was anything.
+    static bool remove_leftovers(Netlink& netlink, const Link& link);
+
+ private:
+    struct Hook {
+        int users = 0;
+        bool made_clsact = false;
+        std::string note;
+    };
+    Gate(Netlink& netlink, GateProgram program, CardFilter card)
+        : netlink_(&netlink), program_(std::move(program)), card_(std::move(card)) {}
+    std::optional<SysError> attach(int ifindex, const std::string& note);
+    std::optional<SysError> put_filters(int ifindex, Hook& hook);
+    void detach(int ifindex);
+    std::optional<SysError> follow(GroupId group, Guarded& known, const Guarded& wanted);
+
+    Netlink* netlink_;
+    GateProgram program_;
+    CardFilter card_;
+    std::map<GroupId, Guarded> groups_;
+    std::map<int, Hook> hooks_;  // by ifindex
+};
+
+}  // namespace carpd

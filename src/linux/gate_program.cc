@@ -1,0 +1,143 @@
+#include "linux/gate_program.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+
+#include "base/assert.h"
+#include "linux/gate_maps.h"
+
+// What clang made of bpf/gate.bpf.c.
+asm(".pushsection .rodata\n"
+    ".balign 8\n"
+    ".global carpd_gate_object, carpd_gate_object_end\n"
+    "carpd_gate_object:\n"
+    ".incbin \"" CARPD_GATE_OBJECT
+    "\"\n"
+    "carpd_gate_object_end:\n"
+    ".popsection\n");
+extern "C" {
+extern const char carpd_gate_object[], carpd_gate_object_end[];
+}
+
+namespace carpd {
+
+namespace {
+
+constexpr std::size_t kLeasesSize = GATE_MAX_GROUPS * sizeof(gate_lease);
+
+gate_address address_key(int ifindex, const IpAddress& address) {
+    gate_address key{static_cast<__u32>(ifindex), {}};
+    const Bytes bytes = address.bytes();
+    if (bytes.size() == 4) key.address[10] = key.address[11] = 0xff;
+    std::copy(bytes.begin(), bytes.end(), std::end(key.address) - bytes.size());
+    return key;
+}
+
+gate_mac mac_key(int ifindex, Vhid vhid) {
+    return {static_cast<__u32>(ifindex), vhid.value};
+}
+
+std::optional<SysError> put(int map, const void* key, GroupId group, const char* what, std::string object) {
+    if (bpf_map_update_elem(map, key, &group, BPF_ANY) == 0) return std::nullopt;
+    if (errno != E2BIG) return SysError{std::string("tell the BPF gate ") + what, std::move(object), errno};
+    return SysError{"guard more than " + std::to_string(GATE_MAX_ADDRESSES) + " addresses by the BPF gate",
+                    std::move(object), 0};
+}
+
+void remove(int map, const void* key, GroupId group) {
+    GroupId owner;
+    if (bpf_map_lookup_elem(map, key, &owner) == 0 && owner == group) bpf_map_delete_elem(map, key);
+}
+
+// It would print what load() returns.
+int print_nothing(libbpf_print_level, const char*, va_list) {
+    return 0;
+}
+
+}  // namespace
+
+void GateProgram::Close::operator()(bpf_object* object) const {
+    bpf_object__close(object);
+}
+
+void GateProgram::Unmap::operator()(gate_lease* leases) const {
+    munmap(leases, kLeasesSize);
+}
+
+int GateProgram::map(const char* name) const {
+    return bpf_object__find_map_fd_by_name(object_.get(), name);
+}
+
+Expected<GateProgram, SysError> GateProgram::load() {
+    libbpf_set_print(print_nothing);
+    GateProgram gate;
+    const auto size = static_cast<std::size_t>(carpd_gate_object_end - carpd_gate_object);
+    bpf_object_open_opts options{};
+    options.sz = sizeof options;
+    options.object_name = "carpd_gate";
+    gate.object_.reset(bpf_object__open_mem(carpd_gate_object, size, &options));
+    if (gate.object_ == nullptr || bpf_object__load(gate.object_.get()) != 0)
+        return Unexpected{SysError{errno == EPERM ? "load the BPF gate into the kernel without CAP_BPF"
+                                                  : "load the BPF gate into the kernel",
+                                   "", errno}};
+    for (const auto& [direction, name] :
+         {std::pair{Direction::ingress, "gate_ingress"}, {Direction::egress, "gate_egress"}}) {
+        const bpf_program* program = bpf_object__find_program_by_name(gate.object_.get(), name);
+        CARPD_ASSERT(program != nullptr);
+        gate.programs_[static_cast<std::size_t>(direction)] = bpf_program__fd(program);
+    }
+    gate.addresses_ = gate.map("addresses");
+    gate.macs_ = gate.map("macs");
+    void* leases = mmap(nullptr, kLeasesSize, PROT_READ | PROT_WRITE, MAP_SHARED, gate.map("leases"), 0);
+    if (leases == MAP_FAILED) return Unexpected{SysError{"map the BPF gate's leases", "", errno}};
+    gate.leases_.reset(static_cast<gate_lease*>(leases));
+    return gate;
+}
+
+int GateProgram::descriptor(Direction direction) const {
+    return programs_[static_cast<std::size_t>(direction)];
+}
+
+std::optional<SysError> GateProgram::put_address(int ifindex, const IpAddress& address, GroupId group) {
+    const gate_address key = address_key(ifindex, address);
+    return put(addresses_, &key, group, "the address", address.to_string());
+}
+
+std::optional<SysError> GateProgram::put_mac(int ifindex, Vhid vhid, GroupId group) {
+    const gate_mac key = mac_key(ifindex, vhid);
+    return put(macs_, &key, group, "the virtual MAC", virtual_mac(vhid).to_string());
+}
+
+void GateProgram::remove_address(int ifindex, const IpAddress& address, GroupId group) {
+    const gate_address key = address_key(ifindex, address);
+    remove(addresses_, &key, group);
+}
+
+void GateProgram::remove_mac(int ifindex, Vhid vhid, GroupId group) {
+    const gate_mac key = mac_key(ifindex, vhid);
+    remove(macs_, &key, group);
+}
+
+void GateProgram::set_identity(GroupId group, const MacAddress& mac, bool is_virtual, bool router) {
+    CARPD_ASSERT(has_room_for(group));
+    gate_lease& lease = leases_[group];
+    std::copy(mac.bytes.begin(), mac.bytes.end(), lease.mac);
+    lease.flags = static_cast<__u8>((is_virtual ? GATE_VIRTUAL_MAC : 0) | (router ? GATE_ROUTER : 0));
+}
+
+void GateProgram::set_lease(GroupId group, Instant until) {
+    CARPD_ASSERT(has_room_for(group));
+    const auto ns = static_cast<__u64>(until.time_since_epoch().count());
+    std::atomic_ref<__u64>(leases_[group].until).store(ns, std::memory_order_release);
+}
+
+bool GateProgram::has_room_for(GroupId group) {
+    return group < GATE_MAX_GROUPS;
+}
+
+}  // namespace carpd
