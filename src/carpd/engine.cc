@@ -249,6 +249,7 @@ std::string Engine::reload() {
         log(LogLevel::error, "the configuration was not changed, because of the errors above");
         return error_line(text);
     }
+    kill(supervision_.supervisor, SIGUSR1);  // it reads the file, too, while we are busy with what it says
     for (const ConfigError& warning : file->warnings) log(LogLevel::warning, warning.to_string(path_));
     if (file->config.dataplane != config_.dataplane)
         log(LogLevel::warning, "another dataplane takes effect at the next start");
@@ -256,7 +257,6 @@ std::string Engine::reload() {
         log(LogLevel::warning, "a new path of the control socket takes effect at the next start");
     config_.groups = file->config.groups;
     configure(config_.groups);
-    kill(supervision_.supervisor, SIGUSR1);
     log(LogLevel::notice, fmt::format("reloaded {}: {} groups", path_, config_.groups.size()));
     return ok_line();
 }

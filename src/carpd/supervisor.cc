@@ -179,6 +179,7 @@ void Supervisor::fence_late_engine() {
     if (engine_ == 0) return;
     has_served_ = true;
     clean(false);
+    if (judge_at_ != kNever) return;  // late once more before its time is over
     judge_at_ = host_now() + kPatience;
     log(LogLevel::warning,
         fmt::format("engine (pid {}) let a lease pass or was silent for 10 s; its addresses were removed",

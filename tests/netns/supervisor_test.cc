@@ -160,7 +160,8 @@ TEST_F(Supervisor, FencesALateEngineAndLetsItLive) {
     ASSERT_TRUE(probes.wait_answer(&beta()));
     probes.expect_hand_over(before, {alpha().number(), beta().number()}, kQuick);
     EXPECT_EQ(alpha_carpd().engine_pid(), engine);
-    EXPECT_EQ(reason_for(alpha_carpd(), "backup"), "lease lapsed");
+    EXPECT_THAT(reason_for(alpha_carpd(), "backup"), testing::HasSubstr("lease lapsed"));
+    EXPECT_EQ(count_in(alpha_carpd().log(), "let a lease pass"), 1);
     EXPECT_EQ(count_in(alpha_carpd().log(), "put back"), 0);
     // It can own again.
     EXPECT_EQ(beta_carpd().stop(), 0);
