@@ -94,25 +94,18 @@ void run_once(Arena& arena, const Timing& timing, Fate fate, Span interval, Fail
 
 // ---- many groups
 
-constexpr int kGroupsOfAVlan = 250;
+// A LAN has room for 255 vhids.
+constexpr int kLans = 4, kGroupsOfALan = 250;
 
-std::string many_groups(int count, int advskew) {
+std::string many_groups(int advskew) {
     std::string text;
-    for (int i = 0; i < count; ++i)
-        text += fmt::format(
-            "[[group]]\nname = \"g{}\"\ninterface = \"lan{}\"\nvhid = {}\naddresses = [\"10.{}.1.{}/16\"]\n"
-            "password = \"s3cret\"\nadvskew = {}\n",
-            i, i / kGroupsOfAVlan, i % kGroupsOfAVlan + 1, i / kGroupsOfAVlan, i % kGroupsOfAVlan + 1,
-            advskew);
+    for (int lan = 0; lan < kLans; ++lan)
+        for (int vhid = 1; vhid <= kGroupsOfALan; ++vhid)
+            text += fmt::format(
+                "[[group]]\nname = \"{0}-{1}\"\ninterface = \"lan{0}\"\nvhid = {1}\naddresses = "
+                "[\"10.{0}.1.{1}/16\"]\npassword = \"s3cret\"\nadvskew = {2}\n",
+                lan, vhid, advskew);
     return text;
-}
-
-void add_vlans(Host& host, int groups) {
-    for (int vlan = 0; vlan * kGroupsOfAVlan < groups; ++vlan)
-        host.ip(
-            fmt::format("link add link eth0 name lan{0} type vlan id {1}\nlink set lan{0} up\n"
-                        "address add 10.{0}.0.{2}/16 dev lan{0}\n",
-                        vlan, vlan + 1, host.number() + 1));
 }
 
 void await_all(const Carpd& carpd, const char* state, bool heard) {
@@ -126,35 +119,44 @@ void await_all(const Carpd& carpd, const char* state, bool heard) {
 }
 
 // From the first advertisement until the first ARP packet of the last address.
-Span takeover(Capture& capture, int groups) {
+Span takeover(std::deque<Capture>& captures) {
     std::set<IpAddress> announced;
-    Time last{};
-    for (const CapturedFrame& frame : capture.sent(&CapturedFrame::is_arp))
-        if (frame.source().bytes[2] == 0x5e &&
-            announced.insert(IpAddress::from_bytes(frame.payload().subspan(14, 4))).second)
-            last = frame.time;
-    if (announced.size() != static_cast<std::size_t>(groups))
-        fail("{} addresses announced", announced.size());
-    return last - first_advertisement(capture);
+    Time first = Time::max(), last = Time::min();
+    for (Capture& capture : captures) {
+        first = std::min(first, first_advertisement(capture));
+        for (const CapturedFrame& frame : capture.sent(&CapturedFrame::is_arp)) {
+            const bool is_virtual = frame.source().bytes[2] == 0x5e;
+            if (is_virtual && announced.insert(IpAddress::from_bytes(frame.payload().subspan(14, 4))).second)
+                last = std::max(last, frame.time);
+        }
+    }
+    if (announced.size() != kLans * kGroupsOfALan) fail("only {} addresses were announced", announced.size());
+    return last - first;
 }
 
 }  // namespace
 
-Figures measure_takeovers(int groups, Fate fate, int runs) {
-    Arena arena;
-    for (Host* host : {&arena.master, &arena.backup}) add_vlans(*host, groups);
+Figures measure_takeovers(Fate fate, int runs) {
+    Lab lab;
+    Host &first = lab.add_host("first"), &second = lab.add_host("second");
+    for (Host* host : {&first, &second})
+        for (int lan = 0; lan < kLans; ++lan)
+            host->attach(fmt::format("lan{}", lan), lan,
+                         {fmt::format("10.{}.0.{}/16", lan, host->number() + 1)});
     Figures result;
     for (int i = 0; i < runs; ++i) {
-        Carpd master(arena.master, many_groups(groups, 0));
+        Carpd master(first, many_groups(0));
         await_all(master, "master", false);
-        Carpd backup(arena.backup, many_groups(groups, 100));
+        Carpd backup(second, many_groups(100));
         await_all(backup, "backup", true);
-        Capture capture(arena.backup);
-        fate == Fate::power_cut ? arena.master.power_off() : void(master.stop());
+        std::deque<Capture> captures;
+        for (int lan = 0; lan < kLans; ++lan)
+            captures.emplace_back(second, Capture::What::control, fmt::format("lan{}", lan));
+        fate == Fate::power_cut ? first.power_off() : void(master.stop());
         await_all(backup, "master", false);
-        result.add(takeover(capture, groups));
-        arena.master.power_on();
+        result.add(takeover(captures));
         backup.stop();
+        first.power_on();
     }
     return result;
 }

@@ -42,9 +42,9 @@ struct Failovers {
 // over.
 Failovers measure_failovers(const Timing& timing, Fate fate, int runs, Span interval);
 
-// Many groups with one IPv4 address each, on VLANs of one cable: from the successor's first advertisement for
-// any of them until it has announced the last address.
-Figures measure_takeovers(int groups, Fate fate, int runs);
+// 1,000 groups with an IPv4 address each, 250 on each of four LANs: from the successor's first advertisement
+// for any of them until it has announced the last address.
+Figures measure_takeovers(Fate fate, int runs);
 
 // How many times a carpd changed its state within `length` although nothing happened but `hogs` processes
 // that burn the processors.

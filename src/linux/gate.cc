@@ -1,6 +1,7 @@
 #include "linux/gate.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "linux/arp_settings.h"
 #include "linux/log.h"
@@ -160,7 +161,7 @@ bool Gate::renew(int ifindex) {
     if (place == hooks_.end() || !filters || std::count_if(filters->begin(), filters->end(), is_ours) == 2)
         return false;
     const auto error = put_filters(ifindex, place->second);
-    if (error) log(LogLevel::error, error->to_string());
+    if (error && error->error != ENODEV) log(LogLevel::error, error->to_string());
     return !error;
 }
 

@@ -74,7 +74,7 @@ void NetlinkBatch::delete_filter(const Filter& filter) {
 }
 
 bool Netlink::has_clsact(int ifindex) {
-    NetlinkRequest<tcmsg> request(RTM_GETQDISC, 0);
+    NetlinkRequest<tcmsg> request(RTM_GETQDISC, NLM_F_ACK);  // there need be no other answer
     fill_clsact(*request.body, ifindex);
     mnl_attr_put_strz(request.header, TCA_KIND, "clsact");
     return exchange(request.header, [](const nlmsghdr&) {}) == 0;

@@ -107,7 +107,7 @@ TEST_F(GateTest, LapsesWithinThreeSecondsAtAdvbase1) {
     const Time killed = Clock::now();
     carpd.kill();
     for (const Probe* probe : {&ipv4, &ipv6}) {
-        EXPECT_TRUE(wait_until([&] { return probe->outage(killed).lost > 20; }, 10s));
+        EXPECT_TRUE(wait_until([&] { return probe->outage(killed - 300ms).lost > 20; }, 10s));
         Time last = killed;
         for (const Request& request : probe->requests(killed))
             if (request.by != Request::kNobody) last = std::max(last, request.answered);
@@ -187,13 +187,19 @@ TEST_F(GateTest, WorksOnABridge) {
         "address add 192.0.2.1/24 dev br0\naddress add 2001:db8::1/64 dev br0 nodad\n");
     Group group = both_;
     group.interface = "br0";
-    start_pair(group);
+    ASSERT_TRUE(start(alpha(), group).wait_state("lan", "master"));
+    ASSERT_TRUE(start(beta(), both_.with_skew(kPoorSkew)).wait_state("lan", "backup"));
     EXPECT_TRUE(answers(kVip4));
     EXPECT_TRUE(answers(kVip6));
     EXPECT_TRUE(has_filters(alpha(), "br0"));
 }
 
 TEST_F(GateTest, WorksOnAVlan) {
+    if (alpha()
+            .run({"ip", "link", "add", "link", "eth0", "name", "lan7", "type", "vlan", "id", "7"})
+            .exit_code != 0)
+        GTEST_SKIP() << "this kernel has no VLANs (8021q)";
+    alpha().ip("link del lan7");
     for (Host* host : {&alpha(), &beta(), &client()})
         host->ip(fmt::format(
             "link add link eth0 name lan7 type vlan id 7\nlink set lan7 up\n"
@@ -220,9 +226,9 @@ TEST_F(GateTest, SharesALinkLocalAddress) {
     start_pair(group);
     Capture capture(alpha(), Capture::What::everything);
     EXPECT_TRUE(wait_until([&] { return pings(client(), "fe80::100%eth0"); }, 5s));
-    client().ip("-6 neigh flush dev eth0");
+    client().ip("neigh flush dev eth0");
     EXPECT_TRUE(pings(client(), "fe80::100%eth0"));
-    alpha().ip("-6 neigh flush dev eth0");
+    alpha().ip("neigh flush dev eth0");
     EXPECT_TRUE(pings(client(), "fe80::100%eth0"));
     EXPECT_TRUE(pings(client(), kVip6));
     EXPECT_THAT(client().run({"ip", "neigh", "show", "to", "fe80::100"}).output,
@@ -259,13 +265,13 @@ TEST_F(GateTest, PutsBackFiltersThatSomebodyRemoved) {
 
 TEST_F(GateTest, LeavesOthersFiltersAlone) {
     alpha().run({"tc", "qdisc", "add", "dev", "eth0", "clsact"});
-    alpha().run({"tc", "filter", "add", "dev", "eth0", "ingress", "protocol", "arp", "prio", "7", "matchall",
-                 "action", "pass"});
+    alpha().run({"tc", "filter", "add", "dev", "eth0", "ingress", "prio", "7", "bpf", "bytecode", "1,6 0 0 0",
+                 "flowid", "1:1"});
     const auto filters = [&] {
         return alpha().run({"tc", "filter", "show", "dev", "eth0", "ingress"}).output;
     };
     const std::string before = filters();
-    ASSERT_THAT(before, testing::HasSubstr("matchall"));
+    ASSERT_THAT(before, testing::HasSubstr("pref 7 bpf"));
     Carpd& carpd = start(alpha(), both_);
     ASSERT_TRUE(carpd.wait_state("lan", "master"));
     EXPECT_NE(filters(), before);
