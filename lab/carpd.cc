@@ -111,6 +111,12 @@ void Carpd::write_config(const std::string& groups) const {
     std::filesystem::permissions(config_file_, std::filesystem::perms::owner_read);  // it holds a password
 }
 
+UniqueFd Carpd::connect() const {
+    UniqueFd socket = connect_to(socket_);
+    if (socket.get() < 0) fail("nobody listens on {}", socket_);
+    return socket;
+}
+
 nlohmann::json Carpd::group(const std::string& name) const {
     const nlohmann::json all = status();
     for (const nlohmann::json& group : all.at("groups"))

@@ -44,6 +44,8 @@ class Carpd {
     pid_t engine_pid() const { return status().at("pid").get<pid_t>(); }
     std::string log() const { return process_.errors() + process_.output(); }
 
+    // Another connection to its control socket.
+    UniqueFd connect() const;
     nlohmann::json status() const { return ask(socket_, {{"command", "status"}}); }
     nlohmann::json group(const std::string& name) const;
     std::string state(const std::string& group) const { return group_text(group, "state"); }

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <filesystem>
 #include <fstream>
@@ -29,14 +28,6 @@ class Daemon : public NetnsTest {
     Result carpd(std::vector<std::string> arguments) {
         arguments.insert(arguments.begin(), carpd_program());
         return alpha().run(arguments);
-    }
-    // Connected to a daemon's control socket.
-    static UniqueFd connect(const Carpd& daemon) {
-        sockaddr_un address{AF_UNIX, {}};
-        daemon.socket().copy(address.sun_path, sizeof address.sun_path - 1);
-        UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        EXPECT_EQ(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-        return socket;
     }
 };
 
@@ -192,7 +183,7 @@ TEST_F(Daemon, ControlSocketBearsBadClients) {
          {std::string("{\"command\":\"sta"), std::string("\0\xff\n", 3), std::string("[1]\n{}\nnull\n"),
           std::string("{\"command\":\"state\",\"group\":7}\n"), garbage, flood}) {
         for (int i = 0; i < 20; ++i) {
-            clients.push_back(connect(carpd));
+            clients.push_back(carpd.connect());
             send(clients.back().get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         }
     }
