@@ -19,7 +19,7 @@ Json master() {
         "cause": "master_timed_out_ipv4", "reason": "master timed out (IPv4)",
         "addresses": ["192.0.2.100/24", "2001:db8::100/64"], "advbase": 1, "advskew": 0, "effective_advskew": 0,
         "demotion": 0, "demotion_reasons": {}, "preempt": true, "mac": "virtual", "virtual_mac": "00:00:5e:00:01:01",
-        "peers": [], "peer_routed": false, "has_password": true,
+        "peers": [], "peer_routed": false, "has_password": true, "dataplane": "bpf", "lease_remaining_ms": 2800,
         "interface_present": true, "interface_up": true, "interface_running": true,
         "source_ipv4": "192.0.2.1", "source_ipv6": "fe80::1",
         "advertisement_interval_ms": 1000, "master_down_interval_ms": 3000, "next_deadline_ms": 450,
@@ -58,6 +58,8 @@ Json waiting() {
     group["peers"] = {"198.51.100.2", "198.51.100.3"};
     group["peer_routed"] = true;
     group["has_password"] = false;
+    group["dataplane"] = "macvlan";
+    group["lease_remaining_ms"] = nullptr;
     group["last_heard"] = nullptr;
     group["next_deadline_ms"] = nullptr;
     return group;
@@ -120,6 +122,7 @@ TEST(Details, TellAllOfAMaster) {
               "  addresses    192.0.2.100/24\n"
               "               2001:db8::100/64\n"
               "  mac          00:00:5e:00:01:01 (virtual)\n"
+              "  data plane   BPF gate: the kernel enforces the lease\n"
               "  interface    eth0, up\n"
               "  sends from   192.0.2.1, fe80::1\n"
               "  sends to     multicast\n"
@@ -128,6 +131,7 @@ TEST(Details, TellAllOfAMaster) {
               "  takes over   after 3.0 s without a master, or from a slower one (preempt)\n"
               "  demotion     0\n"
               "  last heard   192.0.2.2, 2 h 5 min ago: advbase 1 advskew 100 demotion 0\n"
+              "  lease        ends in 2.8 s unless it advertises\n"
               "  next timer   in 450 ms\n"
               "  counters         7500  advertisements sent ipv4\n");
 }
@@ -142,6 +146,8 @@ TEST(Details, SayWhatIsWrongWithAGroup) {
     EXPECT_THAT(text, HasSubstr("password     none: anyone on the LAN can take over\n"));
     EXPECT_THAT(text, HasSubstr("last heard   nobody yet\n"));
     EXPECT_THAT(text, Not(HasSubstr("next timer")));
+    EXPECT_THAT(text, Not(HasSubstr("lease")));
+    EXPECT_THAT(text, HasSubstr("data plane   macvlan: a killed carpd's addresses go on answering\n"));
 }
 
 TEST(Details, NameDemotionsAndRefusals) {

@@ -55,7 +55,9 @@ std::string show(const std::string& name, const std::string& text) {
         return out;
     }
     for (const ConfigError& warning : file->warnings) out += "warning: " + warning.to_string(name) + "\n";
-    out += fmt::format("control {}\n", file->config.control);
+    constexpr const char* kDataPlanes[] = {"auto", "bpf", "macvlan"};
+    out += fmt::format("control {} dataplane {}\n", file->config.control,
+                       kDataPlanes[static_cast<std::size_t>(file->config.dataplane)]);
     for (const GroupConfig& group : file->config.groups) out += show(group);
     return out;
 }

@@ -1,9 +1,11 @@
 #include "linux/data_plane.h"
 
+#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "linux/leftovers.h"
 #include "linux/log.h"
@@ -42,6 +44,22 @@ InterfaceAddress prefix_of(const InterfaceAddress& address) {
     for (unsigned bit = 0; bit < address.prefix_length; ++bit)
         bytes[bit / 8] = static_cast<std::uint8_t>(bytes[bit / 8] | (own[bit / 8] & (0x80u >> (bit % 8))));
     return {IpAddress::from_bytes(Bytes(bytes).first(own.size())), address.prefix_length};
+}
+
+// The subnets that the kernel made routes to, because the interface has an address there.
+std::vector<InterfaceAddress> subnets_of(const Interface& interface) {
+    std::vector<InterfaceAddress> subnets;
+    for (const LinkAddress& own : interface.addresses)
+        if (!(own.flags & IFA_F_NOPREFIXROUTE) && own.address.prefix_length < own.address.address.bit_count())
+            subnets.push_back(own.address);
+    return subnets;
+}
+
+bool is_in(const InterfaceAddress& address, const std::vector<InterfaceAddress>& subnets) {
+    return std::any_of(subnets.begin(), subnets.end(), [&](const InterfaceAddress& subnet) {
+        return subnet.prefix_length <= address.prefix_length &&
+               subnet.address.shares_prefix(address.address, subnet.prefix_length);
+    });
 }
 
 bool log_error(const std::optional<SysError>& error) {
@@ -84,6 +102,8 @@ std::optional<SysError> DataPlane::prepare(GroupId id, const GroupConfig& config
         group.mac = virtual_mac(config.vhid);
         arp_.borrow(group.parent, group.parent_name);
     }
+    const bool moved = std::exchange(group.on_link, subnets_of(parent)) != group.on_link;
+    if (gate_ && moved && group.installed) log_error(hold(id, group, config));
     std::optional<SysError> error;
     if (gate_)
         error = guard(id, group, config);
@@ -130,6 +150,7 @@ DataPlane::Holdings DataPlane::wanted_holdings(GroupId id, const Group& group,
             route.table = kFirstTable + id;
             if (!contains(wanted.routes, route)) wanted.routes.push_back(route);
         }
+        if (gate_ && is_in(address, group.on_link)) continue;
         route.table = RT_TABLE_MAIN;
         route.metric = kFirstMetric + id;
         route.preferred_source = ip;
@@ -145,8 +166,17 @@ bool DataPlane::install(GroupId id, const GroupConfig& config, Instant lease_unt
     Group* group = find(id);
     if (group == nullptr) return false;
     if (has_macvlan(*group)) macvlan(*group).open(group->parent_name, config.has(Family::ipv6));
-    Holdings wanted = wanted_holdings(id, *group, config);
-    const Holdings& had = group->holdings;
+    group->installed = true;
+    if (log_error(hold(id, *group, config))) return false;
+    if (gate_ && log_error(guard(id, *group, config))) return false;
+    renew_lease(id, lease_until);
+    return true;
+}
+
+// Makes the kernel have exactly what is wanted.
+std::optional<SysError> DataPlane::hold(GroupId id, Group& group, const GroupConfig& config) {
+    Holdings wanted = wanted_holdings(id, group, config);
+    const Holdings& had = group.holdings;
     NetlinkBatch batch;
     for_each_missing(wanted.addresses, had.addresses, [&](const LinkAddress& a) { add(batch, a); });
     for_each_missing(had.rules, wanted.rules, [&](const Rule& r) { batch.delete_rule(r); });
@@ -154,12 +184,8 @@ bool DataPlane::install(GroupId id, const GroupConfig& config, Instant lease_unt
     for_each_missing(wanted.rules, had.rules, [&](const Rule& r) { batch.add_rule(r); });
     for_each_missing(wanted.routes, had.routes, [&](const Route& r) { batch.add_route(r); });
     for_each_missing(had.addresses, wanted.addresses, [&](const LinkAddress& a) { batch.delete_address(a); });
-    group->holdings = std::move(wanted);
-    group->installed = true;
-    if (log_error(netlink_->run(batch).error)) return false;
-    if (gate_ && log_error(guard(id, *group, config))) return false;
-    renew_lease(id, lease_until);
-    return true;
+    group.holdings = std::move(wanted);
+    return netlink_->run(batch).error;
 }
 
 void DataPlane::renew_lease(GroupId id, Instant until) {

@@ -83,8 +83,9 @@ class DataPlane {
         std::string parent_name;
         int ifindex = 0;  // of the device that carries the addresses
         std::string device;
-        MacAddress mac;       // with which the group speaks
-        bool router = false;  // the interface forwards IPv6
+        MacAddress mac;                         // with which the group speaks
+        bool router = false;                    // the interface forwards IPv6
+        std::vector<InterfaceAddress> on_link;  // subnets to which the interface has routes of its own
         bool installed = false;
         Holdings holdings;
     };
@@ -95,6 +96,7 @@ class DataPlane {
     static Macvlan macvlan(const Group& group) { return {group.device, group.ifindex}; }
     std::optional<SysError> make_macvlan(Group& group, const GroupConfig& config);
     std::optional<SysError> guard(GroupId id, const Group& group, const GroupConfig& config);
+    std::optional<SysError> hold(GroupId id, Group& group, const GroupConfig& config);
     Holdings wanted_holdings(GroupId id, const Group& group, const GroupConfig& config) const;
     bool renew_macvlan(GroupId id, Group& group, const GroupConfig& config);
 

@@ -190,6 +190,20 @@ TEST_P(DataPlaneTest, WorksOnAnInterfaceWithoutAddress) {
     EXPECT_TRUE(answers(ip("2001:db8::2")));
 }
 
+// A master has a way to the subnet also when somebody takes its own address there.
+TEST_P(DataPlaneTest, KeepsAWayToTheSubnetWhenTheOwnAddressGoes) {
+    become_master(kBoth);
+    run("ip address del 192.0.2.1/24 dev eth0 && ip address del 2001:db8::1/64 dev eth0");
+    prepare(kBoth);
+    EXPECT_TRUE(answers_them("192.0.2.100"));
+    EXPECT_TRUE(answers_them("2001:db8::100"));
+    run("ip address add 192.0.2.1/24 dev eth0 && ip address add 2001:db8::1/64 dev eth0 nodad");
+    prepare(kBoth);
+    EXPECT_TRUE(answers_them("192.0.2.1"));
+    EXPECT_TRUE(answers_them("192.0.2.100"));
+    EXPECT_TRUE(answers_them("2001:db8::100"));
+}
+
 TEST_P(DataPlaneTest, InterfaceMacMode) {
     GroupConfig config = kBoth;
     config.mac = MacMode::interface_mac;
