@@ -276,16 +276,16 @@ void VirtualHost::reassert(Instant now, Cause cause, const Rival& rival, Actions
 }
 
 // With advbase 0 all timers follow from an advskew: a better host must not time out a slower master between
-// two of its advertisements, nor before its lease is over (rule T5). Who has just joined may have missed the
-// slowest there can be. A demoted one doesn't say its advskew.
+// two of its advertisements, nor before its lease is over (rule T5). Who has just joined waits for the
+// slowest there can be, and then in the order of the advskews. A demoted master doesn't say its advskew.
 void VirtualHost::restart_master_down(Instant now, Family family, const std::optional<Rival>& master) {
-    AdvSkew skew = config_.advskew;
-    if (config_.advbase.seconds == 0 && !master)
-        skew = kSlowestAdvSkew;
-    else if (config_.advbase.seconds == 0 && master->standing.advbase.seconds == 0 &&
-             master->standing.demote == 0)
-        skew = std::max(skew, master->standing.advskew);
-    master_down(family) = config_.has(family) ? now + master_down_interval(config_.advbase, skew) : kNever;
+    const AdvBase base = config_.advbase;
+    Duration wait = master_down_interval(base, config_.advskew);
+    if (base.seconds == 0 && !master)
+        wait = master_down_interval(base, kSlowestAdvSkew) + config_.advskew.duration();
+    else if (base.seconds == 0 && master->standing.advbase.seconds == 0 && master->standing.demote == 0)
+        wait = std::max(wait, master_down_interval(base, master->standing.advskew));
+    master_down(family) = config_.has(family) ? now + wait : kNever;
 }
 
 void VirtualHost::disarm_all() {
