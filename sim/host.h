@@ -95,7 +95,8 @@ class Host : public Station, private Port {
     std::size_t heard_reported_ = 0;
     std::vector<Request> requests_;
     std::vector<int> touched_;  // groups that this wake-up changed
-    bool link_pending_ = false, configuration_pending_ = false, wake_pending_ = false;
+    bool link_pending_ = false, interface_replaced_ = false, configuration_pending_ = false,
+         wake_pending_ = false;
     Instant deadline_ = kNever;  // the node's, for which the timer is armed
 };
 
