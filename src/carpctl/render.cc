@@ -27,7 +27,8 @@ std::string upper(std::string text) {
 }
 
 std::string duration(const Json& ms) {
-    const std::chrono::duration<double, std::milli> exact(ms.get<double>());
+    constexpr double kLongest = 1e12;  // a Duration holds not every number that JSON does
+    const std::chrono::duration<double, std::milli> exact(std::clamp(ms.get<double>(), 0.0, kLongest));
     return human_duration(std::chrono::duration_cast<Duration>(exact));
 }
 

@@ -48,7 +48,8 @@ std::optional<IpAddress> get_ip(const nlattr* attribute, std::uint8_t family) {
 }
 
 std::uint32_t get_u32(const nlattr* attribute, std::uint32_t otherwise = 0) {
-    return attribute == nullptr ? otherwise : mnl_attr_get_u32(attribute);
+    if (attribute == nullptr || mnl_attr_get_payload_len(attribute) < sizeof(std::uint32_t)) return otherwise;
+    return mnl_attr_get_u32(attribute);
 }
 
 std::string get_string(const nlattr* attribute) {
@@ -156,6 +157,7 @@ constexpr std::uint16_t kAdd = NLM_F_CREATE | NLM_F_EXCL;
 }  // namespace
 
 std::optional<Link> parse_link(const nlmsghdr& message) {
+    if (mnl_nlmsg_get_payload_len(&message) < sizeof(ifinfomsg)) return std::nullopt;
     const auto& body = *static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(&message));
     if (body.ifi_family != AF_UNSPEC) return std::nullopt;
     const auto found = attributes<IFLA_MAX>(message, sizeof body);
@@ -175,6 +177,7 @@ std::optional<Link> parse_link(const nlmsghdr& message) {
 }
 
 std::optional<LinkAddress> parse_address(const nlmsghdr& message) {
+    if (mnl_nlmsg_get_payload_len(&message) < sizeof(ifaddrmsg)) return std::nullopt;
     const auto& body = *static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(&message));
     if (body.ifa_family != AF_INET && body.ifa_family != AF_INET6) return std::nullopt;
     const auto found = attributes<IFA_MAX>(message, sizeof body);
@@ -186,7 +189,8 @@ std::optional<LinkAddress> parse_address(const nlmsghdr& message) {
     address.ifindex = static_cast<int>(body.ifa_index);
     address.address = {*ip, body.ifa_prefixlen};
     address.flags = get_u32(found[IFA_FLAGS], body.ifa_flags);
-    if (found[IFA_PROTO] != nullptr) address.protocol = mnl_attr_get_u8(found[IFA_PROTO]);
+    if (found[IFA_PROTO] != nullptr && mnl_attr_get_payload_len(found[IFA_PROTO]) > 0)
+        address.protocol = mnl_attr_get_u8(found[IFA_PROTO]);
     return address;
 }
 
