@@ -1,0 +1,53 @@
+// What will happen, by time; of equal times, what was asked for first. Nothing else orders a world.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "sim/moment.h"
+
+namespace carpd::sim {
+
+enum class EventKind : std::uint8_t {
+    fault_begins,  // what: place in Plan::faults
+    fault_ends,
+    strike,    // what: the fault that acts again (flap, forged and replayed packets, state requests)
+    delivery,  // what: the packet that arrives at `host`
+    timer,     // what: unused; `host` asked to be woken
+    lease,     // what: the group whose lease may lapse at `host`
+};
+
+struct Event {
+    Moment at;
+    std::uint64_t order;
+    EventKind kind;
+    std::uint8_t host;
+    std::uint32_t what;
+};
+
+class EventQueue {
+ public:
+    void push(Moment at, EventKind kind, int host, std::uint32_t what) {
+        heap_.push_back({at, next_order_++, kind, static_cast<std::uint8_t>(host), what});
+        std::push_heap(heap_.begin(), heap_.end(), later);
+    }
+    Event pop() {
+        std::pop_heap(heap_.begin(), heap_.end(), later);
+        const Event event = heap_.back();
+        heap_.pop_back();
+        return event;
+    }
+    bool empty() const { return heap_.empty(); }
+    Moment next() const { return heap_.front().at; }
+    std::size_t size() const { return heap_.size(); }
+
+ private:
+    static bool later(const Event& a, const Event& b) {
+        return a.at != b.at ? a.at > b.at : a.order > b.order;
+    }
+
+    std::vector<Event> heap_;
+    std::uint64_t next_order_ = 0;
+};
+
+}  // namespace carpd::sim

@@ -1,0 +1,372 @@
+#include "sim/host.h"
+
+#include <fmt/format.h>
+
+#include "sim/world.h"
+
+namespace carpd::sim {
+
+namespace {
+
+constexpr std::size_t kBatch = 64;  // packets that one system call reads
+constexpr std::int64_t kTimerSlack = 60 * kMicrosecond;
+
+}  // namespace
+
+Host::Host(World& world, int i)
+    : Station(world, i),
+      clock_{plan().clock_offset, plan().clock_ppm},
+      kernel_(world.groups()),
+      lease_event_(static_cast<std::size_t>(world.groups())),
+      settings_(static_cast<std::size_t>(world.groups())),
+      demotions_(static_cast<std::size_t>(world.groups())),
+      id_of_(static_cast<std::size_t>(world.groups())) {}
+
+Instant Host::local_now() const {
+    return clock_.at(world_.now());
+}
+
+// ---- what happens to it
+
+void Host::deliver(PacketId packet) {
+    if (!node_) return;
+    if (inbox_.size() >= plan().receive_buffer) return world_.lost_in_buffer();
+    world_.packets().hold(packet);
+    inbox_.push_back(packet);
+    wake_soon();
+}
+
+void Host::wake_soon() {
+    if (!awake() || wake_pending_) return;
+    if (const Fault* late = world_.active(FaultKind::late_wake_ups, index)) {
+        wake_pending_ = true;
+        deadline_ = kNever;  // whatever it waited for, it is this late for it as well
+        arm(world_.now() + world_.dice().between(0, late->span));
+    } else {
+        wake();
+    }
+}
+
+void Host::condition_changed() {
+    if (ailments.crashed > 0) kernel_.withdraw_all();
+    if (!has_process()) die();
+    if (awake() && !node_)
+        start();
+    else if (awake())
+        wake_soon();
+    for (int g = 0; g < world_.groups(); ++g) world_.update_ownership(index, g);
+}
+
+void Host::link_changed() {
+    link_pending_ = true;
+    if (ailments.vanished > 0) kernel_.withdraw_all();
+    for (int g = 0; g < world_.groups(); ++g) world_.update_ownership(index, g);
+    if (node_) wake_soon();
+}
+
+void Host::demote(int group, int amount) {
+    if (!node_) return;
+    requests_.push_back({group, true, amount, State::init});
+    wake_soon();
+}
+
+void Host::request_state(int group, State state) {
+    if (!node_) return;
+    requests_.push_back({group, false, 0, state});
+    wake_soon();
+}
+
+void Host::configuration_changed() {
+    if (!node_) return;
+    configuration_pending_ = true;
+    wake_soon();
+}
+
+void Host::start() {
+    ++life;
+    kernel_.withdraw_all();  // what an earlier life left
+    demotions_.assign(demotions_.size(), 0);
+    settings_.assign(settings_.size(), Settings{.present = false});
+    const auto purpose = 1000u + static_cast<unsigned>(index) * 1000u + life;
+    node_ = std::make_unique<Node>(stream(world_.plan().seed, purpose));
+    pump_ = std::make_unique<Pump>(*node_, static_cast<Port&>(*this));
+    world_.tell(index, -1, "starts carpd");
+    for (const auto& checker : world_.checkers()) checker->on_start(index);
+    configuration_pending_ = link_pending_ = true;
+    wake();
+}
+
+void Host::die() {
+    if (!node_) return;
+    world_.tell(index, -1, "carpd is gone");
+    pump_.reset();
+    node_.reset();
+    drop_batch();
+    for (PacketId id : inbox_) world_.packets().release(id);
+    inbox_.clear();
+    requests_.clear();
+    wake_pending_ = link_pending_ = configuration_pending_ = false;
+    deadline_ = kNever;
+}
+
+void Host::stop() {
+    if (!node_ || !awake()) return;
+    world_.tell(index, -1, "stops in order");
+    pump_->input(local_now(), [this](Node& node, Actions& out) { node.stop(local_now(), out); });
+    for (const auto& checker : world_.checkers()) checker->after_wake(index, touched_, true);
+}
+
+// ---- one wake-up, in the engine's order: what the host is, what the network says, what is due, who wishes
+
+void Host::wake() {
+    if (!awake() || !node_) return;
+    wake_pending_ = false;
+    touched_.clear();
+    bool all = link_pending_ || configuration_pending_ || !requests_.empty();
+    if (configuration_pending_ && node_->group_slots() == 0) configure();  // at its start
+    if (link_pending_) {
+        link_pending_ = false;
+        pump_->input(local_now(), [this](Node& node, Actions& out) {
+            if (!node.interfaces().empty()) node.handle_link(local_now(), 0, link(), out);
+        });
+    }
+    pump_->wake(local_now());
+    drop_batch();
+    if (configuration_pending_) configure();
+    answer_requests();
+    rearm();
+    world_.record(index, 1, touched_.size());
+    for (const auto& checker : world_.checkers()) checker->after_wake(index, touched_, all);
+}
+
+void Host::configure() {
+    configuration_pending_ = false;
+    std::vector<GroupConfig> configs;
+    for (int g = 0; g < world_.groups(); ++g) {
+        Settings now = world_.settings(index, g);
+        if (!now.present)
+            now = Settings{.present = false, .key = settings(g).key, .addresses = settings(g).addresses};
+        if (now.present) configs.push_back(world_.plan().config(index, g, now));
+        if (now == settings(g)) continue;
+        settings_[static_cast<std::size_t>(g)] = now;
+        for (const auto& checker : world_.checkers()) checker->on_configured(index, g);
+    }
+    pump_->input(local_now(), [&](Node& node, Actions& out) {
+        node.configure(local_now(), configs, out);
+        group_of_.resize(node.group_slots());
+        for (GroupId id = 0; id < node.group_slots(); ++id) {
+            if (!node.group(id)) continue;
+            group_of_[id] = node.group(id)->config().vhid.value - 1;
+            id_of_[static_cast<std::size_t>(group_of_[id])] = id;
+        }
+    });
+    for (int g = 0; g < world_.groups(); ++g)
+        if (!settings(g).present) demotions_[static_cast<std::size_t>(g)] = 0;
+}
+
+void Host::answer_requests() {
+    for (std::size_t i = 0; i < requests_.size(); ++i) {
+        const Request request = requests_[i];
+        const VirtualHost* group = virtual_host(request.group);
+        if (!group) continue;
+        const GroupId id = group->id();
+        if (request.is_demotion) demotions_[static_cast<std::size_t>(request.group)] = request.amount;
+        pump_->input(local_now(), [&](Node& node, Actions& out) {
+            if (request.is_demotion)
+                node.handle_demotion(local_now(), id, kOperatorDemotion, request.amount, out);
+            else
+                node.handle_request(local_now(), id, request.state, out);
+        });
+    }
+    requests_.clear();
+}
+
+void Host::rearm() {
+    if (!inbox_.empty()) return arm(world_.now() + kMicrosecond);  // Pump stopped in a flood
+    const Instant deadline = node_->next_deadline();
+    if (deadline == deadline_ && armed()) return;
+    deadline_ = deadline;
+    if (deadline == kNever) return arm(kNoMoment);
+    const Fault* late = world_.active(FaultKind::late_wake_ups, index);
+    const std::int64_t lateness = world_.dice().between(0, late ? late->span : kTimerSlack);
+    arm(std::max(clock_.when(deadline), world_.now()) + lateness);
+}
+
+void Host::lease_due(int group) {
+    lease_event_[static_cast<std::size_t>(group)] = false;
+    if (kernel_.installed(group) && kernel_.answers(group, local_now())) lease_changed(group);
+    world_.update_ownership(index, group);
+}
+
+void Host::lease_changed(int group) {
+    if (lease_event_[static_cast<std::size_t>(group)]) return;
+    lease_event_[static_cast<std::size_t>(group)] = true;
+    const Moment lapses = clock_.when(kernel_.lease_until(group));
+    world_.schedule(std::max(lapses, world_.now()), EventKind::lease, index,
+                    static_cast<std::uint32_t>(group));
+}
+
+// ---- how it is
+
+const VirtualHost* Host::virtual_host(int group) const {
+    if (!node_) return nullptr;
+    const GroupId id = id_of_[static_cast<std::size_t>(group)];
+    return id < node_->group_slots() && group_of(id) == group ? node_->group(id) : nullptr;
+}
+
+State Host::state(int group) const {
+    const VirtualHost* found = virtual_host(group);
+    return found ? found->state() : State::init;
+}
+
+bool Host::owns(int group) const {
+    return kernel_.installed(group) && machine_runs() && connected() && kernel_.answers(group, local_now());
+}
+
+int Host::demotion(int group) const {
+    return demotions_[static_cast<std::size_t>(group)];
+}
+
+// ---- what it does for the core
+
+std::span<const ReceivedPacket> Host::receive() {
+    drop_batch();
+    const std::size_t count = std::min(kBatch, inbox_.size());
+    for (std::size_t i = 0; i < count; ++i) {
+        batch_.push_back({0, world_.packets()[inbox_[i]].view()});
+        heard_.push_back({inbox_[i], false, DropReason::bad_interface});
+    }
+    inbox_.erase(inbox_.begin(), inbox_.begin() + static_cast<std::ptrdiff_t>(count));
+    return batch_;
+}
+
+void Host::refused(const ReceivedPacket& packet, DropReason reason, const GroupId*) {
+    Heard& heard = heard_[static_cast<std::size_t>(&packet - batch_.data())];
+    heard.refused = true;
+    heard.reason = reason;
+}
+
+// The core has judged the whole batch before any of its actions is performed.
+void Host::report_heard() {
+    for (; heard_reported_ < heard_.size(); ++heard_reported_) {
+        const Heard& heard = heard_[heard_reported_];
+        world_.record(index, heard.refused ? 2 : 3, world_.packets()[heard.packet].group);
+        for (const auto& checker : world_.checkers()) checker->on_heard(index, heard);
+    }
+}
+
+void Host::drop_batch() {
+    report_heard();
+    for (const Heard& heard : heard_) world_.packets().release(heard.packet);
+    heard_.clear();
+    batch_.clear();
+    heard_reported_ = 0;
+}
+
+bool Host::can_send() {
+    if (ailments.vanished > 0) return false;
+    const Fault* failing = world_.active(FaultKind::send_failures, index);
+    return !failing || !world_.dice().permille(failing->chance);
+}
+
+bool Host::perform(const SendAdvertisement& action) {
+    const int group = group_of(action.group);
+    touch(group);
+    if (!can_send()) {
+        world_.tell(index, group, "cannot send");
+        return false;
+    }
+    const PacketId id = world_.packets().add();
+    Packet& packet = world_.packets()[id];
+    const Bytes bytes = action.packet.bytes();
+    std::copy(bytes.begin(), bytes.end(), packet.bytes.begin());
+    packet.size = static_cast<std::uint8_t>(bytes.size());
+    packet.origin = static_cast<std::uint8_t>(index);
+    packet.life = life;
+    packet.group = static_cast<std::uint16_t>(group);
+    packet.secret = signing_secret(group);
+    packet.genuine = true;
+    packet.unicast = !action.destination.is_multicast();
+    packet.family = action.destination.family();
+    packet.read_standing();
+    world_.transmit(id, action.destination);
+    return true;
+}
+
+bool Host::perform(const SendProbe& action) {
+    touch(group_of(action.group));
+    return can_send();
+}
+
+bool Host::perform(const InstallAddresses& action) {
+    const int group = group_of(action.group);
+    touch(group);
+    if (ailments.vanished > 0 || world_.active(FaultKind::install_failures, index)) {
+        world_.tell(index, group, "cannot install the addresses");
+        return false;
+    }
+    kernel_.install(group, action.lease_until);
+    lease_changed(group);
+    world_.update_ownership(index, group);
+    return true;
+}
+
+void Host::perform(const RenewLease& action) {
+    const int group = group_of(action.group);
+    touch(group);
+    kernel_.renew(group, action.until);
+    if (!kernel_.installed(group)) return;
+    lease_changed(group);
+    world_.update_ownership(index, group);
+}
+
+void Host::perform(const WithdrawAddresses& action) {
+    const int group = group_of(action.group);
+    touch(group);
+    kernel_.withdraw(group);
+    world_.update_ownership(index, group);
+}
+
+void Host::perform(const AnnounceAddresses& action) {
+    world_.record(index, 4, static_cast<std::uint64_t>(group_of(action.group)));
+}
+
+void Host::perform(const ReportTransition& action) {
+    report_heard();
+    const int group = group_of(action.group);
+    touch(group);
+    world_.record(index, 5,
+                  static_cast<std::uint64_t>(action.to) << 8 | static_cast<std::uint64_t>(action.cause));
+    if (world_.witnessed()) {
+        std::string text = fmt::format("{} -> {}: {}", to_upper_string(action.from),
+                                       to_upper_string(action.to), to_string(action.cause));
+        if (action.rival) text += " (" + describe(*action.rival, action.ours) + ")";
+        world_.tell(index, group, text);
+    }
+    const Change change{index, group, action.from, action.to, action.cause, action.ours, heard_};
+    for (const auto& checker : world_.checkers()) checker->on_change(change);
+}
+
+void Host::perform(const ReportRival& action) {
+    world_.record(index, 6, static_cast<std::uint64_t>(action.cause));
+    if (world_.witnessed())
+        world_.tell(index, group_of(action.group), fmt::format("stays MASTER: {}", to_string(action.cause)));
+}
+
+void Host::perform(const ReportDemotion& action) {
+    world_.record(index, 7, action.value);
+    if (world_.witnessed())
+        world_.tell(index, group_of(action.group),
+                    fmt::format("demotion is now {} ({})", action.value, action.name));
+}
+
+std::string Host::describe(const Rival& rival, const Standing& ours) {
+    const auto standing = [](const Standing& s) {
+        return fmt::format("{}/{}{}", s.advbase.seconds, s.advskew.value,
+                           s.demote == 0 ? "" : fmt::format(" demoted by {}", s.demote));
+    };
+    return fmt::format("heard {} from {}, ours {}", standing(rival.standing), rival.source.to_string(),
+                       standing(ours));
+}
+
+}  // namespace carpd::sim

@@ -1,0 +1,97 @@
+// A host that runs carpd: the daemon's own Node behind its own Pump, with a network and a kernel in memory.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "carp/pump.h"
+#include "sim/checker.h"
+#include "sim/fake_kernel.h"
+#include "sim/station.h"
+
+namespace carpd::sim {
+
+class Host : public Station, private Port {
+ public:
+    Host(World& world, int index);
+
+    void deliver(PacketId packet) override;
+    void wake() override;
+    void condition_changed() override;
+    void link_changed() override;
+    void demote(int group, int amount) override;
+    State state(int group) const override;
+    bool owns(int group) const override;
+    int demotion(int group) const override;
+
+    // The daemon is told to stop in order.
+    void stop();
+    // The configuration file may say something else now.
+    void configuration_changed();
+    void request_state(int group, State state);
+    void lease_due(int group);
+
+    const DriftingClock& clock() const { return clock_; }
+    const FakeKernel& kernel() const { return kernel_; }
+    // Null while no process runs.
+    const Node* node() const { return node_.get(); }
+    const VirtualHost* virtual_host(int group) const;
+    // What it runs with, which is not what the operator wants while it sleeps.
+    const Settings& settings(int group) const { return settings_[static_cast<std::size_t>(group)]; }
+
+ private:
+    struct Request {
+        int group;
+        bool is_demotion;
+        int amount;
+        State state;
+    };
+
+    std::span<const ReceivedPacket> receive() override;
+    void refused(const ReceivedPacket& packet, DropReason reason, const GroupId* group) override;
+    bool perform(const SendAdvertisement& action) override;
+    bool perform(const SendProbe& action) override;
+    bool perform(const InstallAddresses& action) override;
+    void perform(const RenewLease& action) override;
+    void perform(const WithdrawAddresses& action) override;
+    void perform(const AnnounceAddresses& action) override;
+    void perform(const ReportTransition& action) override;
+    void perform(const ReportRival& action) override;
+    void perform(const ReportDemotion& action) override;
+
+    Instant local_now() const;
+    void start();
+    void die();
+    void wake_soon();
+    void report_heard();
+    void drop_batch();
+    void configure();
+    void answer_requests();
+    void rearm();
+    void lease_changed(int group);
+    bool can_send();
+    int group_of(GroupId id) const { return group_of_[id]; }
+    std::uint32_t signing_secret(int group) const { return settings(group).secret(); }
+    void touch(int group) { touched_.push_back(group); }
+    static std::string describe(const Rival& rival, const Standing& ours);
+
+    DriftingClock clock_;
+    FakeKernel kernel_;
+    std::vector<bool> lease_event_;  // by group: one is in the queue
+    std::unique_ptr<Node> node_;
+    std::unique_ptr<Pump> pump_;
+    std::vector<Settings> settings_;
+    std::vector<int> demotions_;  // by group: what the operator set in this life
+    std::vector<GroupId> id_of_;  // by group; what it was last
+    std::vector<int> group_of_;   // by GroupId
+    std::vector<PacketId> inbox_;
+    std::vector<ReceivedPacket> batch_;
+    std::vector<Heard> heard_;  // the batch, and what became of it
+    std::size_t heard_reported_ = 0;
+    std::vector<Request> requests_;
+    std::vector<int> touched_;  // groups that this wake-up changed
+    bool link_pending_ = false, configuration_pending_ = false, wake_pending_ = false;
+    Instant deadline_ = kNever;  // the node's, for which the timer is armed
+};
+
+}  // namespace carpd::sim

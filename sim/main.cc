@@ -1,0 +1,58 @@
+// carpsim: worlds of carpd hosts in virtual time. docs/simulation.md.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <thread>
+
+#include "sim/batch.h"
+#include "sim/report.h"
+
+namespace {
+
+// "3,7,12" or "none".
+std::vector<int> fault_ids(const std::string& text) {
+    std::vector<int> ids;
+    if (text == "none") return ids;
+    for (const std::string& id : CLI::detail::split(text, ',')) {
+        int value = 0;
+        if (!CLI::detail::lexical_cast(id, value) || value < 1)
+            throw CLI::ValidationError("--faults", "give the numbers of faults, such as 3,7,12, or none");
+        ids.push_back(value);
+    }
+    return ids;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app("Runs worlds of carpd hosts in virtual time, with faults, and checks what must hold.",
+                 "carpsim");
+    carpd::sim::SeedOptions one;
+    carpd::sim::BatchOptions many;
+    std::string faults;
+    many.jobs = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    auto* seed =
+        app.add_option("--seed", one.seed, "run one world, and tell its story if a statement is broken");
+    app.add_flag("--verbose", one.verbose, "tell its story in any case")->needs(seed);
+    app.add_option("--pcap", one.pcap, "write what was on the wire to this file")->needs(seed);
+    app.add_flag("--shrink", one.shrink, "leave out all faults that the broken statement does not need")
+        ->needs(seed);
+    auto* faults_option =
+        app.add_option("--faults", faults, "only these faults happen: 3,7,12, or none")->needs(seed);
+    app.add_flag("--digest", one.digest, "print a digest of all that happened")->needs(seed);
+    auto* seeds = app.add_option("--seeds", many.count, "run so many worlds")
+                      ->excludes(seed)
+                      ->check(CLI::PositiveNumber);
+    app.add_option("--first", many.first, "the first one's seed (1)")->needs(seeds);
+    app.add_option("--jobs", many.jobs, "how many at a time (one per core)")
+        ->needs(seeds)
+        ->check(CLI::Range(1, 256));
+    try {
+        app.parse(argc, argv);
+        if (faults_option->count() > 0) one.faults = fault_ids(faults);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error);
+    }
+    const bool held = seed->count() > 0 ? run_seed(one) : run_batch(many);
+    return held ? 0 : 1;
+}

@@ -1,0 +1,128 @@
+// What a seed stands for: hosts, groups, the network's temper, and the faults with their times. All of it is
+// drawn before anything runs, so that leaving faults out (--faults, --shrink) changes nothing else.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "carp/types.h"
+#include "sim/moment.h"
+
+namespace carpd::sim {
+
+inline constexpr int kMaxHosts = 8;
+using HostSet = std::uint8_t;  // bit h: host h
+
+constexpr bool contains(HostSet set, int host) {
+    return (set >> host & 1) != 0;
+}
+
+enum class Kind : std::uint8_t { carpd, openbsd, freebsd, netbsd, ucarp };
+std::string_view to_string(Kind kind);
+
+struct HostPlan {
+    Kind kind = Kind::carpd;
+    std::string name;
+    bool has_own_addresses = true;
+    IpAddress own4, own6, global6;
+    std::int64_t clock_offset = 0;
+    std::int64_t clock_ppm = 0;
+    std::uint32_t receive_buffer = 0;  // packets that wait while its process doesn't read
+};
+
+// What an operator may change of a group on one host while it runs.
+struct Settings {
+    bool present = true;
+    std::uint8_t advskew = 0;
+    bool preempt = false;
+    std::uint8_t key = 0;        // which of several passwords
+    std::uint8_t addresses = 0;  // which of several address lists
+    bool operator==(const Settings&) const = default;
+    // Hosts hear each other exactly if this is equal.
+    std::uint32_t secret() const { return key * 16u + addresses; }
+};
+
+struct GroupPlan {
+    std::string name;
+    Vhid vhid;
+    AdvBase advbase;
+    std::vector<InterfaceAddress> addresses;
+    bool unicast = false;
+    HostSet members = 0;
+    std::array<Settings, kMaxHosts> settings;
+
+    bool has(Family family) const;
+};
+
+enum class FaultKind : std::uint8_t {
+    loss,              // of `chance` per mille of all packets
+    one_way_loss,      // of all from `host` to `peer`
+    delay,             // up to `span` more, for `chance` per mille
+    duplication,       // of `chance` per mille, up to `span` later
+    reordering,        // `chance` per mille wait for `span`
+    corruption,        // of some bits in `chance` per mille
+    partition,         // between `side` and the others
+    family_loss,       // of everything of `family`
+    multicast_loss,    // of everything multicast, from `host`
+    crash,             // power loss of `host`; it starts again at the end
+    kill,              // of the daemon, while the kernel goes on; it is started again at the end
+    stop,              // of the daemon, in order
+    pause,             // of the process: packets wait
+    suspend,           // of the machine: packets are lost, and it answers nobody
+    late_wake_ups,     // by up to `span`
+    send_failures,     // of `chance` per mille
+    install_failures,  // of all
+    link_loss,         // no carrier
+    flapping,          // no carrier, `amount` times within `span`
+    interface_loss,    // the interface vanishes, and comes back
+    forgery,           // a stranger sends damaged and invented packets every `span`
+    replay,            // a stranger sends captured packets with other election fields every `span`
+    echo,              // a switch sends everything back to its sender
+    state_request,     // `amount` times, every `span`: carpctl state
+    demotion,          // by the operator, by `amount`
+    reload,            // advskew and preempt change
+    key_change,        // the password is another on `host`
+    address_change,    // the address list is another on `host`
+    removal,           // of the group from `host`
+};
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::removal) + 1;
+std::string_view to_string(FaultKind kind);
+
+struct Fault {
+    int id = 0;  // from 1
+    FaultKind kind = FaultKind::loss;
+    Moment begin = 0, end = 0;
+    int host = 0, peer = 0, group = 0;
+    std::uint32_t chance = 1000;
+    std::int64_t span = 0;
+    int amount = 0;
+    HostSet side = 0;
+    Family family = Family::ipv4;
+    Settings settings;  // what a reload sets
+};
+
+struct Plan {
+    std::uint64_t seed = 0;
+    std::vector<HostPlan> hosts;
+    std::vector<GroupPlan> groups;
+    std::vector<Fault> faults;
+    std::int64_t min_delay = 0, max_delay = 0;  // of a packet on the undisturbed network
+    Moment healed = 0;                          // every fault has ended
+    Moment end = 0;
+
+    bool has_foreign(HostSet set) const;
+    // Within this time an undisturbed group has settled on its master (docs/simulation.md).
+    Moment settling_bound(int group) const;
+    Moment longest_interval(int group) const;
+    GroupConfig config(int host, int group, const Settings& settings) const;
+};
+
+Plan draw_plan(std::uint64_t seed);
+
+// One line each, for people.
+std::string describe(const Plan& plan, const HostPlan& host);
+std::string describe(const Plan& plan, const GroupPlan& group);
+std::string describe(const Plan& plan, const Fault& fault);
+
+}  // namespace carpd::sim

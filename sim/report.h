@@ -1,0 +1,21 @@
+// One seed, and all that a person wants to know of it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace carpd::sim {
+
+struct SeedOptions {
+    std::uint64_t seed = 1;
+    std::optional<std::vector<int>> faults;  // ids; all if not given
+    bool verbose = false, shrink = false, digest = false;
+    std::string pcap;  // path
+};
+
+// Runs it and prints what is asked for and, if a statement is broken, the whole story. True if all held.
+bool run_seed(const SeedOptions& options);
+
+}  // namespace carpd::sim
