@@ -19,7 +19,7 @@ class Authenticity : public Checker {
         const Packet& p = world_.packets()[heard.packet];
         const std::string& who = world_.plan().hosts[static_cast<std::size_t>(host)].name;
         const Settings& settings = h.settings(p.group);
-        const bool own = p.origin == host && p.life == h.life;
+        const bool own = p.origin == host && p.life == h.life(p.group);
         const bool authentic = p.genuine && !own && settings.present && p.secret == settings.secret();
         if (!authentic && !heard.refused)
             broken(p.group,

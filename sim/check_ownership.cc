@@ -152,7 +152,7 @@ class Lease : public Checker {
         if (!is_carpd(world_, a) || !is_carpd(world_, b) || !network_was_faultless(group, since)) return;
         const GroupPlan& plan = world_.plan().groups[static_cast<std::size_t>(group)];
         const Moment interval = world_.plan().longest_interval(group);
-        const Moment awake = interval / 4 + 2 * world_.plan().max_delay + 200 * kMicrosecond;
+        const Moment awake = interval / 4 + interval / 64 + 2 * world_.plan().max_delay + 200 * kMicrosecond;
         const Moment lease =
             plan.advbase.seconds > 0 ? lease_length(plan.advbase, AdvSkew{}).count() : 3 * interval;
         const bool slept = slept_since(a, since) || slept_since(b, since);

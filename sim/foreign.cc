@@ -200,7 +200,6 @@ void Foreign::send(int g, Family family) {
     std::copy(bytes.bytes().begin(), bytes.bytes().end(), packet.bytes.begin());
     packet.size = static_cast<std::uint8_t>(bytes.bytes().size());
     packet.origin = static_cast<std::uint8_t>(index);
-    packet.life = life;
     packet.group = static_cast<std::uint16_t>(g);
     packet.genuine = true;
     packet.family = family;

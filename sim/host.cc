@@ -20,6 +20,8 @@ Host::Host(World& world, int i)
       lease_event_(static_cast<std::size_t>(world.groups())),
       settings_(static_cast<std::size_t>(world.groups())),
       demotions_(static_cast<std::size_t>(world.groups())),
+      lives_(static_cast<std::size_t>(world.groups())),
+      refused_(static_cast<std::size_t>(world.groups())),
       id_of_(static_cast<std::size_t>(world.groups())) {}
 
 Instant Host::local_now() const {
@@ -83,11 +85,12 @@ void Host::configuration_changed() {
 }
 
 void Host::start() {
-    ++life;
+    ++starts_;
     kernel_.withdraw_all();  // what an earlier life left
     demotions_.assign(demotions_.size(), 0);
+    refused_.assign(refused_.size(), false);
     settings_.assign(settings_.size(), Settings{.present = false});
-    const auto purpose = 1000u + static_cast<unsigned>(index) * 1000u + life;
+    const auto purpose = 1000u + static_cast<unsigned>(index) * 1000u + starts_;
     node_ = std::make_unique<Node>(stream(world_.plan().seed, purpose));
     pump_ = std::make_unique<Pump>(*node_, static_cast<Port&>(*this));
     world_.tell(index, -1, "starts carpd");
@@ -148,6 +151,7 @@ void Host::configure() {
             now = Settings{.present = false, .key = settings(g).key, .addresses = settings(g).addresses};
         if (now.present) configs.push_back(world_.plan().config(index, g, now));
         if (now == settings(g)) continue;
+        if (now.present && !settings(g).present) ++lives_[static_cast<std::size_t>(g)];
         settings_[static_cast<std::size_t>(g)] = now;
         for (const auto& checker : world_.checkers()) checker->on_configured(index, g);
     }
@@ -161,7 +165,10 @@ void Host::configure() {
         }
     });
     for (int g = 0; g < world_.groups(); ++g)
-        if (!settings(g).present) demotions_[static_cast<std::size_t>(g)] = 0;
+        if (!settings(g).present) {
+            demotions_[static_cast<std::size_t>(g)] = 0;
+            refused_[static_cast<std::size_t>(g)] = false;
+        }
 }
 
 void Host::answer_requests() {
@@ -224,7 +231,8 @@ bool Host::owns(int group) const {
 }
 
 int Host::demotion(int group) const {
-    return demotions_[static_cast<std::size_t>(group)];
+    const int refused = refused_[static_cast<std::size_t>(group)] ? 240 : 0;
+    return std::min(255, demotions_[static_cast<std::size_t>(group)] + refused);
 }
 
 // ---- what it does for the core
@@ -282,7 +290,7 @@ bool Host::perform(const SendAdvertisement& action) {
     std::copy(bytes.begin(), bytes.end(), packet.bytes.begin());
     packet.size = static_cast<std::uint8_t>(bytes.size());
     packet.origin = static_cast<std::uint8_t>(index);
-    packet.life = life;
+    packet.life = life(group);
     packet.group = static_cast<std::uint16_t>(group);
     packet.secret = signing_secret(group);
     packet.genuine = true;
@@ -301,7 +309,9 @@ bool Host::perform(const SendProbe& action) {
 bool Host::perform(const InstallAddresses& action) {
     const int group = group_of(action.group);
     touch(group);
-    if (ailments.vanished > 0 || world_.active(FaultKind::install_failures, index)) {
+    const bool refuse = ailments.vanished > 0 || world_.active(FaultKind::install_failures, index);
+    refused_[static_cast<std::size_t>(group)] = refuse;
+    if (refuse) {
         world_.tell(index, group, "cannot install the addresses");
         return false;
     }

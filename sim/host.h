@@ -30,6 +30,8 @@ class Host : public Station, private Port {
     void configuration_changed();
     void request_state(int group, State state);
     void lease_due(int group);
+    // The group's counters start anew with each.
+    std::uint16_t life(int group) const { return lives_[static_cast<std::size_t>(group)]; }
 
     const DriftingClock& clock() const { return clock_; }
     const FakeKernel& kernel() const { return kernel_; }
@@ -81,7 +83,10 @@ class Host : public Station, private Port {
     std::unique_ptr<Node> node_;
     std::unique_ptr<Pump> pump_;
     std::vector<Settings> settings_;
-    std::vector<int> demotions_;  // by group: what the operator set in this life
+    std::vector<int> demotions_;        // by group: what the operator set in this life
+    std::vector<std::uint16_t> lives_;  // by group: how often it was new to a process
+    std::vector<bool> refused_;         // by group: the kernel refused its addresses the last time
+    std::uint16_t starts_ = 0;
     std::vector<GroupId> id_of_;  // by group; what it was last
     std::vector<int> group_of_;   // by GroupId
     std::vector<PacketId> inbox_;

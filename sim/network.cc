@@ -49,9 +49,10 @@ void World::transmit(PacketId id, const IpAddress& destination) {
         });
         for (int h = 0; h < hosts(); ++h) {
             const HostPlan& to = plan_.hosts[static_cast<std::size_t>(h)];
+            const bool is_carpd = to.kind == Kind::carpd;  // some stand-ins believe their own echo
             const bool addressed = !packet.unicast || destination == to.own4 || destination == to.own6 ||
                                    destination == to.global6;
-            if (h == from ? echoes : addressed) send_to(h, id);
+            if (h == from ? echoes && is_carpd : addressed) send_to(h, id);
         }
         capture(packet);
     }
@@ -60,9 +61,10 @@ void World::transmit(PacketId id, const IpAddress& destination) {
 
 void World::send_to(int host, PacketId id) {
     std::int64_t delay = dice_.between(plan_.min_delay, plan_.max_delay);
+    std::int64_t copy_delay = -1;
     PacketId sent = id;
     for (std::uint32_t place : active_) {
-        const auto more = fate(plan_.faults[place], host, sent, fault_dice_[place]);
+        const auto more = fate(plan_.faults[place], host, sent, copy_delay, fault_dice_[place]);
         if (!more) {
             if (packets_[sent].references == 0) {  // damaged first, then lost
                 packets_.hold(sent);
@@ -74,11 +76,15 @@ void World::send_to(int host, PacketId id) {
     }
     packets_.hold(sent);
     schedule(now_ + delay, EventKind::delivery, host, sent);
+    if (copy_delay < 0) return;
+    packets_.hold(sent);
+    schedule(now_ + delay + copy_delay, EventKind::delivery, host, sent);
 }
 
 // What a fault does to a packet on its way to `host`: nothing is returned if it is lost, otherwise how much
-// later it comes. `id` becomes another if it is damaged.
-std::optional<std::int64_t> World::fate(const Fault& fault, int host, PacketId& id, Dice& dice) {
+// later it comes. `id` becomes another if it is damaged; `copy_delay` is set if it comes twice.
+std::optional<std::int64_t> World::fate(const Fault& fault, int host, PacketId& id, std::int64_t& copy_delay,
+                                        Dice& dice) {
     const Packet& packet = packets_[id];
     const int from = packet.origin;
     switch (fault.kind) {
@@ -105,9 +111,7 @@ std::optional<std::int64_t> World::fate(const Fault& fault, int host, PacketId& 
             if (dice.permille(fault.chance)) return fault.span;
             break;
         case FaultKind::duplication:
-            if (!dice.permille(fault.chance)) break;
-            packets_.hold(id);
-            schedule(now_ + plan_.max_delay + dice.between(0, fault.span), EventKind::delivery, host, id);
+            if (dice.permille(fault.chance)) copy_delay = dice.between(0, fault.span);
             break;
         case FaultKind::corruption: {
             if (!dice.permille(fault.chance)) break;

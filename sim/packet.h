@@ -18,7 +18,7 @@ inline constexpr int kStranger = 255;  // the origin of what no host sent
 struct Packet {
     std::array<std::uint8_t, 80> bytes;
     std::uint8_t size = 0;
-    std::uint8_t origin = kStranger;  // who signed it, and in which of its lives
+    std::uint8_t origin = kStranger;  // who signed it, and in which life of the group there
     std::uint16_t life = 0;
     std::uint16_t group = 0;
     std::uint32_t secret = 0;  // password and address list that it was signed with

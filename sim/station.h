@@ -43,7 +43,7 @@ class Station {
     virtual State state(int group) const = 0;
     // It answers for the group's addresses.
     virtual bool owns(int group) const = 0;
-    // What its advertisements say, as far as an operator knows.
+    // What an operator set, and 240 more while its kernel refuses the addresses.
     virtual int demotion(int group) const = 0;
 
     // For the world's timer events.
@@ -51,7 +51,6 @@ class Station {
 
     const int index;
     Ailments ailments;
-    std::uint16_t life = 0;  // how often it started
 
  protected:
     // Wakes it at `at`, unless asked again before.

@@ -205,7 +205,7 @@ void VirtualHost::reconfigure(Instant now, GroupConfig config, Actions& out) {
     config_ = std::move(config);
     authenticator_ = Authenticator(config_.key, config_.vhid, config_.addresses);
     if (state_ == State::backup)
-        for (Family family : kFamilies) restart_master_down(now, family, std::nullopt);
+        for (Family family : kFamilies) restart_master_down(now, family, last_heard_);
     if (state_ != State::master) return;
     advertise(now, out);
     if (addresses_changed && owns_) out.emplace_back(InstallAddresses{id_, lease_until_});
@@ -258,10 +258,8 @@ void VirtualHost::leave_master(Instant now, Cause cause, Actions& out) {
 // We stay MASTER although another one advertises: it must hear us, and so must everybody who learned
 // addresses or switch ports from it (rule A4).
 void VirtualHost::reassert(Instant now, Cause cause, const Rival& rival, Actions& out) {
-    if (now >= advertised_at_ + interval() / 4) {
-        advertise_at_ = now;
-        advertise(now, out);
-    }
+    advertise_at_ = std::min(advertise_at_, std::max(now, advertised_at_ + interval() / 4));
+    if (passed(advertise_at_, now)) advertise(now, out);
     if (owns_) {
         announcements_left_ = kRepeatedAnnouncements;
         if (now >= announced_at_ + kAnnouncementGap)
