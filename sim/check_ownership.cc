@@ -63,6 +63,14 @@ bool is_carpd(const World& world, int host) {
 
 constexpr Moment kSlack = 10 * kMillisecond;  // for timers that fire a little late
 
+// With what a drifting clock adds.
+Moment longest_lease(const World& world, int group) {
+    const AdvBase base = world.plan().groups[static_cast<std::size_t>(group)].advbase;
+    const Moment lease =
+        base.seconds > 0 ? lease_length(base, AdvSkew{}).count() : 3 * world.plan().longest_interval(group);
+    return lease + lease / 50;
+}
+
 class OneOwner : public Checker {
  public:
     explicit OneOwner(World& world) : Checker(world), overlaps_(world) {}
@@ -83,7 +91,10 @@ class OneOwner : public Checker {
     void check(int group, int a, int b, Moment since) {
         if (!world_.same_side(a, b)) return;
         const Moment calm = std::max(since, world_.disturbed_at());
-        const Moment bound = world_.plan().longest_interval(group) + 2 * world_.plan().max_delay + kSlack;
+        // A host that sleeps yields to nobody, but its lease ends.
+        const bool asleep = !world_.station(a).awake() || !world_.station(b).awake();
+        const Moment bound = (asleep ? longest_lease(world_, group) : world_.plan().longest_interval(group)) +
+                             2 * world_.plan().max_delay + kSlack;
         if (world_.now() - calm <= bound) return;
         broken(group,
                fmt::format("{} both answered for {} ms although they hear each other; at most {} ms",
@@ -150,13 +161,10 @@ class Lease : public Checker {
     // spoken a quarter of an interval later. Asleep, it answers until its lease lapses.
     void check(int group, int a, int b, Moment since) {
         if (!is_carpd(world_, a) || !is_carpd(world_, b) || !network_was_faultless(group, since)) return;
-        const GroupPlan& plan = world_.plan().groups[static_cast<std::size_t>(group)];
         const Moment interval = world_.plan().longest_interval(group);
         const Moment awake = interval / 4 + interval / 64 + 2 * world_.plan().max_delay + 200 * kMicrosecond;
-        const Moment lease =
-            plan.advbase.seconds > 0 ? lease_length(plan.advbase, AdvSkew{}).count() : 3 * interval;
         const bool slept = slept_since(a, since) || slept_since(b, since);
-        const Moment bound = slept ? std::max(awake, lease + lease / 50) : awake;
+        const Moment bound = slept ? std::max(awake, longest_lease(world_, group)) : awake;
         if (world_.now() - since <= bound) return;
         broken(group, fmt::format("{} both answered for {} us on a faultless network; at most {} us{}",
                                   names(world_, a, b), (world_.now() - since) / kMicrosecond,

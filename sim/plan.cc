@@ -83,8 +83,9 @@ Moment Plan::settling_bound(int group) const {
     const GroupPlan& g = groups[static_cast<std::size_t>(group)];
     const Moment interval = longest_interval(group);
     const bool foreign = has_foreign(g.members);
-    const Moment down = foreign ? 2 * 3 * interval + interval
-                                : master_down_interval(g.advbase, slowest(*this, group)).count();
+    Moment down = master_down_interval(g.advbase, slowest(*this, group)).count();
+    if (g.advbase.seconds == 0) down = 4 * kSecond;  // rule T5
+    if (foreign) down = std::max(down, 7 * interval);
     return down + 6 * interval + 100 * kMillisecond;
 }
 

@@ -14,6 +14,7 @@ constexpr Duration kRivalReportGap = std::chrono::seconds(10);
 constexpr int kSendErrorLimit = 3;   // rule S1: this many failures in a row demote, as many successes clear
 constexpr int kFaultDemotion = 240;  // of a host that can't send, or can't install its addresses
 constexpr std::uint8_t kDemotedAdvSkew = 240;  // rule M2
+constexpr AdvSkew kSlowestAdvSkew{254};        // of all that can be configured
 
 bool passed(Instant deadline, Instant now) {
     return deadline <= now;
@@ -205,7 +206,8 @@ void VirtualHost::reconfigure(Instant now, GroupConfig config, Actions& out) {
     config_ = std::move(config);
     authenticator_ = Authenticator(config_.key, config_.vhid, config_.addresses);
     if (state_ == State::backup)
-        for (Family family : kFamilies) restart_master_down(now, family, last_heard_);
+        for (Family family : kFamilies)
+            restart_master_down(now, family, last_heard_at_ >= since_ ? last_heard_ : std::nullopt);
     if (state_ != State::master) return;
     advertise(now, out);
     if (addresses_changed && owns_) out.emplace_back(InstallAddresses{id_, lease_until_});
@@ -274,13 +276,16 @@ void VirtualHost::reassert(Instant now, Cause cause, const Rival& rival, Actions
 }
 
 // With advbase 0 all timers follow from an advskew: a better host must not time out a slower master between
-// two of its advertisements, nor before its lease is over (rule T5). A demoted one doesn't say its advskew.
+// two of its advertisements, nor before its lease is over (rule T5). Who has just joined waits for the
+// slowest there can be, and then in the order of the advskews. A demoted master doesn't say its advskew.
 void VirtualHost::restart_master_down(Instant now, Family family, const std::optional<Rival>& master) {
-    AdvSkew skew = config_.advskew;
-    if (config_.advbase.seconds == 0 && master && master->standing.advbase.seconds == 0 &&
-        master->standing.demote == 0)
-        skew = std::max(skew, master->standing.advskew);
-    master_down(family) = config_.has(family) ? now + master_down_interval(config_.advbase, skew) : kNever;
+    const AdvBase base = config_.advbase;
+    Duration wait = master_down_interval(base, config_.advskew);
+    if (base.seconds == 0 && !master)
+        wait = master_down_interval(base, kSlowestAdvSkew) + config_.advskew.duration();
+    else if (base.seconds == 0 && master->standing.advbase.seconds == 0 && master->standing.demote == 0)
+        wait = std::max(wait, master_down_interval(base, master->standing.advskew));
+    master_down(family) = config_.has(family) ? now + wait : kNever;
 }
 
 void VirtualHost::disarm_all() {
