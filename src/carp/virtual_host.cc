@@ -181,7 +181,9 @@ void VirtualHost::on_demotion(Instant now, std::string_view name, int amount, Ac
     expire_lease(now, out);
     const bool changed = demotion_.set(name, amount);
     if (changed) out.emplace_back(ReportDemotion{id_, std::string(name), demotion_.value()});
-    if (changed && state_ == State::master) advertise(now, out);  // rule M3
+    // What a send brought to light is said with the next advertisement: of one sent at once some copies may
+    // fail and others not, which would bring to light the opposite, and so on without end.
+    if (changed && state_ == State::master && name != kSendErrorDemotion) advertise(now, out);  // rule M3
     if (state_ == State::backup) arm_probe(now);
 }
 
