@@ -84,8 +84,12 @@ bool run_seed(const SeedOptions& options) {
                        outcome.events, outcome.virtual_time / kSecond);
         return !pcap || pcap->ok();
     }
-    if (options.shrink) faults = shrink(plan, faults, outcome.violation->checker);
     const Witness nobody;
+    if (options.shrink)
+        faults = shrink(faults, [&](const std::vector<int>& fewer) {
+            const auto violation = World(plan, &fewer, nobody).run().violation;
+            return violation && violation->checker == outcome.violation->checker;
+        });
     print_failure(plan, faults, *World(plan, &faults, nobody).run().violation);
     return false;
 }

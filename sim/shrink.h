@@ -1,14 +1,13 @@
-// The fewest faults that still break the same statement (delta debugging, Zeller and Hildebrandt 2002).
+// The fewest faults that still break a statement (delta debugging, Zeller and Hildebrandt 2002).
 #pragma once
 
+#include <functional>
 #include <vector>
-
-#include "sim/world.h"
 
 namespace carpd::sim {
 
-// `faults`: ids with which `plan` breaks `checker`'s statement. What is returned does so too, and no longer
-// if any one of it is left out.
-std::vector<int> shrink(const Plan& plan, std::vector<int> faults, const std::string& checker);
+// `breaks` says whether a world with only these faults breaks the statement; it does with `faults`. It does
+// with what is returned, too, and no longer if any one of it is left out.
+std::vector<int> shrink(std::vector<int> faults, const std::function<bool(const std::vector<int>&)>& breaks);
 
 }  // namespace carpd::sim

@@ -29,6 +29,15 @@ LAYERS = {
     "carpctl": PURE + ["config", "control"],
 }
 
+# The simulator runs the pure folders and stands beside linux. Nothing in it may depend on the machine or the compiler.
+SIMULATOR = PURE + ["config", "sim"]
+SIMULATOR_BANNED = [
+    (r"\bstd::\w+_distribution\b|\bmt19937|\brandom_device\b|\brand\s*\(", "is not the same everywhere; use sim/dice.h"),
+    (r"\bunordered_\w+", "is iterated in an order of its own"),
+    (r"\b(float|double)\b", "rounds; decide in integers"),
+]
+SIMULATOR_MANUAL = "docs/simulation.md"
+
 # Patterns that may not stand in the code of these folders, tests aside, and why.
 BANNED = [
     (PURE, r"\b(system_clock|steady_clock|high_resolution_clock|clock_gettime|gettimeofday)\b|\btime\s*\(\s*(0|NULL|nullptr|&)",
@@ -140,7 +149,7 @@ def check_sizes(tree):
 
 
 def check_dead_files(tree):
-    sources = tree.files(r"(src|lab|tests|fuzz)/.*\.(cc|h)")
+    sources = tree.files(r"(src|sim|lab|tests|fuzz)/.*\.(cc|h)")
     # Includes are written from src/, from the root, or from the file's own folder.
     included = {}
     for name in sources:
@@ -201,10 +210,29 @@ def check_protocol_document(tree):
                 tree.error(PROTOCOL, 1, f"does not mention {enum} `{word}`")
     defined = re.findall(r"^\| *\*\*([A-Z]\d+)\*\*|^- \*\*([A-Z]\d+)\*\*", document, re.M)
     defined = {a or b for a, b in defined}
-    for name in tree.files(r"(src|lab|tests)/.*\.(cc|h)"):
+    for name in tree.files(r"(src|sim|lab|tests)/.*\.(cc|h)"):
         for rule, line in cited_rules(tree.text[name]):
             if rule not in defined:
                 tree.error(name, line, f"cites rule {rule}, which {PROTOCOL} does not define")
+
+
+def check_simulator(tree):
+    for name in tree.files(r"sim/.*\.(cc|h)"):
+        for path, line in includes(tree.text[name]):
+            if path.split("/")[0] not in SIMULATOR:
+                tree.error(name, line, f"sim may not include {path}")
+        text = without_comments(tree.text[name])
+        for pattern, why in SIMULATOR_BANNED:
+            for match in re.finditer(pattern, text):
+                tree.error(name, line_of(text, match.start()), f"`{match.group(0).strip()}` {why}")
+    manual = tree.text.get(SIMULATOR_MANUAL, "")
+    for fault in enumerators(tree.text.get("sim/plan.h", ""), "FaultKind"):
+        if f"`{fault}`" not in manual:
+            tree.error(SIMULATOR_MANUAL, 1, f"does not explain the fault `{fault}`")
+    for name in tree.files(r"sim/check_.*\.cc"):
+        for match in re.finditer(r"name\(\) const override \{ return \"([\w-]+)\"", tree.text[name]):
+            if f"**{match.group(1)}.**" not in manual:
+                tree.error(SIMULATOR_MANUAL, 1, f"does not state what the checker {match.group(1)} proves")
 
 
 def check_manual(tree):
@@ -236,7 +264,7 @@ def check_symbols(tree, libraries):
 
 
 CHECKS = [check_layers, check_banned_words, check_unfinished, check_sizes, check_dead_files, check_dead_data,
-          check_protocol_document, check_manual]
+          check_protocol_document, check_simulator, check_manual]
 
 
 def violations(root, libraries=None):
@@ -269,6 +297,10 @@ PLANTS = [
     ("tests/captures/unused.txt", "\n", r"no test reads"),
     ("fuzz/corpus/nothing/seed", "\n", r"there is no nothing_fuzz.cc"),
     ("src/wire/new_fuzz.cc", '#include "wire/checksum.h"\n', r"has no fuzz/corpus/new"),
+    ("sim/dice.h", '#include "linux/clock.h"\n', r"sim may not include linux"),
+    ("sim/dice.h", "std::uniform_int_distribution<int> d;\n", r"same everywhere"),
+    ("sim/world.cc", "double d;\n", r"decide in integers"),
+    ("sim/world.cc", "std::unordered_map<int, int> m;\n", r"order of its own"),
     ("src/wire/checksum.h", "// See rule Z7.\n", r"cites rule Z7"),
     ("src/wire/checksum.h", "// See rules Z1,\n// Z2 and Z3.\n", r"cites rule Z3"),
     ("src/wire/checksum.h", "int x;  // Z9\n", r"cites rule Z9"),
@@ -277,6 +309,8 @@ PLANTS = [
 REMOVALS = [
     (PROTOCOL, "`bad_checksum`", r"DropReason `bad_checksum`"),
     (PROTOCOL, "`tie_lost`", r"Cause `tie_lost`"),
+    (SIMULATOR_MANUAL, "`echo`", r"fault `echo`"),
+    (SIMULATOR_MANUAL, "**lease.**", r"checker lease"),
     (CONFIG_MANUAL, "advskew", r"key `advskew`"),
 ]
 
