@@ -41,6 +41,8 @@ class Checker {
     virtual void before_disturbance() {}
     virtual void on_heard(int /*host*/, const Heard&) {}
     virtual void on_change(const Change&) {}
+    // A carpd host told its neighbours where the group's addresses are.
+    virtual void on_announced(int /*host*/, int /*group*/) {}
     // `host` began or ceased to answer for the group.
     virtual void on_ownership(int /*host*/, int /*group*/, bool /*owns*/) {}
     // A carpd host has done all that it was woken for. `all`: every group may have changed, not only

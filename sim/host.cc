@@ -338,7 +338,9 @@ void Host::perform(const WithdrawAddresses& action) {
 }
 
 void Host::perform(const AnnounceAddresses& action) {
-    world_.record(index, 4, static_cast<std::uint64_t>(group_of(action.group)));
+    const int group = group_of(action.group);
+    world_.record(index, 4, static_cast<std::uint64_t>(group));
+    for (const auto& checker : world_.checkers()) checker->on_announced(index, group);
 }
 
 void Host::perform(const ReportTransition& action) {
