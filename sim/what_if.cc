@@ -40,8 +40,9 @@ constexpr Scenario kScenarios[] = {
 };
 
 std::string seconds(Moment m) {
-    if (m > 0 && m < kSecond) return fmt::format("{:.3f} ms", static_cast<double>(m) / kMillisecond);
-    return fmt::format("{:.3f} s", static_cast<double>(m) / kSecond);
+    if (m > 0 && m < kSecond)
+        return fmt::format("{}.{:03} ms", m / kMillisecond, m % kMillisecond / kMicrosecond);
+    return fmt::format("{}.{:03} s", m / kSecond, m % kSecond / kMillisecond);
 }
 
 // What one run of a scenario came to.
