@@ -48,6 +48,9 @@ function(carpd_program name)
   target_link_libraries(${name} PRIVATE ${parts})
   target_compile_definitions(${name} PRIVATE CARPD_VERSION="${PROJECT_VERSION}")
   carpd_tests(${name} ${parts})
+  foreach(source ${fuzzers})
+    carpd_fuzzer(${source} ${parts})
+  endforeach()
 endfunction()
 
 # Sets `sources`, `tests` and `fuzzers` of src/NAME in the caller.

@@ -114,6 +114,19 @@ class NoChangeWithoutACause : public Checker {
         if (c.to == State::backup) waits_since(c.host, c.group) = {local(c.host), local(c.host)};
     }
 
+    // The other way round: no change left out for which there was a cause. (With advbase 0 a BACKUP waits
+    // longer for a slower master, T5.)
+    void after_wake(int host, std::span<const int>, bool) override {
+        for (int g = 0; g < world_.groups(); ++g) {
+            const GroupPlan& plan = world_.plan().groups[static_cast<std::size_t>(g)];
+            if (plan.advbase.seconds == 0 || world_.station(host).state(g) != State::backup) continue;
+            for (Family family : kFamilies)
+                if (timed_out(host, g, family))
+                    broken(g, fmt::format("{} is BACKUP although it has heard nothing by {} for too long",
+                                          name_of(world_, host), family == Family::ipv4 ? "IPv4" : "IPv6"));
+        }
+    }
+
  private:
     using PerFamily = std::array<Instant, 2>;
     PerFamily& waits_since(int host, int group) {
@@ -129,12 +142,11 @@ class NoChangeWithoutACause : public Checker {
             return !h.refused && p.group == c.group && predicate(p);
         });
     }
-    bool timed_out(const Change& c, Family family) {
-        const GroupPlan& plan = world_.plan().groups[static_cast<std::size_t>(c.group)];
-        const AdvSkew skew{carpd(c.host).settings(c.group).advskew};
-        return plan.has(family) &&
-               local(c.host) - waits_since(c.host, c.group)[static_cast<std::size_t>(family)] >=
-                   master_down_interval(plan.advbase, skew);
+    bool timed_out(int host, int group, Family family) {
+        const GroupPlan& plan = world_.plan().groups[static_cast<std::size_t>(group)];
+        const AdvSkew skew{carpd(host).settings(group).advskew};
+        return plan.has(family) && local(host) - waits_since(host, group)[static_cast<std::size_t>(family)] >=
+                                       master_down_interval(plan.advbase, skew);
     }
 
     bool explained(const Change& c) {
@@ -142,8 +154,8 @@ class NoChangeWithoutACause : public Checker {
         const Standing& ours = c.ours;
         const Host& host = carpd(c.host);
         switch (c.cause) {
-            case Cause::master_timed_out_ipv4: return timed_out(c, Family::ipv4);
-            case Cause::master_timed_out_ipv6: return timed_out(c, Family::ipv6);
+            case Cause::master_timed_out_ipv4: return timed_out(c.host, c.group, Family::ipv4);
+            case Cause::master_timed_out_ipv6: return timed_out(c.host, c.group, Family::ipv6);
             case Cause::master_bowed_out: return heard(c, [](const Packet& p) { return p.is_bow_out(); });
             case Cause::master_more_demoted:
                 return heard(c, [&](const Packet& p) { return p.standing.demote > ours.demote; });

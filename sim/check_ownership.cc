@@ -220,8 +220,8 @@ std::unique_ptr<Checker> data_plane(World& world) {
 
 std::vector<std::unique_ptr<Checker>> all_checkers(World& world) {
     std::vector<std::unique_ptr<Checker>> all;
-    for (auto* make :
-         {one_owner, data_plane, rightful_master, no_change_without_a_cause, authenticity, lease, progress})
+    for (auto* make : {one_owner, data_plane, rightful_master, no_change_without_a_cause, authenticity, lease,
+                       progress, hand_over})
         all.push_back(make(world));
     return all;
 }

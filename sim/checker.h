@@ -41,6 +41,12 @@ class Checker {
     virtual void before_disturbance() {}
     virtual void on_heard(int /*host*/, const Heard&) {}
     virtual void on_change(const Change&) {}
+    // A carpd host's core wanted to advertise, whether it could or not.
+    virtual void on_said(int /*host*/, int /*group*/, bool /*bow_out*/) {}
+    // An operator, or the loss of its addresses, changed how demoted a carpd host is.
+    virtual void on_demoted(int /*host*/, int /*group*/) {}
+    // A carpd host told its neighbours where the group's addresses are.
+    virtual void on_announced(int /*host*/, int /*group*/) {}
     // `host` began or ceased to answer for the group.
     virtual void on_ownership(int /*host*/, int /*group*/, bool /*owns*/) {}
     // A carpd host has done all that it was woken for. `all`: every group may have changed, not only

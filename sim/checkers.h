@@ -18,5 +18,6 @@ std::unique_ptr<Checker> no_change_without_a_cause(World& world);
 std::unique_ptr<Checker> authenticity(World& world);
 std::unique_ptr<Checker> lease(World& world);
 std::unique_ptr<Checker> progress(World& world);
+std::unique_ptr<Checker> hand_over(World& world);
 
 }  // namespace carpd::sim

@@ -287,13 +287,16 @@ bool Host::can_send() {
 bool Host::perform(const SendAdvertisement& action) {
     const int group = group_of(action.group);
     touch(group);
+    const Bytes bytes = action.packet.bytes();
+    const Bytes payload = bytes.last(kAdvertisementSize);
+    const bool bow_out = payload[2] == 255 && payload[5] == 255;
+    for (const auto& checker : world_.checkers()) checker->on_said(index, group, bow_out);
     if (!can_send()) {
         world_.tell(index, group, "cannot send");
         return false;
     }
     const PacketId id = world_.packets().add();
     Packet& packet = world_.packets()[id];
-    const Bytes bytes = action.packet.bytes();
     std::copy(bytes.begin(), bytes.end(), packet.bytes.begin());
     packet.size = static_cast<std::uint8_t>(bytes.size());
     packet.origin = static_cast<std::uint8_t>(index);
@@ -345,7 +348,9 @@ void Host::perform(const WithdrawAddresses& action) {
 }
 
 void Host::perform(const AnnounceAddresses& action) {
-    world_.record(index, 4, static_cast<std::uint64_t>(group_of(action.group)));
+    const int group = group_of(action.group);
+    world_.record(index, 4, static_cast<std::uint64_t>(group));
+    for (const auto& checker : world_.checkers()) checker->on_announced(index, group);
 }
 
 void Host::perform(const ReportTransition& action) {
@@ -372,6 +377,8 @@ void Host::perform(const ReportRival& action) {
 
 void Host::perform(const ReportDemotion& action) {
     world_.record(index, 7, action.value);
+    if (action.name != kSendErrorDemotion)
+        for (const auto& checker : world_.checkers()) checker->on_demoted(index, group_of(action.group));
     if (world_.witnessed())
         world_.tell(index, group_of(action.group),
                     fmt::format("demotion is now {} ({})", action.value, action.name));

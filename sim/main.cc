@@ -5,7 +5,9 @@
 #include <thread>
 
 #include "sim/batch.h"
+#include "sim/plan.h"
 #include "sim/report.h"
+#include "sim/what_if.h"
 
 namespace {
 
@@ -47,12 +49,25 @@ int main(int argc, char** argv) {
     app.add_option("--jobs", many.jobs, "how many at a time (one per core)")
         ->needs(seeds)
         ->check(CLI::Range(1, 256));
+    carpd::sim::WhatIfOptions what_if;
+    auto* files =
+        app.add_option("--config", what_if.files, "what would these hosts do: two or more carpd.toml")
+            ->excludes(seed)
+            ->excludes(seeds)
+            ->expected(2, carpd::sim::kMaxHosts);
+    app.add_option("--scenario", what_if.scenarios, "only these of the scenarios")
+        ->needs(files)
+        ->check(CLI::IsMember(carpd::sim::scenario_names()));
+    app.add_option("--runs", what_if.runs, "how often each scenario is played (200)")
+        ->needs(files)
+        ->check(CLI::Range(1, 1'000'000));
     try {
         app.parse(argc, argv);
         if (faults_option->count() > 0) one.faults = fault_ids(faults);
     } catch (const CLI::ParseError& error) {
         return app.exit(error);
     }
+    if (files->count() > 0) return carpd::sim::what_if(what_if);
     const bool held = seed->count() > 0 ? run_seed(one) : run_batch(many);
     return held ? 0 : 1;
 }

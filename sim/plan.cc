@@ -91,6 +91,7 @@ Moment Plan::settling_bound(int group) const {
 
 GroupConfig Plan::config(int host, int group, const Settings& settings) const {
     const GroupPlan& g = groups[static_cast<std::size_t>(group)];
+    if (!g.from_files.empty()) return g.from_files[static_cast<std::size_t>(host)];
     GroupConfig c;
     c.name = g.name;
     c.interface = "lan";

@@ -51,6 +51,8 @@ struct GroupPlan {
     bool unicast = false;
     HostSet members = 0;
     std::array<Settings, kMaxHosts> settings;
+    // By host, what a user's file says of the group; empty in worlds that are drawn. It counts alone.
+    std::vector<GroupConfig> from_files;
 
     bool has(Family family) const;
 };
@@ -110,6 +112,7 @@ struct Plan {
     std::int64_t min_delay = 0, max_delay = 0;  // of a packet on the undisturbed network
     Moment healed = 0;                          // every fault has ended
     Moment end = 0;
+    bool checked = true;  // no checkers otherwise: what users try need not be sound
 
     bool has_foreign(HostSet set) const;
     // Within this time an undisturbed group has settled on its master (docs/simulation.md).

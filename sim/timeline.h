@@ -11,8 +11,9 @@ namespace carpd::sim {
 
 class Timeline {
  public:
-    // Keeps the last `lines` of what concerns `group` (-1: any), which the columns are about (-1: none).
-    Timeline(const Plan& plan, int group, std::size_t lines) : plan_(plan), group_(group), limit_(lines) {}
+    // Keeps the last `lines` of what concerns `group` (-1: any), which the columns are about (-1: none). Time
+    // is counted from `zero`, and nothing before it is kept.
+    Timeline(const Plan& plan, int group, std::size_t lines, Moment zero = 0);
 
     void tell(const World& world, int host, int group, const std::string& text);
     // With a line of column titles.
@@ -24,6 +25,8 @@ class Timeline {
     const Plan& plan_;
     int group_;
     std::size_t limit_, left_out_ = 0;
+    Moment zero_;
+    std::size_t width_ = 4;  // of a host's name
     std::deque<std::string> lines_;
 };
 

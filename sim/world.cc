@@ -18,7 +18,7 @@ World::World(const Plan& plan, const std::vector<int>* chosen, const Witness& wi
         fault_dice_.emplace_back(stream(plan.seed, 100u + static_cast<unsigned>(fault.id)));
         chosen_.push_back(!chosen || std::find(chosen->begin(), chosen->end(), fault.id) != chosen->end());
     }
-    checkers_ = all_checkers(*this);
+    if (plan.checked) checkers_ = all_checkers(*this);
     for (int h = 0; h < hosts(); ++h)
         if (plan.hosts[static_cast<std::size_t>(h)].kind == Kind::carpd)
             stations_.push_back(std::make_unique<Host>(*this, h));
@@ -72,6 +72,7 @@ void World::update_ownership(int host, int group) {
     owners = static_cast<HostSet>(owners ^ (1u << host));
     record(20, static_cast<std::uint64_t>(host), static_cast<std::uint64_t>(group) << 1 | (owns ? 1u : 0u));
     if (witnessed()) tell(host, group, owns ? "answers" : "no longer answers");
+    if (witness_.owners) witness_.owners(now_, group, owners);
     for (const auto& checker : checkers_) checker->on_ownership(host, group, owns);
 }
 

@@ -33,6 +33,7 @@ struct Outcome {
 struct Witness {
     std::function<void(const World&, int host, int group, const std::string& text)> tell;
     std::function<void(Moment, int host, const Packet&)> frame;
+    std::function<void(Moment, int group, HostSet)> owners;  // they are others now
 };
 
 class World {

@@ -19,6 +19,7 @@ struct Counters {
     std::uint64_t announcements = 0;  // times the addresses were announced
     std::uint64_t rivals_heard = 0;   // advertisements heard while MASTER
     DropCounters dropped{};
+    bool operator==(const Counters&) const = default;
 };
 
 }  // namespace carpd

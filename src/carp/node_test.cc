@@ -387,5 +387,20 @@ TEST_F(NodeTest, ManyGroupsFireInOrderOfTheirDeadlines) {
     EXPECT_EQ(masters, 255);
 }
 
+// Three copies that can't be sent demote, three that can take that back, and both would be said at once.
+TEST_F(NodeTest, FailingAndSucceedingCopiesDoNotSetEachOtherOff) {
+    GroupConfig config = group("lan", 1);
+    config.addresses.push_back({ip("2001:db8::100"), 64});
+    config.peers = {ip("192.0.2.2"),   ip("192.0.2.3"),   ip("192.0.2.4"),
+                    ip("2001:db8::2"), ip("2001:db8::3"), ip("2001:db8::4")};
+    configure({config});
+    pass(seconds(4));
+    ASSERT_EQ(state(), State::master);
+    for (std::size_t i = 0; i < out_.size() && i < 1000; ++i)
+        if (const auto* send = std::get_if<SendAdvertisement>(&out_[i]))
+            node_.handle_send_result(now_, 0, send->destination.family() == Family::ipv6, out_);
+    EXPECT_LT(out_.size(), 1000u);
+}
+
 }  // namespace
 }  // namespace carpd

@@ -189,7 +189,9 @@ void VirtualHost::on_demotion(Instant now, std::string_view name, int amount, Ac
     expire_lease(now, out);
     const bool changed = demotion_.set(name, amount);
     if (changed) out.emplace_back(ReportDemotion{id_, std::string(name), demotion_.value()});
-    if (changed && state_ == State::master) advertise(now, out);  // rule M3
+    // What a send brought to light is said with the next advertisement: of one sent at once some copies may
+    // fail and others not, which would bring to light the opposite, and so on without end.
+    if (changed && state_ == State::master && name != kSendErrorDemotion) advertise(now, out);  // rule M3
     if (state_ == State::backup) arm_probe(now);
 }
 
@@ -284,14 +286,15 @@ void VirtualHost::reassert(Instant now, Cause cause, const Rival& rival, Actions
 }
 
 // With advbase 0 all timers follow from an advskew: a better host must not time out a slower master between
-// two of its advertisements, nor before its lease is over (rule T5). Who has just joined waits for the
-// slowest there can be, and then in the order of the advskews. A demoted master doesn't say its advskew.
+// two of its advertisements, nor before its lease is over (rule T5). Who has just joined first waits for one of
+// the slowest master that there can be. A demoted master doesn't say its advskew.
 void VirtualHost::restart_master_down(Instant now, Family family, const std::optional<Rival>& master) {
     const AdvBase base = config_.advbase;
     Duration wait = master_down_interval(base, config_.advskew);
-    if (base.seconds == 0 && !master)
-        wait = master_down_interval(base, kSlowestAdvSkew) + config_.advskew.duration();
-    else if (base.seconds == 0 && master->standing.advbase.seconds == 0 && master->standing.demote == 0)
+    const bool joins = cause_ == Cause::started || cause_ == Cause::link_up;
+    if (base.seconds == 0 && !master && joins)
+        wait += advertisement_interval(base, kSlowestAdvSkew);
+    else if (base.seconds == 0 && master && master->standing.advbase.seconds == 0 && master->standing.demote == 0)
         wait = std::max(wait, master_down_interval(base, master->standing.advskew));
     master_down(family) = config_.has(family) ? now + wait : kNever;
 }

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <chrono>
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 #include "control/human.h"
@@ -27,7 +28,8 @@ std::string upper(std::string text) {
 }
 
 std::string duration(const Json& ms) {
-    const std::chrono::duration<double, std::milli> exact(ms.get<double>());
+    constexpr double kLongest = 1e12;  // a Duration holds not every number that JSON does
+    const std::chrono::duration<double, std::milli> exact(std::clamp(ms.get<double>(), 0.0, kLongest));
     return human_duration(std::chrono::duration_cast<Duration>(exact));
 }
 
@@ -35,8 +37,15 @@ std::string text(const Json& object, const char* key) {
     return object.at(key).get<std::string>();
 }
 
+// nlohmann casts a fraction to T whether T holds it or not.
+template <class T>
+T integer(const Json& value) {
+    if (!value.is_number_float()) return value.get<T>();
+    return static_cast<T>(std::clamp(value.get<double>(), std::is_signed_v<T> ? -1e9 : 0.0, 1e9));
+}
+
 int number(const Json& object, const char* key) {
-    return object.at(key).get<int>();
+    return integer<int>(object.at(key));
 }
 
 std::string join(const Json& texts, std::string_view separator) {
@@ -49,7 +58,7 @@ std::string join(const Json& texts, std::string_view separator) {
 }
 
 bool is_zero(const Json& count) {
-    return count.get<std::uint64_t>() == 0;
+    return integer<std::uint64_t>(count) == 0;
 }
 
 std::string interface_state(const Json& group) {
@@ -82,7 +91,7 @@ std::string short_addresses(const Json& addresses) {
 std::string demotion_reasons(const Json& group) {
     std::string reasons;
     for (const auto& [name, amount] : group.at("demotion_reasons").items())
-        reasons += fmt::format("{}{} {}", reasons.empty() ? "" : ", ", name, amount.get<int>());
+        reasons += fmt::format("{}{} {}", reasons.empty() ? "" : ", ", name, integer<int>(amount));
     return reasons;
 }
 
@@ -113,7 +122,7 @@ std::string pad(const std::string& text, std::size_t to) {
 std::string refused_lines(const Json& dropped, std::string_view indent, const Paint& paint) {
     std::vector<Row> rows;
     for (const auto& [reason, count] : dropped.items())
-        if (!is_zero(count)) rows.push_back({reason, std::to_string(count.get<std::uint64_t>())});
+        if (!is_zero(count)) rows.push_back({reason, std::to_string(integer<std::uint64_t>(count))});
     if (rows.empty()) return {};
     const auto widths = column_widths(rows);
     std::string out;
@@ -147,7 +156,7 @@ std::vector<std::string> notes(const Json& group) {
     const Json& dropped = group.at("counters").at("dropped");
     for (const char* reason : {"bad_digest", "vrrp2", "vrrp3", "own_advert"})
         if (dropped.contains(reason) && !is_zero(dropped[reason]))
-            notes.push_back(fmt::format("{} packets refused, {}: {}", dropped[reason].get<std::uint64_t>(),
+            notes.push_back(fmt::format("{} packets refused, {}: {}", integer<std::uint64_t>(dropped[reason]),
                                         reason, explain_refusal(reason)));
     return notes;
 }
@@ -225,7 +234,7 @@ void add_counters(const Json& counters, Details& out) {
         if (!value.is_number() || is_zero(value)) continue;
         std::string words = key;
         std::replace(words.begin(), words.end(), '_', ' ');
-        out.add(label, fmt::format("{:>8}  {}", value.get<std::uint64_t>(), words));
+        out.add(label, fmt::format("{:>8}  {}", integer<std::uint64_t>(value), words));
         label.clear();
     }
 }

@@ -24,7 +24,8 @@ inline void put_string(nlmsghdr* header, std::uint16_t type, std::string_view te
 }
 
 inline std::uint32_t get_u32(const nlattr* attribute, std::uint32_t otherwise = 0) {
-    return attribute == nullptr ? otherwise : mnl_attr_get_u32(attribute);
+    if (attribute == nullptr || mnl_attr_get_payload_len(attribute) < sizeof(std::uint32_t)) return otherwise;
+    return mnl_attr_get_u32(attribute);
 }
 
 inline std::string get_string(const nlattr* attribute) {

@@ -109,6 +109,7 @@ std::string link_object(int ifindex) {
 }
 
 std::optional<Link> parse_link(const nlmsghdr& message) {
+    if (mnl_nlmsg_get_payload_len(&message) < sizeof(ifinfomsg)) return std::nullopt;
     const auto& body = *static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(&message));
     if (body.ifi_family != AF_UNSPEC) return std::nullopt;
     const auto found = attributes<IFLA_MAX>(message, sizeof body);
@@ -128,6 +129,7 @@ std::optional<Link> parse_link(const nlmsghdr& message) {
 }
 
 std::optional<LinkAddress> parse_address(const nlmsghdr& message) {
+    if (mnl_nlmsg_get_payload_len(&message) < sizeof(ifaddrmsg)) return std::nullopt;
     const auto& body = *static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(&message));
     if (body.ifa_family != AF_INET && body.ifa_family != AF_INET6) return std::nullopt;
     const auto found = attributes<IFA_MAX>(message, sizeof body);
@@ -139,7 +141,8 @@ std::optional<LinkAddress> parse_address(const nlmsghdr& message) {
     address.ifindex = static_cast<int>(body.ifa_index);
     address.address = {*ip, body.ifa_prefixlen};
     address.flags = get_u32(found[IFA_FLAGS], body.ifa_flags);
-    if (found[IFA_PROTO] != nullptr) address.protocol = mnl_attr_get_u8(found[IFA_PROTO]);
+    if (found[IFA_PROTO] != nullptr && mnl_attr_get_payload_len(found[IFA_PROTO]) > 0)
+        address.protocol = mnl_attr_get_u8(found[IFA_PROTO]);
     return address;
 }
 

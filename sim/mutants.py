@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""Proves that the simulator's checkers bite: breaks the daemon's core in one place at a time and expects carpsim to notice.
+
+    mutants.py BUILD_DIR [--jobs N] [--only NAME]
+
+BUILD_DIR is a finished build (preset release). Each mutant is a copy of one source with one passage replaced, compiled as
+the build compiles it and linked into a carpsim of its own; the sources themselves stay as they are. Prints which checker
+caught each mutant, at which seed; exit status 1 if one survives, if a passage is gone, or if the core as it is fails.
+"""
+
+import argparse
+import concurrent.futures
+import dataclasses
+import json
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+STEPS = [10, 40, 150, 800]  # seeds to try, more and more of them: nearly all mutants are caught by the first ten
+TOO_LONG = 60               # seconds that a step may take; a mutant that hangs counts as caught by progress
+
+
+@dataclasses.dataclass
+class Mutant:
+    name: str
+    file: str      # below src/
+    before: str    # a passage that stands in it exactly once
+    after: str
+    compile: tuple = ()  # for a header: the sources below src/ that are compiled with it
+
+
+VIRTUAL_HOST = "carp/virtual_host.cc"
+MUTANTS = [
+    Mutant("equal advertisements never yield", "carp/election.cc",
+           "case Tie::theirs: return {Verdict::yield, Cause::tie_lost};",
+           "case Tie::theirs: return {Verdict::reassert, Cause::tie_won};"),
+    Mutant("a MASTER never yields to a better one", "carp/election.cc",
+           "return {Verdict::yield, Cause::better_advertisement};",
+           "return {Verdict::hold, Cause::better_advertisement};"),
+    Mutant("demotion ignored by a MASTER", "carp/election.cc",
+           "if (theirs.demote < ours.demote) return {Verdict::yield, Cause::peer_less_demoted};", ""),
+    Mutant("demotion ignored by a BACKUP", "carp/election.cc",
+           "if (theirs.demote > ours.demote) return {Verdict::take_over, Cause::master_more_demoted};", ""),
+    Mutant("bow-out ignored", "carp/election.cc",
+           "if (is_bow_out(theirs)) return {Verdict::take_over, Cause::master_bowed_out};",
+           "if (is_bow_out(theirs)) return {Verdict::hold, Cause::master_alive};"),
+    Mutant("preempt ignored", "carp/election.cc", "if (preempt && !theirs_less_demoted", "if (!preempt && !theirs_less_demoted"),
+    Mutant("preempts without being told to", "carp/election.cc", "if (preempt && !theirs_less_demoted", "if (!theirs_less_demoted"),
+    Mutant("master-down timer never restarted", VIRTUAL_HOST,
+           "if (state_ == State::backup) restart_master_down(now, family, rival);", ""),
+    Mutant("one master-down timer for both families", VIRTUAL_HOST,
+           "restart_master_down(now, family, rival);\n            break;",
+           "for (Family f : kFamilies) restart_master_down(now, f, rival);\n            break;"),
+    Mutant("advbase 0 without rule T5", VIRTUAL_HOST, "wait = std::max(wait, master_down_interval(base, master->standing.advskew));",
+           "static_cast<void>(0);"),
+    Mutant("sockets drained after the timers", "carp/pump.cc", "    std::size_t heard = 0;\n",
+           "    node_.handle_timer(now, actions_);\n    perform(now);\n    std::size_t heard = 0;\n"),
+    Mutant("own looped advertisement believed", VIRTUAL_HOST,
+           "if (sent_counters_.is_ours(advertisement.counter)) return DropReason::own_advert;", ""),
+    Mutant("own counter recognised for one packet only", "carp/sent_counters.h",
+           "return distance % kStep == 0 && distance / kStep < sent_;", "return counter == last_ && distance % kStep == 0;",
+           (VIRTUAL_HOST,)),
+    Mutant("digest not checked", VIRTUAL_HOST, "return DropReason::bad_digest;", "return std::nullopt;"),
+    Mutant("link-local addresses in our digest", "carp/authenticator.cc",
+           "return finish(without_link_local_, counter);", "return finish(with_link_local_, counter + 1);"),
+    Mutant("lease renewed without a send", VIRTUAL_HOST, "if (!sends_succeeded_) {", "if (!sends_succeeded_ && !owns_) {"),
+    Mutant("one sent copy is enough for the lease", VIRTUAL_HOST, "sends_succeeded_ = sends_succeeded_ && sent;",
+           "sends_succeeded_ = sent;"),
+    Mutant("lease never expires in the core", VIRTUAL_HOST,
+           "if (passed(lease_until_, now)) enter(now, State::backup, Cause::lease_lapsed, std::nullopt, out);",
+           "if (passed(lease_until_, now)) lease_until_ = now + std::chrono::hours(1);"),
+    Mutant("lease twice as long", VIRTUAL_HOST, "sends_began_ + lease_length(", "sends_began_ + 2 * lease_length("),
+    Mutant("installs although it can't advertise (F3)", VIRTUAL_HOST,
+           "if (!owns_) enter(now, State::backup, Cause::cannot_advertise, std::nullopt, out);\n        return;",
+           "if (owns_) return;"),
+    Mutant("withdrawal forgotten", VIRTUAL_HOST, "if (owns_) out.emplace_back(WithdrawAddresses{id_});",
+           "if (owns_ && cause != Cause::better_advertisement) out.emplace_back(WithdrawAddresses{id_});"),
+    Mutant("bow-out not sent", VIRTUAL_HOST, "    send_advertisements(now, out, true);\n", ""),
+    Mutant("announcements forgotten", VIRTUAL_HOST,
+           "announcements_left_ = kRepeatedAnnouncements;\n        announce(now, out);\n    } else {", "} else {"),
+    Mutant("a change of demotion isn't said", VIRTUAL_HOST, "if (changed && state_ == State::master && name != kSendErrorDemotion) advertise(now, out);", ""),
+    Mutant("operator's request sticks", VIRTUAL_HOST, "    enter(now, state, Cause::operator_request, std::nullopt, out);\n",
+           "    enter(now, state, Cause::operator_request, std::nullopt, out);\n"
+           "    if (state == State::backup) disarm_all();\n"),
+    Mutant("reconfiguration drops MASTER", VIRTUAL_HOST, "    if (state_ != State::master) return;\n    advertise(now, out);\n",
+           "    if (state_ != State::master) return;\n"
+           "    enter(now, State::backup, Cause::operator_request, std::nullopt, out);\n"
+           "    if (state_ != State::master) return;\n    advertise(now, out);\n"),
+    Mutant("a BACKUP that can't send never probes", VIRTUAL_HOST,
+           "demotion_.amount(kSendErrorDemotion) != 0 ? now + interval() : kNever", "kNever"),
+    Mutant("a lost link ignored", VIRTUAL_HOST, "if (!link_.running) return Cause::link_down;", ""),
+]
+
+
+class Build:
+    """What a finished build knows about compiling and linking."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path).resolve()
+        self.commands = {c["file"]: c["command"] for c in json.loads((self.path / "compile_commands.json").read_text())}
+        lines = subprocess.run(["ninja", "-C", self.path, "-t", "commands", "carpsim"], check=True, capture_output=True,
+                               text=True).stdout.splitlines()
+        self.link_command = next(line for line in reversed(lines) if " -o carpsim " in line)
+
+    def compile(self, file, source, overlay, output):
+        command = shlex.split(self.commands[str(ROOT / "src" / file)])
+        command[command.index("-o") + 1] = str(output)
+        command[command.index("-c") + 1] = str(source)
+        # Unused after the mutation is no mistake.
+        subprocess.run([command[0], f"-I{overlay}", *command[1:], "-O1", "-g0", "-Wno-unused", "-Wno-error"], check=True, cwd=self.path)
+
+    def link(self, objects, output):
+        """The objects come before the libraries, so that the libraries' own are left out."""
+        command = shlex.split(self.link_command.replace(": && ", "", 1).replace(" && :", ""))
+        place = command.index("-o")
+        command[place + 1] = str(output)
+        command[place:place] = map(str, objects)
+        subprocess.run(command, check=True, cwd=self.path)
+
+
+def build_mutant(mutant, build, folder):
+    text = (ROOT / "src" / mutant.file).read_text()
+    if text.count(mutant.before) != 1:
+        raise SystemExit(f"mutants.py: {mutant.file} has not exactly one passage {mutant.before!r}; bring the table up to date")
+    overlay = folder / "src"
+    (overlay / mutant.file).parent.mkdir(parents=True)
+    (overlay / mutant.file).write_text(text.replace(mutant.before, mutant.after))
+    objects = []
+    for file in mutant.compile or (mutant.file,):
+        source = overlay / file
+        if not source.exists():
+            shutil.copy(ROOT / "src" / file, source)
+        objects.append(source.with_suffix(".o"))
+        build.compile(file, source, overlay, objects[-1])
+    build.link(objects, folder / "carpsim")
+    return folder / "carpsim"
+
+
+def first_failure(program, steps):
+    """(checker, seed) of the first seed that breaks a statement, or None."""
+    first = 1
+    for count in steps:
+        try:
+            run = subprocess.run([program, "--seeds", str(count), "--first", str(first), "--jobs", "1"], text=True,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TOO_LONG)
+        except subprocess.TimeoutExpired:
+            return "progress (hangs)", first
+        broken = sorted((int(seed), checker) for seed, checker in re.findall(r"^seed (\d+) broken: ([\w-]+)", run.stdout, re.M))
+        if broken:
+            return broken[0][1], broken[0][0]
+        if run.returncode != 0:
+            raise SystemExit(f"mutants.py: {program} failed:\n{run.stdout}")
+        first += count
+    return None
+
+
+def try_mutant(mutant, build):
+    with tempfile.TemporaryDirectory(dir=build.path, prefix="mutant-") as folder:
+        return mutant, first_failure(build_mutant(mutant, build, pathlib.Path(folder)), STEPS)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only")
+    arguments = parser.parse_args()
+    build = Build(arguments.build)
+    mutants = [m for m in MUTANTS if arguments.only in (None, m.name)]
+    survivors = 0
+    print(f"{'mutant':<46}{'caught by':<20}{'seed':>5}")
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        for mutant, failure in pool.map(lambda m: try_mutant(m, build), mutants):
+            checker, seed = failure or ("SURVIVES", "")
+            survivors += failure is None
+            print(f"{mutant.name:<46}{checker:<20}{seed:>5}", flush=True)
+    failure = first_failure(build.path / "carpsim", STEPS)
+    if failure:
+        print(f"the core as it is breaks {failure[0]} at seed {failure[1]}")
+    print(f"{len(mutants) - survivors} of {len(mutants)} mutants caught; the core as it is "
+          f"{'fails' if failure else f'holds for {sum(STEPS)} seeds'}")
+    return 1 if survivors or failure else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

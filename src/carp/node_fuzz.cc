@@ -1,0 +1,448 @@
+// A whole Node under any sequence of inputs, behind the daemon's own Pump. The bytes choose inputs and their
+// contents; advertisements are signed with the group's key, so that what they say gets past authentication
+// (and forged or mangled ones try to). What must hold after every input is in Host::check().
+#include <algorithm>
+#include <deque>
+#include <map>
+
+#include "carp/pump.h"
+#include "wire/checksum.h"
+
+namespace carpd {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr InterfaceId kInterfaces = 2;
+constexpr std::size_t kGroups = 4;       // that may be configured, two on each interface
+constexpr std::size_t kMaxInputs = 300;  // of a sequence
+constexpr std::size_t kMaxActions = 40;  // for each group and packet of an input
+const std::string kInterfaceNames[] = {"eth0", "eth1"};
+
+// Draws from the fuzzer's bytes; zeros when they are used up.
+class Draw {
+ public:
+    explicit Draw(Bytes bytes) : bytes_(bytes) {}
+    bool empty() const { return bytes_.empty(); }
+    std::uint8_t byte() {
+        if (bytes_.empty()) return 0;
+        const std::uint8_t value = bytes_[0];
+        bytes_ = bytes_.subspan(1);
+        return value;
+    }
+    std::size_t below(std::size_t limit) { return byte() % limit; }
+    template <class T, std::size_t N>
+    const T& of(const T (&choices)[N]) {
+        return choices[below(N)];
+    }
+
+ private:
+    Bytes bytes_;
+};
+
+IpAddress ip(const char* text) {
+    return IpAddress::parse(text).value();
+}
+
+// Ourselves, a lower and a higher neighbour, a peer, an address that the groups share, and nobody.
+const IpAddress kSources4[] = {ip("192.0.2.5"),    ip("192.0.2.1"),   ip("192.0.2.9"),
+                               ip("198.51.100.7"), ip("192.0.2.100"), ip("0.0.0.0")};
+const IpAddress kSources6[] = {ip("fe80::5"),     ip("fe80::1"),       ip("fe80::9"),
+                               ip("2001:db8::7"), ip("2001:db8::100"), ip("::")};
+const IpAddress kDestinations4[] = {ip("224.0.0.18"), ip("192.0.2.5"), ip("224.0.0.1")};
+const IpAddress kDestinations6[] = {ip("ff02::12"), ip("2001:db8::5"), ip("ff02::1")};
+
+// The group with number `index`; the bytes say all that may change while it is configured.
+GroupConfig draw_group(std::size_t index, Draw& draw) {
+    GroupConfig group;
+    group.name = "group" + std::to_string(index);
+    group.interface = kInterfaceNames[index % kInterfaces];
+    group.vhid = Vhid{static_cast<std::uint8_t>(1 + index / kInterfaces)};
+    group.advbase = AdvBase{static_cast<std::uint8_t>(draw.below(4))};
+    group.advskew = AdvSkew{static_cast<std::uint8_t>(draw.below(255))};
+    const std::uint8_t options = draw.byte();
+    group.preempt = options & 1;
+    group.mac = options & 2 ? MacMode::interface_mac : MacMode::virtual_mac;
+    group.key[0] = options & 4;
+    const bool ipv4 = !(options & 8), ipv6 = (options & 16) || !ipv4;
+    const bool unicast = options & 32;
+    if (ipv4) group.addresses.push_back({ip("192.0.2.100"), 24});
+    if (ipv6) group.addresses.push_back({ip("2001:db8::100"), 64});
+    if (ipv6 && options & 128) group.addresses.push_back({ip("fe80::100"), 64});
+    if (unicast && ipv4) group.peers = {kSources4[3], kSources4[1]};
+    if (unicast && ipv6) group.peers.push_back(kSources6[3]);
+    group.peer_routed = unicast && options & 64;
+    return group;
+}
+
+// All of a group that a refused packet may not change.
+struct View {
+    State state;
+    Cause cause;
+    Instant since, heard_at, deadline, lease_until;
+    std::uint8_t demotion;
+    Counters counters;
+    bool operator==(const View&) const = default;
+};
+
+View view(const VirtualHost& group) {
+    Counters counters = group.counters();
+    counters.dropped = {};
+    return {group.state(),
+            group.cause(),
+            group.since(),
+            group.last_heard_at(),
+            group.next_deadline(),
+            group.lease_until(),
+            group.demotion().value(),
+            counters};
+}
+
+std::uint64_t sum(const DropCounters& dropped) {
+    std::uint64_t total = 0;
+    for (const std::uint64_t count : dropped) total += count;
+    return total;
+}
+
+// The host around the node: hears what was queued, owns what was installed, and counts for itself.
+class Host : public Port {
+ public:
+    explicit Host(Draw draw) : draw_(draw), node_(1), pump_(node_, *this) {}
+
+    void run() {
+        configure();
+        for (std::size_t i = 0; i < kMaxInputs && !draw_.empty() && !stopped_; ++i) {
+            actions_ = 0;
+            packets_ = 0;
+            input();
+            check();
+        }
+    }
+
+ private:
+    // What the host knows of a group, gone with it.
+    struct Group {
+        bool owns = false, last_sent = false;
+        Instant lease_until = kNever;
+        Counters counters;
+    };
+    struct Packet {
+        std::vector<std::uint8_t> bytes;
+        InterfaceId interface;
+        bool forged;
+    };
+
+    void input();
+    void configure();
+    void check();
+    void check_group(const VirtualHost& group);
+    void queue_packet();
+    void pass_time();
+    void change_link();
+    std::optional<GroupId> draw_id();
+    void count() { CARPD_ASSERT(++actions_ <= kMaxActions * (kGroups + packets_)); }
+    bool attempt(std::uint8_t& faults) {
+        faults = static_cast<std::uint8_t>(faults << 1 | faults >> 7);
+        return !(faults & 1);
+    }
+    bool send(GroupId group) {
+        count();
+        groups_[group].last_sent = attempt(send_faults_);
+        if (!groups_[group].last_sent) ++groups_[group].counters.send_errors;
+        return groups_[group].last_sent;
+    }
+    std::map<GroupId, View> views() const;
+    std::uint64_t drops() const;
+
+    std::span<const ReceivedPacket> receive() override;
+    void refused(const ReceivedPacket& packet, DropReason reason, const GroupId* group) override;
+    bool perform(const SendAdvertisement& action) override;
+    bool perform(const SendProbe& action) override { return send(action.group); }
+    bool perform(const InstallAddresses& action) override;
+    void perform(const RenewLease& action) override;
+    void perform(const WithdrawAddresses& action) override;
+    void perform(const AnnounceAddresses& action) override;
+    void perform(const ReportTransition& action) override;
+    void perform(const ReportRival&) override { count(); }
+    void perform(const ReportDemotion&) override { count(); }
+
+    Draw draw_;
+    Node node_;
+    Pump pump_;
+    Instant now_{std::chrono::hours(1)};
+    std::map<GroupId, Group> groups_;
+    bool stopped_ = false;
+
+    // What waits on the sockets, and the batch that the pump has now.
+    std::deque<Packet> waiting_;
+    std::vector<Packet> heard_;
+    std::vector<ReceivedPacket> batch_;
+    std::vector<std::uint8_t> last_sent_packet_;
+    // Before the batch, to see that a refused packet changes nothing but one counter.
+    std::map<GroupId, View> views_before_;
+    std::uint64_t drops_before_ = 0;
+    std::size_t forged_waiting_ = 0;
+
+    std::uint8_t send_faults_ = 0, install_faults_ = 0;  // a bit for each of the next eight attempts
+    std::size_t actions_ = 0, packets_ = 0;              // of the input
+};
+
+// ---- inputs
+
+void Host::input() {
+    switch (draw_.below(10)) {
+        case 0:
+        case 1: queue_packet(); break;
+        case 2:
+        case 3: pass_time(); [[fallthrough]];
+        case 4:
+            pump_.wake(now_);
+            CARPD_ASSERT(node_.next_deadline() > now_);
+            break;
+        case 5: change_link(); break;
+        case 6:
+            send_faults_ = draw_.byte();
+            install_faults_ = draw_.byte();
+            break;
+        case 7:
+            if (const auto id = draw_id()) {
+                const char* const name = draw_.of({"operator", "sync", "health"});
+                const int amount = 2 * draw_.byte() - 255;
+                pump_.input(now_, [&](Node& node, Actions& out) {
+                    node.handle_demotion(now_, *id, name, amount, out);
+                });
+            }
+            break;
+        case 8:
+            if (const auto id = draw_id()) {
+                const State state = draw_.of({State::backup, State::master});
+                const bool running = node_.group(*id)->state() != State::init;
+                pump_.input(now_, [&](Node& node, Actions& out) {
+                    CARPD_ASSERT(node.handle_request(now_, *id, state, out) == running);
+                });
+            }
+            break;
+        case 9:
+            stopped_ = draw_.byte() == 255;
+            if (!stopped_) return configure();
+            pump_.input(now_, [&](Node& node, Actions& out) { node.stop(now_, out); });
+    }
+}
+
+// Any of the groups, in any order; what is missing is removed.
+void Host::configure() {
+    std::vector<GroupConfig> groups;
+    const std::uint8_t present = draw_.byte();
+    for (std::size_t i = 0; i < kGroups; ++i)
+        if (!(present & 1 << i)) groups.push_back(draw_group(i, draw_));
+    if (present & 128) std::reverse(groups.begin(), groups.end());
+    pump_.input(now_, [&](Node& node, Actions& out) { node.configure(now_, groups, out); });
+    std::erase_if(groups_, [&](const auto& entry) {
+        if (node_.group(entry.first)) return false;
+        CARPD_ASSERT(!entry.second.owns);
+        return true;
+    });
+}
+
+std::optional<GroupId> Host::draw_id() {
+    if (node_.group_slots() == 0) return std::nullopt;
+    const auto id = static_cast<GroupId>(draw_.below(node_.group_slots()));
+    return node_.group(id) ? std::optional(id) : std::nullopt;
+}
+
+void Host::change_link() {
+    if (node_.interfaces().empty()) return;
+    const std::uint8_t drawn = draw_.byte();
+    LinkStatus link;
+    link.running = !(drawn & 2);
+    link.up = !(drawn & 4);
+    link.present = !(drawn & 8);
+    if (!(drawn & 16)) link.source4 = kSources4[0];
+    if (!(drawn & 32)) link.source6 = kSources6[0];
+    if (drawn & 64) link.global6 = kSources6[3];
+    const auto interface = static_cast<InterfaceId>(drawn % 2u % node_.interfaces().size());
+    pump_.input(now_, [&](Node& node, Actions& out) { node.handle_link(now_, interface, link, out); });
+}
+
+// To the next deadline, early or late by anything up to minutes, or by milliseconds.
+void Host::pass_time() {
+    const std::uint8_t how = draw_.byte();
+    const Duration drawn = milliseconds(draw_.byte()) * (1 << how % 4 * 4);
+    const Instant deadline = node_.next_deadline();
+    if (how & 128 || deadline == kNever)
+        now_ += drawn;
+    else if (how & 64)
+        now_ = std::max(now_, deadline - std::min<Duration>(drawn, std::chrono::minutes(1)));
+    else
+        now_ = std::max(now_, deadline) + (how & 32 ? drawn : Duration(0));
+}
+
+// An advertisement to a group, in whatever state it is: right in everything that the bytes don't spoil.
+void Host::queue_packet() {
+    const auto id = draw_id();
+    if (!id) return;
+    const GroupConfig& group = node_.group(*id)->config();
+    const std::uint8_t flaws = draw_.byte();
+    const bool ipv4 = draw_.byte() % 2 == 0;
+    Advertisement a;
+    a.vhid = group.vhid.value;
+    a.advbase = draw_.byte();
+    a.advskew = draw_.byte();
+    a.demote = draw_.byte();
+    a.counter = draw_.byte();
+    a.digest = Authenticator(group.key, group.vhid, group.addresses).sign(a.counter);
+    const bool forged = flaws & 1;
+    if (forged) a.digest[draw_.below(a.digest.size())] ^= static_cast<std::uint8_t>(1 << draw_.below(8));
+    const IpAddress source = ipv4 ? draw_.of(kSources4) : draw_.of(kSources6);
+    const IpAddress destination = ipv4 ? draw_.of(kDestinations4) : draw_.of(kDestinations6);
+    const AdvertisementPacket packet(source, destination, encode(a));
+    std::vector<std::uint8_t> bytes(packet.bytes().begin(), packet.bytes().end());
+    if (flaws & 2 && !forged) bytes[draw_.below(bytes.size())] ^= draw_.byte();
+    if (flaws & 4) bytes.resize(draw_.below(bytes.size() + 10));
+    if (flaws & 8 && !forged && !last_sent_packet_.empty()) bytes = last_sent_packet_;
+    const std::size_t on =
+        std::find(std::begin(kInterfaceNames), std::end(kInterfaceNames), group.interface) -
+        std::begin(kInterfaceNames);
+    const auto interface = static_cast<InterfaceId>(flaws & 16 ? draw_.below(3) : on);
+    forged_waiting_ += forged;
+    waiting_.push_back({std::move(bytes), interface, forged});
+}
+
+// ---- the port
+
+std::span<const ReceivedPacket> Host::receive() {
+    heard_.clear();
+    batch_.clear();
+    const std::size_t size = std::min<std::size_t>(waiting_.size(), 3);
+    for (std::size_t i = 0; i < size; ++i) {
+        heard_.push_back(std::move(waiting_.front()));
+        waiting_.pop_front();
+    }
+    for (const Packet& packet : heard_) batch_.push_back({packet.interface, packet.bytes});
+    packets_ += size;
+    views_before_ = views();
+    drops_before_ = drops();
+    if (size == 0) CARPD_ASSERT(forged_waiting_ == 0);  // each was refused
+    return batch_;
+}
+
+void Host::refused(const ReceivedPacket& packet, DropReason, const GroupId*) {
+    const auto place = static_cast<std::size_t>(&packet - batch_.data());
+    if (heard_[place].forged) --forged_waiting_;
+    if (place != 0) return;  // those before it may have changed anything
+    CARPD_ASSERT(views() == views_before_);
+    CARPD_ASSERT(drops() == drops_before_ + 1);
+}
+
+bool Host::perform(const SendAdvertisement& action) {
+    Counters& counters = groups_[action.group].counters;
+    const auto packet = parse_ip_packet(action.packet.bytes());
+    CARPD_ASSERT(packet && packet->destination == action.destination);
+    const auto advertisement = decode_advertisement(packet->payload);
+    CARPD_ASSERT(advertisement);
+    const bool ipv4 = action.destination.family() == Family::ipv4;
+    ++(ipv4 ? counters.advertisements_sent_ipv4 : counters.advertisements_sent_ipv6);
+    last_sent_packet_.assign(action.packet.bytes().begin(), action.packet.bytes().end());
+    return send(action.group);
+}
+
+bool Host::perform(const InstallAddresses& action) {
+    count();
+    Group& group = groups_[action.group];
+    CARPD_ASSERT(group.owns || group.last_sent);  // F1, F3
+    CARPD_ASSERT(action.lease_until > now_);
+    group.owns = true;  // of some, even if not of all
+    group.lease_until = action.lease_until;
+    return attempt(install_faults_);
+}
+
+void Host::perform(const RenewLease& action) {
+    count();
+    Group& group = groups_[action.group];
+    CARPD_ASSERT(group.owns && group.last_sent);
+    const GroupConfig& config = node_.group(action.group)->config();
+    CARPD_ASSERT(action.until > now_ && action.until <= now_ + lease_length(config.advbase, config.advskew));
+    group.lease_until = action.until;
+}
+
+void Host::perform(const WithdrawAddresses& action) {
+    count();
+    Group& group = groups_[action.group];
+    CARPD_ASSERT(group.owns);
+    group.owns = false;
+    group.lease_until = kNever;
+}
+
+void Host::perform(const AnnounceAddresses& action) {
+    count();
+    CARPD_ASSERT(groups_[action.group].owns);
+    ++groups_[action.group].counters.announcements;
+}
+
+void Host::perform(const ReportTransition& action) {
+    count();
+    CARPD_ASSERT(action.from != action.to && action.at == now_ && action.previous >= Duration(0));
+    CARPD_ASSERT(action.cause != Cause::none);
+    Counters& counters = groups_[action.group].counters;
+    switch (action.to) {
+        case State::init: ++counters.transitions_to_init; break;
+        case State::backup: ++counters.transitions_to_backup; break;
+        case State::master: ++counters.transitions_to_master; break;
+    }
+}
+
+// ---- what must hold
+
+std::map<GroupId, View> Host::views() const {
+    std::map<GroupId, View> all;
+    for (GroupId id = 0; id < node_.group_slots(); ++id)
+        if (const VirtualHost* group = node_.group(id)) all.emplace(id, view(*group));
+    return all;
+}
+
+std::uint64_t Host::drops() const {
+    std::uint64_t total = sum(node_.dropped());
+    for (GroupId id = 0; id < node_.group_slots(); ++id)
+        if (const VirtualHost* group = node_.group(id)) total += sum(group->counters().dropped);
+    return total;
+}
+
+void Host::check() {
+    Instant earliest = kNever;
+    for (GroupId id = 0; id < node_.group_slots(); ++id) {
+        if (const VirtualHost* group = node_.group(id)) {
+            check_group(*group);
+            earliest = std::min(earliest, group->next_deadline());
+        }
+    }
+    CARPD_ASSERT(node_.next_deadline() == earliest);
+}
+
+void Host::check_group(const VirtualHost& group) {
+    const Group& host = groups_[group.id()];
+    CARPD_ASSERT(host.owns == (group.state() == State::master));
+    CARPD_ASSERT(host.lease_until == group.lease_until());
+    CARPD_ASSERT(host.owns || group.lease_until() == kNever);
+    if (stopped_) CARPD_ASSERT(group.state() == State::init);
+    // An INIT group has nothing to wait for; the others always have.
+    CARPD_ASSERT((group.state() == State::init) == (group.next_deadline() == kNever));
+    const Counters &counted = group.counters(), &seen = host.counters;
+    CARPD_ASSERT(counted.transitions_to_init == seen.transitions_to_init);
+    CARPD_ASSERT(counted.transitions_to_backup == seen.transitions_to_backup);
+    CARPD_ASSERT(counted.transitions_to_master == seen.transitions_to_master);
+    CARPD_ASSERT(counted.advertisements_sent_ipv4 == seen.advertisements_sent_ipv4);
+    CARPD_ASSERT(counted.advertisements_sent_ipv6 == seen.advertisements_sent_ipv6);
+    CARPD_ASSERT(counted.announcements == seen.announcements && counted.send_errors == seen.send_errors);
+    const std::uint64_t received =
+        counted.advertisements_received_ipv4 + counted.advertisements_received_ipv6;
+    CARPD_ASSERT(counted.bow_outs_received + counted.rivals_heard <= received);
+    CARPD_ASSERT(counted.bow_outs_sent <= counted.transitions_to_master);
+}
+
+}  // namespace
+}  // namespace carpd
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    carpd::Host(carpd::Draw({data, size})).run();
+    return 0;
+}

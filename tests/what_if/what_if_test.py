@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""carpsim --config as an administrator uses it: what_if_test.py CARPSIM. Example files, and what must come of them."""
+
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+CARPSIM = sys.argv.pop()
+SCENARIOS = ["crash", "reboot", "link-loss", "partition", "drain"]
+UNITS = {"s": 1, "ms": 0.001}
+
+
+def carpsim(*arguments):
+    return subprocess.run([CARPSIM, "--config", *map(str, arguments)], capture_output=True, text=True)
+
+
+def sections(output):
+    """The text of each scenario of a run with one group, by its name."""
+    parts = re.split(rf"^({'|'.join(SCENARIOS)}): ", output, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def distribution(section, label):
+    """(min, median, 95 %, max) in seconds."""
+    if re.search(rf"^  {label} +never$", section, re.M):
+        return 0, 0, 0, 0
+    line = re.search(rf"^  {label} +min (.*)$", section, re.M).group(1)
+    return [float(number) * UNITS[unit] for number, unit in re.findall(r"([\d.]+) (ms|s)\b", line)]
+
+
+class TwoHosts(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        run = carpsim(HERE / "fw1.toml", HERE / "fw2.toml")
+        assert run.returncode == 0, run.stderr
+        cls.output = run.stdout
+        cls.sections = sections(run.stdout)
+
+    def test_every_scenario_is_played_without_a_warning(self):
+        self.assertEqual(list(self.sections), SCENARIOS)
+        self.assertNotIn("warning", self.output)
+
+    def test_a_crash_costs_the_backups_master_down_time_less_part_of_an_interval(self):
+        least, median, _, most = distribution(self.sections["crash"], "without an owner")
+        self.assertGreater(least, 3.390 - 1.0 - 0.01)
+        self.assertLess(most, 3.391 + 0.01)
+        self.assertTrue(2.6 < median < 3.2, median)
+        self.assertEqual(distribution(self.sections["crash"], "with two owners")[3], 0)
+        self.assertIn("ends with fw2 as MASTER (master timed out (IPv4)): 200 of 200 runs", self.sections["crash"])
+
+    def test_after_a_reboot_the_preempting_host_is_master_again(self):
+        self.assertIn("ends with fw1 as MASTER (preempting a slower master): 200 of 200 runs", self.sections["reboot"])
+        self.assertLess(distribution(self.sections["reboot"], "with two owners")[3], 0.001)
+
+    def test_a_drain_costs_the_flight_of_a_packet(self):
+        self.assertLess(distribution(self.sections["drain"], "without an owner")[3], 0.001)
+        self.assertIn("master bowed out", self.sections["drain"])
+
+    def test_a_partition_has_two_owners_for_as_long_as_it_lasts(self):
+        least, _, _, most = distribution(self.sections["partition"], "with two owners")
+        self.assertTrue(30 - 3.391 - 0.1 < least < most < 30 - 2.391 + 1.0, (least, most))
+
+    def test_the_timeline_begins_with_the_fault(self):
+        self.assertRegex(self.sections["crash"], r"seconds +fw1 +fw2 +event\n +0\.000000 +M\* +B +fw1 +loses power\n")
+
+
+class OtherFiles(unittest.TestCase):
+    def with_second(self, edit, *arguments):
+        with tempfile.TemporaryDirectory() as folder:
+            second = pathlib.Path(folder) / "fw2.toml"
+            second.write_text(edit((HERE / "fw2.toml").read_text()))
+            second.chmod(0o600)
+            return carpsim(HERE / "fw1.toml", second, *arguments)
+
+    def test_one_scenario_alone(self):
+        run = carpsim(HERE / "fw1.toml", HERE / "fw2.toml", "--scenario", "drain", "--runs", "5")
+        self.assertEqual(list(sections(run.stdout)), ["drain"])
+        self.assertIn("5 of 5 runs", run.stdout)
+
+    def test_different_passwords_are_warned_of_and_both_own(self):
+        run = self.with_second(lambda t: t.replace("s3cret", "other"), "--scenario", "drain", "--runs", "5")
+        self.assertEqual(run.returncode, 0)
+        self.assertIn("warning: group lan: fw1 and fw2 have different passwords", run.stdout)
+        self.assertGreater(distribution(sections(run.stdout)["drain"], "with two owners")[0], 1)
+
+    def test_other_differences_are_warned_of(self):
+        run = self.with_second(lambda t: t.replace("advbase = 1", "advbase = 2"), "--scenario", "crash", "--runs", "1")
+        self.assertIn("have advbase 1 and 2", run.stdout)
+        run = self.with_second(lambda t: t.replace("advskew = 100", "advskew = 0"), "--scenario", "crash", "--runs", "1")
+        self.assertIn("both have advskew 0", run.stdout)
+        more = '["192.0.2.100/24", "192.0.2.101/24"]'
+        run = self.with_second(lambda t: t.replace('["192.0.2.100/24"]', more), "--scenario", "crash", "--runs", "1")
+        self.assertIn("list different addresses", run.stdout)
+
+    def test_files_without_a_common_group_are_an_error(self):
+        run = self.with_second(lambda t: t.replace("vhid = 1", "vhid = 2"))
+        self.assertEqual(run.returncode, 6)
+        self.assertIn("no two of the files share a group", run.stderr)
+
+    def test_errors_are_those_of_carpd(self):
+        run = self.with_second(lambda t: t.replace("vhid = 1", "vhid = 300"))
+        self.assertEqual(run.returncode, 6)
+        self.assertRegex(run.stderr, r"fw2\.toml:\d+:\d+: vhid")
+
+
+unittest.main()
