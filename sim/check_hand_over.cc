@@ -32,6 +32,8 @@ class HandOver : public Checker {
         Seen& seen = now_[{c.host, c.group}];
         seen.changed = true;
         seen.became_master = c.to == State::master;
+        if (c.cause == Cause::addresses_refused || c.cause == Cause::cannot_advertise)
+            failed_at_[{c.host, c.group}] = world_.now();
         seen.left_in_order = seen.left_in_order ||
                              (c.from == State::master &&
                               (c.cause == Cause::stopped || c.cause == Cause::removed ||
@@ -54,7 +56,7 @@ class HandOver : public Checker {
     void check(int host, int group, const Seen& seen) {
         const std::string& who = world_.plan().hosts[static_cast<std::size_t>(host)].name;
         const bool master = world_.station(host).state(group) == State::master;
-        if (seen.bow_out && !seen.changed && !master)
+        if (seen.bow_out && !seen.changed && !master && !has_just_failed(host, group))
             broken(group, fmt::format("{} heard the master leave and did not take over", who));
         if (seen.left_in_order && !seen.said_bow_out)
             broken(group, fmt::format("{} left in order and did not say so", who));
@@ -64,7 +66,15 @@ class HandOver : public Checker {
             broken(group, fmt::format("{} became MASTER and announced its addresses to nobody", who));
     }
 
-    std::map<std::pair<int, int>, Seen> now_;  // by host and group
+    // Rule O2: then it lets everything pass for an interval.
+    bool has_just_failed(int host, int group) const {
+        const auto found = failed_at_.find({host, group});
+        return found != failed_at_.end() &&
+               world_.now() - found->second <= world_.plan().longest_interval(group) + kMillisecond;
+    }
+
+    std::map<std::pair<int, int>, Seen> now_;          // by host and group
+    std::map<std::pair<int, int>, Moment> failed_at_;  // when it last failed to become MASTER
 };
 
 }  // namespace

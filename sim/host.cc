@@ -54,8 +54,10 @@ void Host::condition_changed() {
     if (!has_process()) die();
     if (awake() && !node_)
         start();
-    else if (awake())
+    else if (awake()) {
+        wake_pending_ = false;  // the timer may have gone by while it slept
         wake_soon();
+    }
     for (int g = 0; g < world_.groups(); ++g) world_.update_ownership(index, g);
 }
 

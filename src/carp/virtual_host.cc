@@ -96,7 +96,7 @@ std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPac
     last_heard_at_ = now;
 
     Decision decision = judge(state_, standing(), rival.standing, config_.preempt, tie);
-    if (decision.verdict == Verdict::take_over && !can_take_over(now)) decision.verdict = Verdict::hold;
+    if (decision.verdict == Verdict::take_over && !can_take_over(now, decision.cause)) decision.verdict = Verdict::hold;
     if (state_ == State::master && !advertisement.is_bow_out()) ++counters_.rivals_heard;
     switch (decision.verdict) {
         case Verdict::take_over: enter(now, State::master, decision.cause, rival, out); break;
@@ -111,9 +111,10 @@ std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPac
 
 // Trying at every advertisement what has just failed would make the master yield and return each time, as
 // fast as the network is (rule O2).
-bool VirtualHost::can_take_over(Instant now) const {
-    if (demotion_.amount(kAddressesDemotion) != 0) return false;
-    return cause_ != Cause::cannot_advertise || now >= since_ + interval();
+bool VirtualHost::can_take_over(Instant now, Cause cause) const {
+    const bool has_failed = cause_ == Cause::cannot_advertise || cause_ == Cause::addresses_refused;
+    if (has_failed && now < since_ + interval()) return false;
+    return cause == Cause::master_bowed_out || demotion_.amount(kAddressesDemotion) == 0;
 }
 
 void VirtualHost::on_timer(Instant now, Actions& out) {
@@ -286,15 +287,16 @@ void VirtualHost::reassert(Instant now, Cause cause, const Rival& rival, Actions
 }
 
 // With advbase 0 all timers follow from an advskew: a better host must not time out a slower master between
-// two of its advertisements, nor before its lease is over (rule T5). Who has just joined first waits for one of
-// the slowest master that there can be. A demoted master doesn't say its advskew.
+// two of its advertisements, nor before its lease is over (rule T5). Who has just joined first waits for one
+// of the slowest master that there can be. A demoted master doesn't say its advskew.
 void VirtualHost::restart_master_down(Instant now, Family family, const std::optional<Rival>& master) {
     const AdvBase base = config_.advbase;
     Duration wait = master_down_interval(base, config_.advskew);
     const bool joins = cause_ == Cause::started || cause_ == Cause::link_up;
     if (base.seconds == 0 && !master && joins)
         wait += advertisement_interval(base, kSlowestAdvSkew);
-    else if (base.seconds == 0 && master && master->standing.advbase.seconds == 0 && master->standing.demote == 0)
+    else if (base.seconds == 0 && master && master->standing.advbase.seconds == 0 &&
+             master->standing.demote == 0)
         wait = std::max(wait, master_down_interval(base, master->standing.advskew));
     master_down(family) = config_.has(family) ? now + wait : kNever;
 }
