@@ -39,7 +39,8 @@ void Host::deliver(PacketId packet) {
 }
 
 void Host::wake_soon() {
-    if (!awake() || wake_pending_) return;
+    // A timer that goes by while it sleeps wakes nobody.
+    if (!awake() || (wake_pending_ && armed())) return;
     if (const Fault* late = world_.active(FaultKind::late_wake_ups, index)) {
         wake_pending_ = true;
         deadline_ = kNever;  // whatever it waited for, it is this late for it as well
@@ -54,10 +55,8 @@ void Host::condition_changed() {
     if (!has_process()) die();
     if (awake() && !node_)
         start();
-    else if (awake()) {
-        wake_pending_ = false;  // the timer may have gone by while it slept
+    else if (awake())
         wake_soon();
-    }
     for (int g = 0; g < world_.groups(); ++g) world_.update_ownership(index, g);
 }
 

@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 
 #include "base/assert.h"
 
@@ -26,6 +27,18 @@ std::string read_text(int fd) {
     char text[32];
     const ssize_t size = pread(fd, text, sizeof text, 0);
     return size > 0 ? std::string(text, static_cast<std::size_t>(size)) : "";
+}
+
+// Of a carpd that was just killed the engine may take a moment to die.
+bool try_lock(int fd) {
+    constexpr int kTries = 100;
+    constexpr timespec kPause{0, 10'000'000};
+    for (int i = 1; flock(fd, LOCK_EX | LOCK_NB) != 0; ++i) {
+        if (errno != EWOULDBLOCK || i == kTries) return false;
+        nanosleep(&kPause, nullptr);
+        errno = EWOULDBLOCK;
+    }
+    return true;
 }
 
 }  // namespace
@@ -76,7 +89,7 @@ Expected<UniqueFd, SysError> lock_instance(const std::string& directory) {
     const std::string path = directory + "/netns-" + std::to_string(network_namespace.st_ino) + ".lock";
     UniqueFd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
     if (!file) return Unexpected{SysError{"open", path, errno}};
-    if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (!try_lock(file.get())) {
         if (errno != EWOULDBLOCK) return Unexpected{SysError{"lock", path, errno}};
         const std::string pid = read_text(file.get());
         return Unexpected{

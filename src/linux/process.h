@@ -31,8 +31,8 @@ void set_process_name(const char* name);
 // Blocks these signals; the descriptor tells them (signalfd(2), non-blocking).
 Expected<UniqueFd, SysError> open_signals(const std::vector<int>& signals);
 
-// One carpd per network namespace: a lock that lives as long as the returned descriptor. The error names the
-// process that holds it.
+// One carpd per network namespace: a lock that lives as long as the returned descriptor. Waits a second for
+// one that is just dying; the error names the process that holds it.
 Expected<UniqueFd, SysError> lock_instance(const std::string& directory = "/run/carpd");
 
 // From getrandom(2).
