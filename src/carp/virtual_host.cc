@@ -96,7 +96,8 @@ std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPac
     last_heard_at_ = now;
 
     Decision decision = judge(state_, standing(), rival.standing, config_.preempt, tie);
-    if (decision.verdict == Verdict::take_over && !can_take_over(now, decision.cause)) decision.verdict = Verdict::hold;
+    if (decision.verdict == Verdict::take_over && !can_take_over(now, decision.cause))
+        decision.verdict = Verdict::hold;
     if (state_ == State::master && !advertisement.is_bow_out()) ++counters_.rivals_heard;
     switch (decision.verdict) {
         case Verdict::take_over: enter(now, State::master, decision.cause, rival, out); break;
