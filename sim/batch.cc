@@ -21,7 +21,8 @@ namespace carpd::sim {
 
 namespace {
 
-constexpr std::size_t kTooMany = 20;  // failures after which the rest isn't tried
+constexpr unsigned kLongestSeed = 120;  // seconds after which a world is thought to be endless
+constexpr std::size_t kTooMany = 20;    // failures after which the rest isn't tried
 
 // What a worker says of a seed; smaller than PIPE_BUF, so that several may write into one pipe.
 struct Result {
@@ -86,6 +87,7 @@ class Batch {
         if (workers_[worker] != 0) return;
         for (; seed < end(); seed += workers_.size()) {
             position_[worker] = seed;
+            alarm(kLongestSeed);
             const Result result = run_one(seed);
             if (write(pipe_[1], &result, sizeof result) != sizeof result) break;
         }
@@ -112,7 +114,10 @@ class Batch {
                 ++ended;
                 continue;
             }
-            Result result{position_[w], 0, 0, 0, "core-assertion"};
+            const bool endless = WTERMSIG(status) == SIGALRM;
+            Result result{position_[w], 0, 0, 0, {}};
+            std::string_view(endless ? "core-hangs" : "core-assertion")
+                .copy(result.checker, sizeof result.checker - 1);
             add(result);
             if (result.seed + workers_.size() < end() && !stopping_)
                 launch(w, result.seed + workers_.size());
@@ -151,9 +156,9 @@ class Batch {
             SeedOptions first;
             first.seed = failures_.begin()->first;
             fmt::print("\nthe first of the failed seeds:\n");
-            if (failures_.begin()->second == "core-assertion")
-                fmt::print("broken: core-assertion: an invariant of the core\nreplay: ./dev sim --seed {}\n",
-                           first.seed);
+            if (failures_.begin()->second.starts_with("core-"))
+                fmt::print("broken: {}: the world did not end\nreplay: ./dev sim --seed {}\n",
+                           failures_.begin()->second, first.seed);
             else
                 run_seed(first);
             fmt::print("\n");

@@ -65,6 +65,9 @@ class RightfulMaster : public Checker {
         const int theirs = world_.station(master).demotion(group),
                   ours = world_.station(backup).demotion(group);
         if (foreign && (theirs != 0 || ours != 0)) return;  // dialects of demotion don't always meet
+        if (!foreign_host(backup) &&
+            static_cast<const Host&>(world_.station(backup)).addresses_refused(group))
+            return;
         if (ours < theirs)
             broken(group, fmt::format("{} is MASTER although {} is less demoted", name_of(world_, master),
                                       name_of(world_, backup)));
@@ -75,6 +78,7 @@ class RightfulMaster : public Checker {
             broken(group, fmt::format("{} is MASTER although {} is better and preempts",
                                       name_of(world_, master), name_of(world_, backup)));
     }
+    bool foreign_host(int host) const { return world_.plan().has_foreign(static_cast<HostSet>(1u << host)); }
     static int speed(std::uint8_t advskew, int demotion) {
         return demotion > 0 ? std::max<int>(advskew, 240) : advskew;
     }
@@ -171,7 +175,7 @@ class NoChangeWithoutACause : public Checker {
                     return p.standing.demote == ours.demote && rank(p.standing) < rank(ours);
                 });
             case Cause::tie_lost: return heard(c, [&](const Packet& p) { return p.standing == ours; });
-            case Cause::interface_missing:
+            case Cause::interface_missing: return happened(FaultKind::interface_loss, c);
             case Cause::interface_down:
             case Cause::link_down: return !host.connected();
             case Cause::started:

@@ -29,6 +29,7 @@ class HandOver : public Checker {
     void on_demoted(int host, int group) override { now_[{host, group}].demoted = true; }
     void on_announced(int host, int group) override { now_[{host, group}].announced = true; }
     void on_change(const Change& c) override {
+        failed_[{c.host, c.group}] = c.cause == Cause::cannot_advertise;
         Seen& seen = now_[{c.host, c.group}];
         seen.changed = true;
         seen.became_master = c.to == State::master;
@@ -54,7 +55,9 @@ class HandOver : public Checker {
     void check(int host, int group, const Seen& seen) {
         const std::string& who = world_.plan().hosts[static_cast<std::size_t>(host)].name;
         const bool master = world_.station(host).state(group) == State::master;
-        if (seen.bow_out && !seen.changed && !master)
+        // Rule O2: who could not send, or whose kernel refused the addresses, need not try at once.
+        const bool failed = failed_[{host, group}] || world_.station(host).demotion(group) >= 240;
+        if (seen.bow_out && !seen.changed && !master && !failed)
             broken(group, fmt::format("{} heard the master leave and did not take over", who));
         if (seen.left_in_order && !seen.said_bow_out)
             broken(group, fmt::format("{} left in order and did not say so", who));
@@ -64,7 +67,8 @@ class HandOver : public Checker {
             broken(group, fmt::format("{} became MASTER and announced its addresses to nobody", who));
     }
 
-    std::map<std::pair<int, int>, Seen> now_;  // by host and group
+    std::map<std::pair<int, int>, Seen> now_;     // by host and group
+    std::map<std::pair<int, int>, bool> failed_;  // its last change of state was to give up for want of sends
 };
 
 }  // namespace

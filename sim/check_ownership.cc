@@ -149,7 +149,8 @@ class Lease : public Checker {
 
  private:
     bool sleeps(int host) const {
-        return !world_.station(host).awake() || world_.active(FaultKind::late_wake_ups, host) != nullptr;
+        return !world_.station(host).awake() || world_.active(FaultKind::late_wake_ups, host) != nullptr ||
+               world_.active(FaultKind::send_failures, host) != nullptr;
     }
     bool slept_since(int host, Moment since) const {
         return sleeps(host) || asleep_at_[static_cast<std::size_t>(host)] >= since;
@@ -166,9 +167,10 @@ class Lease : public Checker {
         const bool slept = slept_since(a, since) || slept_since(b, since);
         const Moment bound = slept ? std::max(awake, longest_lease(world_, group)) : awake;
         if (world_.now() - since <= bound) return;
-        broken(group, fmt::format("{} both answered for {} us on a faultless network; at most {} us{}",
-                                  names(world_, a, b), (world_.now() - since) / kMicrosecond,
-                                  bound / kMicrosecond, slept ? ", one being asleep" : ", both being awake"));
+        broken(group,
+               fmt::format("{} both answered for {} us on a faultless network; at most {} us{}",
+                           names(world_, a, b), (world_.now() - since) / kMicrosecond, bound / kMicrosecond,
+                           slept ? ", one being asleep or mute" : ", both being awake"));
     }
 
     Overlaps overlaps_;

@@ -61,7 +61,10 @@ void Host::condition_changed() {
 
 void Host::link_changed() {
     link_pending_ = true;
-    if (ailments.vanished > 0) kernel_.withdraw_all();
+    if (ailments.vanished > 0) {
+        kernel_.withdraw_all();
+        interface_replaced_ = true;
+    }
     for (int g = 0; g < world_.groups(); ++g) world_.update_ownership(index, g);
     if (node_) wake_soon();
 }
@@ -130,8 +133,12 @@ void Host::wake() {
     if (link_pending_) {
         link_pending_ = false;
         pump_->input(local_now(), [this](Node& node, Actions& out) {
-            if (!node.interfaces().empty()) node.handle_link(local_now(), 0, link(), out);
+            if (node.interfaces().empty()) return;
+            // One that came back is another one, as the engine says, too.
+            if (interface_replaced_) node.handle_link(local_now(), 0, LinkStatus{}, out);
+            node.handle_link(local_now(), 0, link(), out);
         });
+        interface_replaced_ = false;
     }
     pump_->wake(local_now());
     drop_batch();

@@ -33,6 +33,9 @@ class Host : public Station, private Port {
     // The group's counters start anew with each.
     std::uint16_t life(int group) const { return lives_[static_cast<std::size_t>(group)]; }
 
+    // Its kernel refused the group's addresses the last time.
+    bool addresses_refused(int group) const { return refused_[static_cast<std::size_t>(group)]; }
+
     const DriftingClock& clock() const { return clock_; }
     const FakeKernel& kernel() const { return kernel_; }
     // Null while no process runs.
@@ -95,7 +98,8 @@ class Host : public Station, private Port {
     std::size_t heard_reported_ = 0;
     std::vector<Request> requests_;
     std::vector<int> touched_;  // groups that this wake-up changed
-    bool link_pending_ = false, configuration_pending_ = false, wake_pending_ = false;
+    bool link_pending_ = false, interface_replaced_ = false, configuration_pending_ = false,
+         wake_pending_ = false;
     Instant deadline_ = kNever;  // the node's, for which the timer is armed
 };
 

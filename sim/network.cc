@@ -64,7 +64,7 @@ void World::send_to(int host, PacketId id) {
     std::int64_t copy_delay = -1;
     PacketId sent = id;
     for (std::uint32_t place : active_) {
-        const auto more = fate(plan_.faults[place], host, sent, copy_delay, fault_dice_[place]);
+        const auto more = fate(plan_.faults[place], host, packets_[id], sent, copy_delay, fault_dice_[place]);
         if (!more) {
             if (packets_[sent].references == 0) {  // damaged first, then lost
                 packets_.hold(sent);
@@ -83,8 +83,8 @@ void World::send_to(int host, PacketId id) {
 
 // What a fault does to a packet on its way to `host`: nothing is returned if it is lost, otherwise how much
 // later it comes. `id` becomes another if it is damaged; `copy_delay` is set if it comes twice.
-std::optional<std::int64_t> World::fate(const Fault& fault, int host, PacketId& id, std::int64_t& copy_delay,
-                                        Dice& dice) {
+std::optional<std::int64_t> World::fate(const Fault& fault, int host, const Packet& original, PacketId& id,
+                                        std::int64_t& copy_delay, Dice& dice) {
     const Packet& packet = packets_[id];
     const int from = packet.origin;
     switch (fault.kind) {
@@ -118,7 +118,8 @@ std::optional<std::int64_t> World::fate(const Fault& fault, int host, PacketId& 
             const PacketId damaged = copy(packet);
             Packet& d = packets_[damaged];
             for (std::uint64_t flips = 1 + dice.below(3); flips > 0; --flips) flip_bit(d, dice);
-            d.genuine = packet.genuine && still_genuine(d, packet);
+            d.genuine = original.genuine && still_genuine(d, original);  // a second damage may undo the first
+            if (d.genuine) d.read_standing();
             d.altered = true;
             id = damaged;
             break;

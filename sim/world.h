@@ -91,8 +91,8 @@ class World {
     void disturb(const Fault& fault);
     void deliver(int host, PacketId id);
     void send_to(int host, PacketId id);
-    std::optional<std::int64_t> fate(const Fault& fault, int host, PacketId& id, std::int64_t& copy_delay,
-                                     Dice& dice);
+    std::optional<std::int64_t> fate(const Fault& fault, int host, const Packet& original, PacketId& id,
+                                     std::int64_t& copy_delay, Dice& dice);
     void capture(const Packet& packet);
     void inject_forgery(Dice& dice);
     void inject_replay(Dice& dice);

@@ -95,7 +95,8 @@ std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPac
     last_heard_ = rival;
     last_heard_at_ = now;
 
-    const Decision decision = judge(state_, standing(), rival.standing, config_.preempt, tie);
+    Decision decision = judge(state_, standing(), rival.standing, config_.preempt, tie);
+    if (decision.verdict == Verdict::take_over && !can_take_over(now)) decision.verdict = Verdict::hold;
     if (state_ == State::master && !advertisement.is_bow_out()) ++counters_.rivals_heard;
     switch (decision.verdict) {
         case Verdict::take_over: enter(now, State::master, decision.cause, rival, out); break;
@@ -106,6 +107,13 @@ std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPac
             break;
     }
     return std::nullopt;
+}
+
+// Trying at every advertisement what has just failed would make the master yield and return each time, as
+// fast as the network is (rule O2).
+bool VirtualHost::can_take_over(Instant now) const {
+    if (demotion_.amount(kAddressesDemotion) != 0) return false;
+    return cause_ != Cause::cannot_advertise || now >= since_ + interval();
 }
 
 void VirtualHost::on_timer(Instant now, Actions& out) {

@@ -85,6 +85,7 @@ class VirtualHost {
     void advertise(Instant now, Actions& out);
     void announce(Instant now, Actions& out);
     void reassert(Instant now, Cause cause, const Rival& rival, Actions& out);
+    bool can_take_over(Instant now) const;
     void arm_probe(Instant now);
     void send_ended(Instant now, Actions& out);
     void expire_lease(Instant now, Actions& out);
