@@ -21,9 +21,10 @@ class HandOver : public Checker {
         const Packet& p = world_.packets()[heard.packet];
         if (!heard.refused && p.is_bow_out()) now_[{host, p.group}].bow_out = true;
     }
-    void on_said(int host, int group, bool bow_out) override {
+    void on_said(int host, int group, bool bow_out, bool sent) override {
         Seen& seen = now_[{host, group}];
         seen.said = true;
+        seen.sent = seen.sent || sent;
         seen.said_bow_out = seen.said_bow_out || bow_out;
     }
     void on_demoted(int host, int group) override { now_[{host, group}].demoted = true; }
@@ -49,7 +50,7 @@ class HandOver : public Checker {
     // What happened to a group of a host in one wake-up.
     struct Seen {
         bool bow_out = false;  // heard
-        bool said = false, said_bow_out = false, announced = false;
+        bool said = false, sent = false, said_bow_out = false, announced = false;
         bool demoted = false, changed = false, became_master = false, left_in_order = false;
     };
 
@@ -62,6 +63,8 @@ class HandOver : public Checker {
             broken(group, fmt::format("{} left in order and did not say so", who));
         if (seen.demoted && master && !seen.said)
             broken(group, fmt::format("{} is MASTER and did not say that its demotion changed", who));
+        if (seen.became_master && master && !seen.sent)
+            broken(group, fmt::format("{} became MASTER without having sent an advertisement", who));
         if (seen.became_master && master && !seen.announced)
             broken(group, fmt::format("{} became MASTER and announced its addresses to nobody", who));
     }

@@ -41,8 +41,8 @@ class Checker {
     virtual void before_disturbance() {}
     virtual void on_heard(int /*host*/, const Heard&) {}
     virtual void on_change(const Change&) {}
-    // A carpd host's core wanted to advertise, whether it could or not.
-    virtual void on_said(int /*host*/, int /*group*/, bool /*bow_out*/) {}
+    // A carpd host's core wanted to advertise; `sent`: it could.
+    virtual void on_said(int /*host*/, int /*group*/, bool /*bow_out*/, bool /*sent*/) {}
     // An operator, or the loss of its addresses, changed how demoted a carpd host is.
     virtual void on_demoted(int /*host*/, int /*group*/) {}
     // A carpd host told its neighbours where the group's addresses are.

@@ -291,8 +291,9 @@ bool Host::perform(const SendAdvertisement& action) {
     const Bytes bytes = action.packet.bytes();
     const Bytes payload = bytes.last(kAdvertisementSize);
     const bool bow_out = payload[2] == 255 && payload[5] == 255;
-    for (const auto& checker : world_.checkers()) checker->on_said(index, group, bow_out);
-    if (!can_send()) {
+    const bool sent = can_send();
+    for (const auto& checker : world_.checkers()) checker->on_said(index, group, bow_out, sent);
+    if (!sent) {
         world_.tell(index, group, "cannot send");
         return false;
     }
