@@ -39,7 +39,8 @@ struct Failovers {
 
 // Lets the master suffer `fate` `runs` times (its power is cut at the worst moment, just after an
 // advertisement) while a client sends a request every `interval`. Throws if the other host does not take
-// over.
+// over. A run in which the machine was too busy for the timing before anything failed is repeated, `runs`
+// times at most.
 Failovers measure_failovers(const Timing& timing, Fate fate, int runs, Span interval);
 
 // 1,000 groups with an IPv4 address each, 250 on each of four LANs: from the successor's first advertisement
