@@ -189,9 +189,8 @@ void add_identity(const Json& group, Details& out) {
     }
     const Json& mac = group.at("virtual_mac");
     out.add("mac", mac.is_null() ? "the interface's own" : mac.get<std::string>() + " (virtual)");
-    out.add("data plane", text(group, "dataplane") == "bpf"
-                              ? "BPF gate: the kernel enforces the lease"
-                              : "macvlan: a killed carpd's addresses go on answering");
+    out.add("data plane", text(group, "dataplane") == "bpf" ? "BPF gate: the kernel enforces the lease"
+                                                            : "macvlan: the supervisor enforces the lease");
     out.add("interface", text(group, "interface") + ", " + interface_state(group));
     std::string sources;
     for (const char* key : {"source_ipv4", "source_ipv6"})
@@ -274,6 +273,10 @@ std::string render_overview(const Json& status, const Paint& paint) {
                      "the engine died or hung, and was started again, {} time{}; the log says why", restarts,
                      restarts == 1 ? "" : "s")) +
                  "\n";
+    if (std::any_of(groups.begin(), groups.end(),
+                    [](const Json& g) { return text(g, "dataplane") == "macvlan"; }))
+        below +=
+            "data plane macvlan: the supervisor ends what a dead or frozen engine owns, the kernel doesn't\n";
     for (const Json& group : groups)
         for (const std::string& note : notes(group))
             below += fmt::format("{} {}\n", paint.bold(text(group, "name") + ":"), paint.warning(note));

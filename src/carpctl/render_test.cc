@@ -83,6 +83,7 @@ TEST(Overview, IsAnAlignedTableWithNotesBelow) {
         "wan    INIT    40 ms      eth1       1     0          0         none heard             "
         "192.0.2.100/24 2001:db8::100/64\n"
         "\n"
+        "data plane macvlan: the supervisor ends what a dead or frozen engine owns, the kernel doesn't\n"
         "büro: demoted by operator 10\n"
         "büro: 17 packets refused, bad_digest: password or address list differs from the sender's\n"
         "wan: in INIT: interface is missing\n"
@@ -147,7 +148,7 @@ TEST(Details, SayWhatIsWrongWithAGroup) {
     EXPECT_THAT(text, HasSubstr("last heard   nobody yet\n"));
     EXPECT_THAT(text, Not(HasSubstr("next timer")));
     EXPECT_THAT(text, Not(HasSubstr("lease")));
-    EXPECT_THAT(text, HasSubstr("data plane   macvlan: a killed carpd's addresses go on answering\n"));
+    EXPECT_THAT(text, HasSubstr("data plane   macvlan: the supervisor enforces the lease\n"));
 }
 
 TEST(Details, NameDemotionsAndRefusals) {

@@ -71,9 +71,10 @@ Expected<std::unique_ptr<Gate>, SysError> open_gate(Netlink& netlink, DataPlaneC
     auto gate = Gate::open(netlink);
     if (gate || choice == DataPlaneChoice::bpf) return gate;
     log(LogLevel::warning,
-        fmt::format("{}; macvlan devices serve instead, and a killed carpd's addresses go on answering until "
-                    "it is started again",
-                    gate.error().to_string()));
+        fmt::format(
+            "{}; macvlan devices serve instead: the supervisor ends what a dead or frozen engine "
+            "owns, and if it is killed as well, addresses go on answering until carpd is started again",
+            gate.error().to_string()));
     return std::unique_ptr<Gate>();
 }
 
