@@ -189,8 +189,9 @@ void add_identity(const Json& group, Details& out) {
     }
     const Json& mac = group.at("virtual_mac");
     out.add("mac", mac.is_null() ? "the interface's own" : mac.get<std::string>() + " (virtual)");
-    out.add("data plane", text(group, "dataplane") == "bpf" ? "BPF gate: the kernel enforces the lease"
-                                                            : "macvlan: the supervisor enforces the lease");
+    out.add("data plane", text(group, "dataplane") == "bpf"
+                              ? "BPF gate: the kernel enforces the lease"
+                              : "macvlan: the supervisor ends what a dead or frozen engine owns");
     out.add("interface", text(group, "interface") + ", " + interface_state(group));
     std::string sources;
     for (const char* key : {"source_ipv4", "source_ipv6"})

@@ -148,7 +148,8 @@ TEST(Details, SayWhatIsWrongWithAGroup) {
     EXPECT_THAT(text, HasSubstr("last heard   nobody yet\n"));
     EXPECT_THAT(text, Not(HasSubstr("next timer")));
     EXPECT_THAT(text, Not(HasSubstr("lease")));
-    EXPECT_THAT(text, HasSubstr("data plane   macvlan: the supervisor enforces the lease\n"));
+    EXPECT_THAT(text,
+                HasSubstr("data plane   macvlan: the supervisor ends what a dead or frozen engine owns\n"));
 }
 
 TEST(Details, NameDemotionsAndRefusals) {
