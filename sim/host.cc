@@ -131,10 +131,9 @@ void Host::wake() {
     touched_.clear();
     bool all = link_pending_ || configuration_pending_ || !requests_.empty();
     if (configuration_pending_ && node_->group_slots() == 0) configure();  // at its start
-    if (link_pending_) {
+    if (link_pending_ && !node_->interfaces().empty()) {
         link_pending_ = false;
         pump_->input(local_now(), [this](Node& node, Actions& out) {
-            if (node.interfaces().empty()) return;
             // One that came back is another one, as the engine says, too.
             if (interface_replaced_) node.handle_link(local_now(), 0, LinkStatus{}, out);
             node.handle_link(local_now(), 0, link(), out);
