@@ -241,7 +241,8 @@ TEST_F(DataPlane, TcpdumpVerifiesTheAdvertisements) {
     ASSERT_TRUE(carpd.wait_state("lan", "master"));
     EXPECT_EQ(carpd.stop(), 0);  // a bow-out, too
     const std::string text = decode_with_tcpdump(capture.write_pcap());
-    EXPECT_THAT(text, testing::HasSubstr("CARPv2-advertise 36: vhid=1 advbase=0 advskew=5 authlen=7"));
+    EXPECT_THAT(text, testing::HasSubstr(fmt::format(
+                          "CARPv2-advertise 36: vhid=1 advbase=0 advskew={} authlen=7", kGoodSkew)));
     EXPECT_THAT(text, testing::HasSubstr("CARPv2-advertise 36: vhid=1 advbase=255 advskew=255 authlen=7"));
     EXPECT_THAT(text, testing::HasSubstr("192.0.2.1 > 224.0.0.18"));
     EXPECT_THAT(text, testing::HasSubstr("> ff02::12"));
