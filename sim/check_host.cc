@@ -25,8 +25,9 @@ class Authenticity : public Checker {
             broken(p.group,
                    fmt::format("{} believed {}", who,
                                own ? "its own advertisement" : "a packet that nobody signed for it"));
-        // A damaged IPv6 source may well be an unknown peer's.
-        if (authentic && heard.refused && !p.altered && heard.reason != DropReason::not_running)
+        // A damaged IPv6 source may well be an unknown peer's, and a host is no peer of its own earlier life.
+        const bool echo = p.origin == host && heard.reason == DropReason::unknown_peer;
+        if (authentic && heard.refused && !p.altered && !echo && heard.reason != DropReason::not_running)
             broken(p.group,
                    fmt::format("{} refused an authentic advertisement: {}", who, to_string(heard.reason)));
     }
