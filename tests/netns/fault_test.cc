@@ -132,10 +132,10 @@ TEST_P(ProcessFault, EngineIsStoppedForFiveSeconds) {
 }
 
 const Setting kGate[] = {{"OneSecond", 1, 0, 100, "192.0.2.100/24", "bpf"},
-                         {"Fast", 0, 5, 50, "192.0.2.100/24", "bpf"},
-                         {"FastIpv6", 0, 5, 50, "2001:db8::100/64", "bpf"}};
+                         {"Fast", 0, kGoodSkew, kPoorSkew, "192.0.2.100/24", "bpf"},
+                         {"FastIpv6", 0, kGoodSkew, kPoorSkew, "2001:db8::100/64", "bpf"}};
 const Setting kMacvlan[] = {{"OneSecondMacvlan", 1, 0, 100, "192.0.2.100/24", "macvlan"},
-                            {"FastMacvlan", 0, 5, 50, "192.0.2.100/24", "macvlan"}};
+                            {"FastMacvlan", 0, kGoodSkew, kPoorSkew, "192.0.2.100/24", "macvlan"}};
 
 std::string name_of(const testing::TestParamInfo<Setting>& test) {
     return test.param.name;
