@@ -234,21 +234,31 @@ void OwnerWatch::heard(std::uint8_t host, Bytes frame) {
         // A reply from the address to one of our questions; announcements are none.
         if (read_u16(frame, 20) != 2 || IpAddress::from_bytes(frame.subspan(28, 4)) != address_) return;
         if (!std::equal(std::begin(kAskerPrefix), std::end(kAskerPrefix), frame.begin() + 32)) return;
-        answered(host, static_cast<std::uint64_t>(read_u16(frame, 34)) << 16 | read_u16(frame, 36));
+        answered(static_cast<std::uint64_t>(read_u16(frame, 34)) << 16 | read_u16(frame, 36), {host, true});
     } else if (const std::size_t udp = payload_from(frame, address_, kUdp)) {
         if (frame.size() < udp + 16 || read_u16(frame, udp) != Responder::kPort) return;
         std::uint64_t number;
         std::memcpy(&number, &frame[udp + 8], sizeof number);
-        answered(host, number);
+        answered(number, {host, false});
     } else if (const std::size_t icmp = payload_from(frame, address_, kIcmpv6)) {
         // It doesn't say which question it answers; kernels answer at once.
         const bool solicited = frame.size() >= icmp + 24 && (frame[icmp + 4] & 0x40) != 0;
-        if (frame[icmp] == kAdvertisement && solicited) answered(host, questions_.size() - 1);
+        if (frame[icmp] == kAdvertisement && solicited) answered(questions_.size() - 1, {host, true});
     }
 }
 
-void OwnerWatch::answered(std::uint8_t host, std::uint64_t number) {
-    if (number < questions_.size()) questions_[number].owners.insert(host);
+void OwnerWatch::answered(std::uint64_t number, Answer answer) {
+    if (number < questions_.size()) questions_[number].answers.push_back(answer);
+}
+
+// A hand-over is one host's answers and then the other's, and none of them to the same frame.
+bool OwnerWatch::Question::shows_two_owners() const {
+    int changes = 0, to_all = 0;
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+        changes += i > 0 && answers[i].host != answers[i - 1].host;
+        to_all += answers[i].to_all;
+    }
+    return changes > 1 || (changes == 1 && to_all > 1);
 }
 
 OwnerWatch::Verdict OwnerWatch::verdict(Time from, Time until) const {
@@ -257,22 +267,24 @@ OwnerWatch::Verdict OwnerWatch::verdict(Time from, Time until) const {
     for (const Question& question : questions_) {
         if (question.asked < from || question.asked >= until) continue;
         ++verdict.asked;
-        verdict.unanswered += question.owners.empty();
-        verdict.two_owners += question.owners.size() > 1;
-        for (std::uint8_t owner : question.owners)
-            if (verdict.owners.empty() || verdict.owners.back() != owner) verdict.owners.push_back(owner);
+        verdict.unanswered += question.answers.empty();
+        verdict.two_owners += question.shows_two_owners();
+        for (const Answer& answer : question.answers)
+            if (verdict.owners.empty() || verdict.owners.back() != answer.host)
+                verdict.owners.push_back(answer.host);
     }
     return verdict;
 }
 
 bool OwnerWatch::wait_owner(const Host& host, Span patience) const {
     const Time from = Clock::now();
+    const auto is_its = [&](const Answer& answer) { return answer.host == host.number(); };
     return wait_until(
         [&] {
             const std::lock_guard lock(mutex_);
-            const auto& last = questions_.rbegin();
-            return std::any_of(last, questions_.rend(), [&](const Question& q) {
-                return q.asked >= from && q.owners == std::set{host.number()};
+            return std::any_of(questions_.rbegin(), questions_.rend(), [&](const Question& q) {
+                return q.asked >= from && !q.answers.empty() &&
+                       std::all_of(q.answers.begin(), q.answers.end(), is_its);
             });
         },
         patience, 2ms);

@@ -1,14 +1,14 @@
 // Who owns an address, seen from outside: every millisecond a client asks the whole LAN for it (ARP, or a
 // neighbour solicitation) and puts a request for it before every host, whatever the switch has learned; what
 // each host answers is recorded at its own switch port. Two hosts that answer the same question both own the
-// address.
+// address, unless it shows a hand-over: a question is several frames, sent one after the other, and the
+// address may have moved between them.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <map>
 #include <mutex>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -38,7 +38,7 @@ class OwnerWatch {
     struct Verdict {
         int asked = 0;
         int unanswered = 0;  // questions that no host answered
-        int two_owners = 0;  // questions that several hosts answered: milliseconds of dual ownership
+        int two_owners = 0;  // questions that show two owners: milliseconds of dual ownership
         std::vector<std::uint8_t>
             owners;  // the numbers of the hosts that answered, in order; "0 1" for a hand-over
         std::string text() const;
@@ -49,9 +49,14 @@ class OwnerWatch {
     bool wait_owner(const Host& host, Span patience = 10s) const;
 
  private:
+    struct Answer {
+        std::uint8_t host;
+        bool to_all;  // the frame that asked was one for all hosts
+    };
     struct Question {
         Time asked;
-        std::set<std::uint8_t> owners;  // numbers of the hosts that answered
+        std::vector<Answer> answers;  // in order
+        bool shows_two_owners() const;
     };
 
     void work();
@@ -60,7 +65,7 @@ class OwnerWatch {
     void request(std::uint64_t number, const MacAddress& to);
     void listen();
     void heard(std::uint8_t host, Bytes frame);
-    void answered(std::uint8_t host, std::uint64_t number);
+    void answered(std::uint64_t number, Answer answer);
 
     const IpAddress address_;
     IpAddress client_address_;

@@ -278,9 +278,8 @@ TEST_F(Wrapped, WallClockIsSteppedByADay) {
 TEST_F(Wrapped, DiskIsFull) {
     wrap("exec \"$CARPD\" \"$@\" 2>/dev/full");
     watch_pair(Group{});
-    alpha_carpd().carpctl({"demote", "lan", "1"});
+    alpha_carpd().carpctl({"state", "lan", "backup"});
     EXPECT_TRUE(watch_->wait_owner(beta()));
-    alpha_carpd().carpctl({"demote", "lan", "0"});
     EXPECT_EQ(beta_carpd().stop(), 0);
     EXPECT_TRUE(watch_->wait_owner(alpha()));
     expect_never_two();

@@ -21,6 +21,15 @@ bool runs(pid_t pid) {
     return file >> state && state != "Z";
 }
 
+// Sleeps, and no signal waits for it.
+bool is_idle(pid_t pid) {
+    std::ifstream file(fmt::format("/proc/{}/status", pid));
+    int said = 0;
+    for (std::string line; std::getline(file, line);)
+        said += line.starts_with("State:\tS") || line == "ShdPnd:\t0000000000000000";
+    return said == 2;
+}
+
 bool has_address(Host& host, const std::string& address) {
     return !host.run({"ip", "-o", "address", "show", "to", address}).output.empty();
 }
@@ -115,6 +124,7 @@ TEST_F(Supervisor, StartsTheEngineWithWhatWasLoadedLast) {
     const auto groups = [&] { return carpd.status().at("groups").size(); };
     carpd.reload(Group{}.text() + second.text());
     ASSERT_TRUE(wait_until([&] { return groups() == 2; }, 5s));
+    ASSERT_TRUE(wait_until([&] { return is_idle(carpd.process().pid()); }, 5s));  // it has read it, too
     std::ofstream(carpd.config_file(), std::ios::app) << "nonsense = 1\n";
     kill(carpd.engine_pid(), SIGKILL);
     ASSERT_TRUE(wait_restarts(carpd, 1));
