@@ -108,7 +108,7 @@ void Host::die() {
     world_.tell(index, -1, "carpd is gone");
     pump_.reset();
     node_.reset();
-    drop_batch();
+    forget_heard();
     for (PacketId id : inbox_) world_.packets().release(id);
     inbox_.clear();
     requests_.clear();
@@ -141,7 +141,8 @@ void Host::wake() {
         interface_replaced_ = false;
     }
     pump_->wake(local_now());
-    drop_batch();
+    pump_->report();
+    forget_heard();
     if (configuration_pending_) configure();
     answer_requests();
     rearm();
@@ -245,7 +246,9 @@ int Host::demotion(int group) const {
 // ---- what it does for the core
 
 std::span<const ReceivedPacket> Host::receive() {
-    drop_batch();
+    report_heard();
+    batch_.clear();
+    batch_begins_ = heard_.size();
     const std::size_t count = std::min(kBatch, inbox_.size());
     for (std::size_t i = 0; i < count; ++i) {
         batch_.push_back({0, world_.packets()[inbox_[i]].view()});
@@ -256,7 +259,7 @@ std::span<const ReceivedPacket> Host::receive() {
 }
 
 void Host::refused(const ReceivedPacket& packet, DropReason reason, const GroupId*) {
-    Heard& heard = heard_[static_cast<std::size_t>(&packet - batch_.data())];
+    Heard& heard = heard_[batch_begins_ + static_cast<std::size_t>(&packet - batch_.data())];
     heard.refused = true;
     heard.reason = reason;
 }
@@ -270,12 +273,12 @@ void Host::report_heard() {
     }
 }
 
-void Host::drop_batch() {
+void Host::forget_heard() {
     report_heard();
     for (const Heard& heard : heard_) world_.packets().release(heard.packet);
     heard_.clear();
     batch_.clear();
-    heard_reported_ = 0;
+    heard_reported_ = batch_begins_ = 0;
 }
 
 bool Host::can_send() {
@@ -284,7 +287,11 @@ bool Host::can_send() {
     return !failing || !world_.dice().permille(failing->chance);
 }
 
-bool Host::perform(const SendAdvertisement& action) {
+void Host::perform(std::span<SendAdvertisement> actions) {
+    for (SendAdvertisement& action : actions) action.sent = send(action);
+}
+
+bool Host::send(const SendAdvertisement& action) {
     const int group = group_of(action.group);
     touch(group);
     const Bytes bytes = action.packet.bytes();
@@ -317,7 +324,11 @@ bool Host::perform(const SendProbe& action) {
     return can_send();
 }
 
-bool Host::perform(const InstallAddresses& action) {
+void Host::perform(std::span<InstallAddresses> actions) {
+    for (InstallAddresses& action : actions) action.installed = install(action);
+}
+
+bool Host::install(const InstallAddresses& action) {
     const int group = group_of(action.group);
     touch(group);
     const bool refuse = ailments.vanished > 0 || world_.active(FaultKind::install_failures, index);
@@ -348,10 +359,12 @@ void Host::perform(const WithdrawAddresses& action) {
     world_.update_ownership(index, group);
 }
 
-void Host::perform(const AnnounceAddresses& action) {
-    const int group = group_of(action.group);
-    world_.record(index, 4, static_cast<std::uint64_t>(group));
-    for (const auto& checker : world_.checkers()) checker->on_announced(index, group);
+void Host::perform(std::span<const AnnounceAddresses> actions) {
+    for (const AnnounceAddresses& action : actions) {
+        const int group = group_of(action.group);
+        world_.record(index, 4, static_cast<std::uint64_t>(group));
+        for (const auto& checker : world_.checkers()) checker->on_announced(index, group);
+    }
 }
 
 void Host::perform(const ReportTransition& action) {

@@ -54,12 +54,12 @@ class Host : public Station, private Port {
 
     std::span<const ReceivedPacket> receive() override;
     void refused(const ReceivedPacket& packet, DropReason reason, const GroupId* group) override;
-    bool perform(const SendAdvertisement& action) override;
-    bool perform(const SendProbe& action) override;
-    bool perform(const InstallAddresses& action) override;
-    void perform(const RenewLease& action) override;
     void perform(const WithdrawAddresses& action) override;
-    void perform(const AnnounceAddresses& action) override;
+    void perform(std::span<SendAdvertisement> actions) override;
+    bool perform(const SendProbe& action) override;
+    void perform(std::span<InstallAddresses> actions) override;
+    void perform(const RenewLease& action) override;
+    void perform(std::span<const AnnounceAddresses> actions) override;
     void perform(const ReportTransition& action) override;
     void perform(const ReportRival& action) override;
     void perform(const ReportDemotion& action) override;
@@ -69,12 +69,14 @@ class Host : public Station, private Port {
     void die();
     void wake_soon();
     void report_heard();
-    void drop_batch();
+    void forget_heard();
     void configure();
     void answer_requests();
     void rearm();
     void lease_changed(int group);
     bool can_send();
+    bool send(const SendAdvertisement& action);
+    bool install(const InstallAddresses& action);
     int group_of(GroupId id) const { return group_of_[id]; }
     std::uint32_t signing_secret(int group) const { return settings(group).secret(); }
     void touch(int group) { touched_.push_back(group); }
@@ -94,7 +96,8 @@ class Host : public Station, private Port {
     std::vector<int> group_of_;   // by GroupId
     std::vector<PacketId> inbox_;
     std::vector<ReceivedPacket> batch_;
-    std::vector<Heard> heard_;  // the batch, and what became of it
+    std::vector<Heard> heard_;      // in this wake-up, and what became of it
+    std::size_t batch_begins_ = 0;  // the last batch in it
     std::size_t heard_reported_ = 0;
     std::vector<Request> requests_;
     std::vector<int> touched_;  // groups that this wake-up changed

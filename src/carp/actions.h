@@ -1,5 +1,5 @@
-// What the core wants done, as values in order. The driver performs them one after the other; a failure comes
-// back as an input (Pump does both).
+// What the core wants done, as values. Pump gathers those of many groups by kind, has the driver perform
+// them, and gives what came of it back as an input.
 #pragma once
 
 #include <optional>
@@ -26,6 +26,7 @@ struct SendAdvertisement {
     GroupId group;
     IpAddress destination;
     AdvertisementPacket packet;
+    bool sent = false;  // the driver's answer
 };
 
 // Try whether the group's interface can send, without saying anything to anyone.
@@ -37,6 +38,7 @@ struct SendProbe {
 struct InstallAddresses {
     GroupId group;
     Instant lease_until;
+    bool installed = false;  // the driver's answer
 };
 
 // The installed addresses may answer until then: an advertisement was really sent (rule F1).
@@ -82,6 +84,7 @@ struct ReportDemotion {
 
 using Action = std::variant<SendAdvertisement, SendProbe, InstallAddresses, RenewLease, WithdrawAddresses,
                             AnnounceAddresses, ReportTransition, ReportRival, ReportDemotion>;
+using Report = std::variant<ReportTransition, ReportRival, ReportDemotion>;  // those of them that people read
 using Actions = std::vector<Action>;
 
 }  // namespace carpd

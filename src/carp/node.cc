@@ -123,7 +123,9 @@ void Node::handle_link(Instant now, InterfaceId interface, const LinkStatus& lin
 }
 
 void Node::handle_timer(Instant now, Actions& out) {
-    for (auto [id, at] = deadlines_.earliest(); at <= now; std::tie(id, at) = deadlines_.earliest()) {
+    int served = 0;
+    for (auto [id, at] = deadlines_.earliest(); at <= now && served < kMaxTimers;
+         std::tie(id, at) = deadlines_.earliest(), ++served) {
         groups_[id]->on_timer(now, out);
         reschedule(static_cast<GroupId>(id));
     }

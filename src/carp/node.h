@@ -40,7 +40,11 @@ class Node {
     // `bytes` begins with the IP header.
     Receipt handle_packet(Instant now, InterfaceId interface, Bytes bytes, Actions& out);
     void handle_link(Instant now, InterfaceId interface, const LinkStatus& link, Actions& out);
+    // Of very many groups whose time has come it serves kMaxTimers, in the order in which they were
+    // configured if it came at once; then next_deadline() is still in the past. What those do must not wait
+    // for the others.
     void handle_timer(Instant now, Actions& out);
+    static constexpr int kMaxTimers = 256;
     // How an earlier Action of this group went.
     void handle_send_result(Instant now, GroupId group, bool sent, Actions& out);
     void handle_install_result(Instant now, GroupId group, bool installed, Actions& out);

@@ -151,17 +151,19 @@ class Host : public Port {
         if (!groups_[group].last_sent) ++groups_[group].counters.send_errors;
         return groups_[group].last_sent;
     }
+    bool say(const SendAdvertisement& action);
+    bool install(const InstallAddresses& action);
     std::map<GroupId, View> views() const;
     std::uint64_t drops() const;
 
     std::span<const ReceivedPacket> receive() override;
     void refused(const ReceivedPacket& packet, DropReason reason, const GroupId* group) override;
-    bool perform(const SendAdvertisement& action) override;
-    bool perform(const SendProbe& action) override { return send(action.group); }
-    bool perform(const InstallAddresses& action) override;
-    void perform(const RenewLease& action) override;
     void perform(const WithdrawAddresses& action) override;
-    void perform(const AnnounceAddresses& action) override;
+    void perform(std::span<SendAdvertisement> actions) override;
+    bool perform(const SendProbe& action) override { return send(action.group); }
+    void perform(std::span<InstallAddresses> actions) override;
+    void perform(const RenewLease& action) override;
+    void perform(std::span<const AnnounceAddresses> actions) override;
     void perform(const ReportTransition& action) override;
     void perform(const ReportRival&) override { count(); }
     void perform(const ReportDemotion&) override { count(); }
@@ -197,6 +199,7 @@ void Host::input() {
         case 3: pass_time(); [[fallthrough]];
         case 4:
             pump_.wake(now_);
+            pump_.report();
             CARPD_ASSERT(node_.next_deadline() > now_);
             break;
         case 5: change_link(); break;
@@ -334,7 +337,11 @@ void Host::refused(const ReceivedPacket& packet, DropReason, const GroupId*) {
     CARPD_ASSERT(drops() == drops_before_ + 1);
 }
 
-bool Host::perform(const SendAdvertisement& action) {
+void Host::perform(std::span<SendAdvertisement> actions) {
+    for (SendAdvertisement& action : actions) action.sent = say(action);
+}
+
+bool Host::say(const SendAdvertisement& action) {
     Counters& counters = groups_[action.group].counters;
     const auto packet = parse_ip_packet(action.packet.bytes());
     CARPD_ASSERT(packet && packet->destination == action.destination);
@@ -346,7 +353,11 @@ bool Host::perform(const SendAdvertisement& action) {
     return send(action.group);
 }
 
-bool Host::perform(const InstallAddresses& action) {
+void Host::perform(std::span<InstallAddresses> actions) {
+    for (InstallAddresses& action : actions) action.installed = install(action);
+}
+
+bool Host::install(const InstallAddresses& action) {
     count();
     Group& group = groups_[action.group];
     CARPD_ASSERT(group.owns || group.last_sent);  // F1, F3
@@ -373,10 +384,12 @@ void Host::perform(const WithdrawAddresses& action) {
     group.lease_until = kNever;
 }
 
-void Host::perform(const AnnounceAddresses& action) {
-    count();
-    CARPD_ASSERT(groups_[action.group].owns);
-    ++groups_[action.group].counters.announcements;
+void Host::perform(std::span<const AnnounceAddresses> actions) {
+    for (const AnnounceAddresses& action : actions) {
+        count();
+        CARPD_ASSERT(groups_[action.group].owns);
+        ++groups_[action.group].counters.announcements;
+    }
 }
 
 void Host::perform(const ReportTransition& action) {
@@ -432,7 +445,8 @@ void Host::check_group(const VirtualHost& group) {
     CARPD_ASSERT(counted.transitions_to_master == seen.transitions_to_master);
     CARPD_ASSERT(counted.advertisements_sent_ipv4 == seen.advertisements_sent_ipv4);
     CARPD_ASSERT(counted.advertisements_sent_ipv6 == seen.advertisements_sent_ipv6);
-    CARPD_ASSERT(counted.announcements == seen.announcements && counted.send_errors == seen.send_errors);
+    // One that was asked for and then taken back by a withdrawal is not made.
+    CARPD_ASSERT(counted.announcements >= seen.announcements && counted.send_errors == seen.send_errors);
     const std::uint64_t received =
         counted.advertisements_received_ipv4 + counted.advertisements_received_ipv6;
     CARPD_ASSERT(counted.bow_outs_received + counted.rivals_heard <= received);

@@ -25,15 +25,17 @@ class Port {
     // A packet was refused. `group` is set where the packet named one.
     virtual void refused(const ReceivedPacket& packet, DropReason reason, const GroupId* group) = 0;
 
-    // False if the packet could not be handed to the network. A unicast peer that doesn't answer is not a
-    // failure.
-    virtual bool perform(const SendAdvertisement& action) = 0;
-    virtual bool perform(const SendProbe& action) = 0;
-    // False if not all addresses could be installed. What was is withdrawn by the core's next action.
-    virtual bool perform(const InstallAddresses& action) = 0;
-    virtual void perform(const RenewLease& action) = 0;
     virtual void perform(const WithdrawAddresses& action) = 0;
-    virtual void perform(const AnnounceAddresses& action) = 0;
+    // What many groups may do at once comes as one batch. Sets `sent` of each that was handed to the network.
+    // A unicast peer that doesn't answer is not a failure.
+    virtual void perform(std::span<SendAdvertisement> actions) = 0;
+    // False if it could not be sent.
+    virtual bool perform(const SendProbe& action) = 0;
+    // Sets `installed` of each group all of whose addresses are. What was of another is withdrawn by the
+    // core's next action.
+    virtual void perform(std::span<InstallAddresses> actions) = 0;
+    virtual void perform(const RenewLease& action) = 0;
+    virtual void perform(std::span<const AnnounceAddresses> actions) = 0;
     virtual void perform(const ReportTransition& action) = 0;
     virtual void perform(const ReportRival& action) = 0;
     virtual void perform(const ReportDemotion& action) = 0;

@@ -21,44 +21,64 @@ void Pump::wake(Instant now) {
 void Pump::input(Instant now, const std::function<void(Node&, Actions&)>& input) {
     input(node_, actions_);
     perform(now);
+    report();
 }
 
-namespace {
-
-// Performs one Action and tells the node how it went.
-struct Performer {
-    Node& node;
-    Port& port;
-    Instant now;
-    Actions& more;
-    Actions& reports;
-
-    void operator()(const SendAdvertisement& action) { send(action); }
-    void operator()(const SendProbe& action) { send(action); }
-    void operator()(const InstallAddresses& action) {
-        node.handle_install_result(now, action.group, port.perform(action), more);
-    }
-    void operator()(const ReportTransition& action) { reports.emplace_back(action); }
-    void operator()(const ReportRival& action) { reports.emplace_back(action); }
-    void operator()(const ReportDemotion& action) { reports.emplace_back(action); }
-    void operator()(const auto& action) { port.perform(action); }
-
-    void send(const auto& action) { node.handle_send_result(now, action.group, port.perform(action), more); }
-};
-
-}  // namespace
+void Pump::report() {
+    for (const Report& report : reports_)
+        std::visit([this](const auto& to_read) { port_.perform(to_read); }, report);
+    reports_.clear();
+}
 
 void Pump::perform(Instant now) {
-    // Results may append further Actions, so the vector can move under us: each is copied out before it is
-    // performed.
-    for (std::size_t i = 0; i < actions_.size(); ++i) {
-        const Action action = actions_[i];
-        std::visit(Performer{node_, port_, now, actions_, reports_}, action);
+    while (!actions_.empty()) {
+        sort_actions();
+        perform_round(now);  // what came of it may ask for more
     }
+}
+
+struct Pump::Sorter {
+    Round& round;
+    std::vector<Report>& reports;
+    void operator()(const WithdrawAddresses& action) {
+        const auto is_its = [&](const auto& earlier) { return earlier.group == action.group; };
+        std::erase_if(round.installations, is_its);
+        std::erase_if(round.renewals, is_its);
+        std::erase_if(round.announcements, is_its);
+        round.withdrawals.push_back(action);
+    }
+    void operator()(const SendAdvertisement& action) { round.advertisements.push_back(action); }
+    void operator()(const SendProbe& action) { round.probes.push_back(action); }
+    void operator()(const InstallAddresses& action) { round.installations.push_back(action); }
+    void operator()(const RenewLease& action) { round.renewals.push_back(action); }
+    void operator()(const AnnounceAddresses& action) { round.announcements.push_back(action); }
+    void operator()(const auto& report) { reports.emplace_back(report); }
+};
+
+void Pump::sort_actions() {
+    for (const Action& action : actions_) std::visit(Sorter{round_, reports_}, action);
     actions_.clear();
-    for (const Action& report : reports_)
-        std::visit([this](const auto& action) { port_.perform(action); }, report);
-    reports_.clear();
+}
+
+void Pump::perform_round(Instant now) {
+    for (const WithdrawAddresses& action : round_.withdrawals) port_.perform(action);
+    if (!round_.advertisements.empty()) port_.perform(std::span(round_.advertisements));
+    for (const SendAdvertisement& action : round_.advertisements)
+        node_.handle_send_result(now, action.group, action.sent, actions_);
+    for (const SendProbe& action : round_.probes)
+        node_.handle_send_result(now, action.group, port_.perform(action), actions_);
+    if (!round_.installations.empty()) port_.perform(std::span(round_.installations));
+    for (const InstallAddresses& action : round_.installations)
+        node_.handle_install_result(now, action.group, action.installed, actions_);
+    for (const RenewLease& action : round_.renewals) port_.perform(action);
+    if (!round_.announcements.empty())
+        port_.perform(std::span<const AnnounceAddresses>(round_.announcements));
+    round_.withdrawals.clear();
+    round_.advertisements.clear();
+    round_.probes.clear();
+    round_.installations.clear();
+    round_.renewals.clear();
+    round_.announcements.clear();
 }
 
 }  // namespace carpd

@@ -9,8 +9,8 @@
 
 namespace carpd {
 
-// Telling people comes last: the reports of an input are performed when everything else is done, so that
-// writing them delays no takeover, however many groups move.
+// However many groups move, each kind of action is performed for all of them at once, the urgent ones first:
+// who must stop answering does, then the advertisements go out, then addresses are installed, then announced.
 class Pump {
  public:
     // Both outlive the pump.
@@ -20,17 +20,38 @@ class Pump {
     // a host that woke late must hear its successor before it speaks (rule T4). At most kMaxPackets a call,
     // so that a flood can't hold up our own advertisements.
     void wake(Instant now);
-    // Any other input: `input` gets the Actions to append to.
+    // What happened in wake() is for people, who can wait: the driver has it reported when nothing else is to
+    // do.
+    void report();
+    bool has_reports() const { return !reports_.empty(); }
+    // Any other input: `input` gets the Actions to append to. Reports at once.
     void input(Instant now, const std::function<void(Node&, Actions&)>& input);
 
     static constexpr std::size_t kMaxPackets = 1024;
 
  private:
+    // Actions by kind, in the order in which they are performed. A withdrawal comes first, so it takes back
+    // what the core asked for its group before.
+    struct Round {
+        std::vector<WithdrawAddresses> withdrawals;
+        std::vector<SendAdvertisement> advertisements;
+        std::vector<SendProbe> probes;
+        std::vector<InstallAddresses> installations;
+        std::vector<RenewLease> renewals;
+        std::vector<AnnounceAddresses> announcements;
+    };
+
+    struct Sorter;
+
     void perform(Instant now);
+    void sort_actions();
+    void perform_round(Instant now);
 
     Node& node_;
     Port& port_;
-    Actions actions_, reports_;
+    Actions actions_;
+    Round round_;
+    std::vector<Report> reports_;
 };
 
 }  // namespace carpd

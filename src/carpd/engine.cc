@@ -25,6 +25,8 @@ constexpr mode_t kControlMode = 0660;
 // An engine that doesn't come round its loop for so long hangs, whatever it owns.
 constexpr Duration kHangs = std::chrono::seconds(10);
 constexpr int kHeartbeatMs = 1000;
+// What can wait waits until nothing else is to do, but no longer than this.
+constexpr Duration kChoresWait = std::chrono::milliseconds(100);
 constexpr InterfaceId kForeignInterface = ~InterfaceId{0};  // one that no group asked for (rule R1)
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
@@ -138,8 +140,11 @@ void Engine::run() {
         arm_timer();
         push_watchdog();
         std::array<epoll_event, 16> events;
-        const int count = epoll_wait(kernel_.epoll.get(), events.data(), events.size(), kHeartbeatMs);
+        const bool has_chores = pump_.has_reports() || !kernel_.data_plane.is_settled();
+        const int count =
+            epoll_wait(kernel_.epoll.get(), events.data(), events.size(), has_chores ? 0 : kHeartbeatMs);
         now_ = host_now();
+        if (!has_chores) chores_due_ = now_ + kChoresWait;
         // What the host is comes before what the network says, and that before anybody's wishes.
         if (const auto changes = kernel_.monitor.drain(); !changes.empty()) update_links(changes);
         pump_.wake(now_);
@@ -148,6 +153,10 @@ void Engine::run() {
                 kernel_.control.wake(
                     [this](auto client, std::string_view line) { handle_line(client, line); });
             if (events[i].data.fd == kernel_.signals.get()) handle_signals();
+        }
+        if (has_chores && (count == 0 || chores_due_ <= now_)) {
+            pump_.report();
+            kernel_.data_plane.settle();
         }
     }
     stop();
@@ -193,6 +202,7 @@ void Engine::handle_signals() {
 
 void Engine::stop() {
     now_ = host_now();
+    pump_.report();
     pump_.input(now_, [this](Node& node, Actions& out) { node.stop(now_, out); });
     for (auto& [id, group] : groups_) release(id);
     kernel_.control.wake([](auto, auto) {});  // what monitors were told last
@@ -267,7 +277,7 @@ std::string Engine::reload() {
 void Engine::update_links(const LinkMonitor::Changes& changes) {
     for (InterfaceId id = 0; id < node_.interfaces().size(); ++id)
         if (contains(changes.changed, node_.interfaces()[id])) update_link(id);
-    if (!changes.deprived.empty()) repair(changes.deprived);
+    if (!changes.deprived.empty() || !changes.lost.empty()) repair(changes);
 }
 
 void Engine::update_link(InterfaceId id) {
@@ -330,22 +340,30 @@ bool Engine::prepare(GroupId id) {
     return group.prepared = !error;
 }
 
-// Somebody took away what a group needs: an address, its device, the virtual MAC, the gate. Put it back.
-void Engine::repair(const std::vector<std::string>& deprived) {
+// Somebody took away what groups need: an address, a device, the virtual MAC, the gate.
+void Engine::repair(const LinkMonitor::Changes& changes) {
+    std::set<GroupId> bereft;
+    for (const LinkAddress& address : changes.lost)
+        if (const auto owner = kernel_.data_plane.owner_of(address)) bereft.insert(*owner);
     for (auto& [id, group] : groups_) {
-        if (!group.prepared) continue;
-        // One that woke too late withdraws in a moment; the supervisor has taken its addresses meanwhile.
-        const VirtualHost* host = node_.group(id);
-        if (!host || host->lease_until() <= now_) continue;
         const std::string device(kernel_.data_plane.device(id));
-        if (!contains(deprived, device) && !contains(deprived, group.config.interface)) continue;
-        if (!kernel_.data_plane.renew(id, group.config)) continue;
-        const bool both = device != group.config.interface;
-        log(LogLevel::warning,
-            fmt::format("{}: somebody else removed what it had on {}; it was put back", group.config.name,
-                        both ? device + " or " + group.config.interface : device));
-        if (group.owned) kernel_.data_plane.announce(id, group.config, kernel_.socket);
+        const bool suffers = bereft.contains(id) || contains(changes.deprived, device) ||
+                             contains(changes.deprived, group.config.interface);
+        if (group.prepared && suffers) repair(id, group);
     }
+}
+
+void Engine::repair(GroupId id, Group& group) {
+    // One that woke too late withdraws in a moment; the supervisor has taken its addresses meanwhile.
+    const VirtualHost* host = node_.group(id);
+    if (!host || host->lease_until() <= now_ || !kernel_.data_plane.renew(id, group.config)) return;
+    const std::string device(kernel_.data_plane.device(id));
+    const bool both = device != group.config.interface;
+    log(LogLevel::warning,
+        fmt::format("{}: somebody else removed what it had on {}; it was put back", group.config.name,
+                    both ? device + " or " + group.config.interface : device));
+    const AnnounceAddresses again{id};
+    perform(std::span(&again, 1));
 }
 
 // ---- control socket
@@ -444,29 +462,50 @@ void Engine::refused(const ReceivedPacket& packet, DropReason reason, const Grou
             to_string(reason), held_back ? fmt::format("; {} more like it were not shown", held_back) : ""));
 }
 
-bool Engine::perform(const SendAdvertisement& action) {
-    const Group& group = groups_[action.group];
-    if (action.destination.is_multicast())
-        return kernel_.socket.send_frame(
-            group.ifindex,
-            multicast_frame(kernel_.data_plane.mac_of(action.group), action.packet.bytes()).bytes());
-    return kernel_.socket.send_unicast(group.ifindex, action.packet.bytes(), action.destination) !=
-           SendOutcome::failed;
+void Engine::perform(const WithdrawAddresses& action) {
+    groups_[action.group].owned = false;
+    kernel_.data_plane.withdraw(action.group);
+    fences_.set(action.group, kNever);
+}
+
+void Engine::perform(std::span<SendAdvertisement> actions) {
+    frames_.clear();
+    for (SendAdvertisement& action : actions) {
+        const int ifindex = groups_[action.group].ifindex;
+        const Bytes packet = action.packet.bytes();
+        if (action.destination.is_multicast())
+            frames_.push_back({ifindex, multicast_frame(kernel_.data_plane.mac_of(action.group), packet)});
+        else
+            action.sent =
+                kernel_.socket.send_unicast(ifindex, packet, action.destination) != SendOutcome::failed;
+    }
+    kernel_.socket.send_frames(frames_);
+    auto frame = frames_.begin();
+    for (SendAdvertisement& action : actions)
+        if (action.destination.is_multicast()) action.sent = (frame++)->sent;
 }
 
 bool Engine::perform(const SendProbe& action) {
     const int ifindex = groups_[action.group].ifindex;
     const Interface* interface = kernel_.monitor.find(ifindex);
-    return interface && kernel_.socket.send_frame(ifindex, send_probe(interface->mac()).bytes());
+    if (!interface) return false;
+    OutgoingFrame probe{ifindex, send_probe(interface->mac())};
+    kernel_.socket.send_frames(std::span(&probe, 1));
+    return probe.sent;
 }
 
-bool Engine::perform(const InstallAddresses& action) {
-    Group& group = groups_[action.group];
-    fence(action.group, action.lease_until);
+void Engine::perform(std::span<InstallAddresses> actions) {
+    installations_.clear();
+    for (const InstallAddresses& action : actions) {
+        Group& group = groups_[action.group];
+        fence(action.group, action.lease_until);
+        if (!group.prepared) prepare(action.group);
+        installations_.push_back({action.group, &group.config, action.lease_until});
+    }
     push_watchdog();  // before there is anything to fence
-    group.owned = (group.prepared || prepare(action.group)) &&
-                  kernel_.data_plane.install(action.group, group.config, action.lease_until);
-    return group.owned;
+    kernel_.data_plane.install(installations_);
+    for (std::size_t i = 0; i < actions.size(); ++i)
+        groups_[actions[i].group].owned = actions[i].installed = installations_[i].installed;
 }
 
 // Where the kernel doesn't enforce the lease, the supervisor does. Of the time from its end to the fastest
@@ -483,15 +522,13 @@ void Engine::perform(const RenewLease& action) {
     kernel_.data_plane.renew_lease(action.group, action.until);
 }
 
-void Engine::perform(const WithdrawAddresses& action) {
-    groups_[action.group].owned = false;
-    kernel_.data_plane.withdraw(action.group);
-    fences_.set(action.group, kNever);
-}
-
-void Engine::perform(const AnnounceAddresses& action) {
-    const Group& group = groups_[action.group];
-    if (group.owned) kernel_.data_plane.announce(action.group, group.config, kernel_.socket);
+void Engine::perform(std::span<const AnnounceAddresses> actions) {
+    frames_.clear();
+    for (const AnnounceAddresses& action : actions) {
+        const Group& group = groups_[action.group];
+        if (group.owned) kernel_.data_plane.announce(action.group, group.config, frames_);
+    }
+    kernel_.socket.send_frames(frames_);
 }
 
 void Engine::perform(const ReportTransition& action) {

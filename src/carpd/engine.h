@@ -76,7 +76,8 @@ class Engine : private Port {
     void update_link(InterfaceId id);
     void bring_up(const Interface& interface, InterfaceId id);
     bool is_own_device(int ifindex) const;
-    void repair(const std::vector<std::string>& deprived);
+    void repair(const LinkMonitor::Changes& changes);
+    void repair(GroupId id, Group& group);
     void handle_signals();
     void handle_line(LineServer::ClientId client, std::string_view line);
     std::string execute(const Request& request, LineServer::ClientId client);
@@ -94,12 +95,12 @@ class Engine : private Port {
     // Port
     std::span<const ReceivedPacket> receive() override;
     void refused(const ReceivedPacket& packet, DropReason reason, const GroupId* group) override;
-    bool perform(const SendAdvertisement& action) override;
-    bool perform(const SendProbe& action) override;
-    bool perform(const InstallAddresses& action) override;
-    void perform(const RenewLease& action) override;
     void perform(const WithdrawAddresses& action) override;
-    void perform(const AnnounceAddresses& action) override;
+    void perform(std::span<SendAdvertisement> actions) override;
+    bool perform(const SendProbe& action) override;
+    void perform(std::span<InstallAddresses> actions) override;
+    void perform(const RenewLease& action) override;
+    void perform(std::span<const AnnounceAddresses> actions) override;
     void perform(const ReportTransition& action) override;
     void perform(const ReportRival& action) override;
     void perform(const ReportDemotion& action) override;
@@ -116,8 +117,11 @@ class Engine : private Port {
     std::set<LineServer::ClientId> monitors_;
     Deadlines fences_;  // by GroupId: when its addresses must be gone, whoever removes them
     std::vector<ReceivedPacket> batch_;
-    std::vector<RateLimit> refusal_limits_;  // by DropReason
+    std::vector<OutgoingFrame> frames_;                   // to be sent together
+    std::vector<DataPlane::Installation> installations_;  // to be made together
+    std::vector<RateLimit> refusal_limits_;               // by DropReason
     Instant now_;
+    Instant chores_due_;
     bool stopping_ = false;
 };
 

@@ -7,16 +7,18 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include "base/assert.h"
 #include "wire/ip_packet.h"
 
 namespace carpd {
 
 namespace {
 
-constexpr int kReceiveBuffer = 4 * 1024 * 1024;
+constexpr int kReceiveBuffer = 4 * 1024 * 1024, kSendBuffer = 4 * 1024 * 1024;
 constexpr int kOn = 1;
 
 // Lets a packet pass whose byte at `protocol_offset` says CARP and that was sent to this host or to a group:
@@ -58,7 +60,10 @@ UniqueFd open_receiver(std::uint16_t ether_type, std::uint32_t protocol_offset) 
 UniqueFd open_sender() {
     UniqueFd socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     const int priority = TC_PRIO_CONTROL;
-    if (socket) setsockopt(socket.get(), SOL_SOCKET, SO_PRIORITY, &priority, sizeof priority);
+    if (!socket) return socket;
+    setsockopt(socket.get(), SOL_SOCKET, SO_PRIORITY, &priority, sizeof priority);
+    // What a slow card has not sent yet: room for the announcements of a thousand groups.
+    setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUFFORCE, &kSendBuffer, sizeof kSendBuffer);
     return socket;
 }
 
@@ -90,13 +95,17 @@ std::size_t put_control(std::span<char> space, int level, int type, const Info& 
 
 }  // namespace
 
-// Everything recvmmsg(2) needs for a batch, allocated once.
+// Everything recvmmsg(2) and sendmmsg(2) need for a batch, allocated once.
 struct CarpSocket::Buffers {
     std::array<std::array<std::uint8_t, kMaxPacket>, kBatch> packets;
     std::array<iovec, kBatch> vectors;
     std::array<sockaddr_ll, kBatch> senders;
     std::array<mmsghdr, kBatch> messages;
     std::array<Received, kBatch> received;
+    // Of a batch that is sent.
+    std::array<iovec, kBatch> frame_vectors;
+    std::array<sockaddr_ll, kBatch> destinations;
+    std::array<mmsghdr, kBatch> frame_messages;
 };
 
 void CarpSocket::FreeBuffers::operator()(Buffers* buffers) const {
@@ -110,6 +119,11 @@ CarpSocket::CarpSocket() : buffers_(new Buffers{}) {
         message.msg_iov = &buffers_->vectors[i];
         message.msg_iovlen = 1;
         message.msg_name = &buffers_->senders[i];
+        msghdr& frame = buffers_->frame_messages[i].msg_hdr;
+        frame.msg_iov = &buffers_->frame_vectors[i];
+        frame.msg_iovlen = 1;
+        frame.msg_name = &buffers_->destinations[i];
+        frame.msg_namelen = sizeof(sockaddr_ll);
     }
 }
 
@@ -156,14 +170,32 @@ std::size_t CarpSocket::receive_from(int fd, std::size_t place) {
     return place;
 }
 
-bool CarpSocket::send_frame(int ifindex, Bytes frame) {
-    sockaddr_ll to{};
-    to.sll_family = AF_PACKET;
-    to.sll_ifindex = ifindex;
-    if (frame.size() < ETH_HLEN) return false;
-    std::memcpy(&to.sll_protocol, &frame[2 * ETH_ALEN], sizeof to.sll_protocol);  // both in network order
-    return ::sendto(send_.get(), frame.data(), frame.size(), MSG_DONTWAIT,
-                    reinterpret_cast<const sockaddr*>(&to), sizeof to) == static_cast<ssize_t>(frame.size());
+void CarpSocket::send_frames(std::span<OutgoingFrame> frames) {
+    while (!frames.empty()) {
+        const std::size_t count = std::min(kBatch, frames.size());
+        send_batch(frames.first(count));
+        frames = frames.subspan(count);
+    }
+}
+
+void CarpSocket::send_batch(std::span<OutgoingFrame> frames) {
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+        const Bytes bytes = frames[i].frame.bytes();
+        CARPD_ASSERT(bytes.size() >= ETH_HLEN);
+        buffers_->frame_vectors[i] = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+        sockaddr_ll& to = buffers_->destinations[i];
+        to = {};
+        to.sll_family = AF_PACKET;
+        to.sll_ifindex = frames[i].ifindex;
+        std::memcpy(&to.sll_protocol, &bytes[2 * ETH_ALEN], sizeof to.sll_protocol);  // both in network order
+        frames[i].sent = false;
+    }
+    for (std::size_t next = 0; next < frames.size();) {
+        const int count = sendmmsg(send_.get(), &buffers_->frame_messages[next],
+                                   static_cast<unsigned>(frames.size() - next), MSG_DONTWAIT);
+        for (int i = 0; i < count; ++i) frames[next++].sent = true;
+        if (count <= 0) ++next;  // this one can't be sent; perhaps the others can
+    }
 }
 
 SendOutcome CarpSocket::send_unicast(int ifindex, Bytes ip_packet, const IpAddress& destination) {

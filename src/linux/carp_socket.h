@@ -17,6 +17,7 @@
 #include "base/expected.h"
 #include "linux/sys_error.h"
 #include "linux/unique_fd.h"
+#include "wire/neighbor.h"
 
 namespace carpd {
 
@@ -25,6 +26,13 @@ struct Received {
     int ifindex;
     Bytes bytes;
     MacAddress source_mac;
+};
+
+// It begins with its Ethernet header, and leaves through that interface.
+struct OutgoingFrame {
+    int ifindex;
+    Frame frame;
+    bool sent = false;
 };
 
 enum class SendOutcome {
@@ -43,8 +51,8 @@ class CarpSocket {
     // next call.
     std::span<const Received> receive();
 
-    // `frame` begins with its Ethernet header. False if it couldn't be sent; errno says why.
-    bool send_frame(int ifindex, Bytes frame);
+    // Sets `sent` of each frame that could be handed to the network.
+    void send_frames(std::span<OutgoingFrame> frames);
     // `ip_packet` begins with its IP header, `destination` is in it. It leaves through this interface
     // whatever the routes prefer, by a gateway where they say so.
     SendOutcome send_unicast(int ifindex, Bytes ip_packet, const IpAddress& destination);
@@ -68,6 +76,7 @@ class CarpSocket {
     void change_card_filter(int ifindex, int option);
     int change_membership(int ifindex, Family family, bool join);
     std::size_t receive_from(int fd, std::size_t place);
+    void send_batch(std::span<OutgoingFrame> frames);
 
     UniqueFd receive_ipv4_, receive_ipv6_;
     UniqueFd send_;  // packet socket

@@ -38,7 +38,7 @@ class CarpSocketTest : public TwoHosts {
         EXPECT_LE(received.size(), 1u);
         return received.empty() ? Received{} : received[0];
     }
-    bool say(Bytes frame) { return theirs->send_frame(their_eth0, frame); }
+    bool say(const Frame& frame) { return send_frame(*theirs, their_eth0, frame); }
     static bool equal(Bytes a, Bytes b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
 
     std::optional<CarpSocket> ours, theirs;
@@ -47,7 +47,7 @@ class CarpSocketTest : public TwoHosts {
 
 TEST_F(CarpSocketTest, HearsMulticastOfBothFamilies) {
     for (const auto& sent : {packet("192.0.2.2", "224.0.0.18"), packet("2001:db8::2", "ff02::12")}) {
-        ASSERT_TRUE(say(multicast_frame(kVirtualMac, sent.bytes()).bytes()));
+        ASSERT_TRUE(say(multicast_frame(kVirtualMac, sent.bytes())));
         const Received heard = hear();
         EXPECT_TRUE(equal(heard.bytes, sent.bytes()));
         EXPECT_EQ(heard.ifindex, our_eth0);
@@ -66,20 +66,20 @@ TEST_F(CarpSocketTest, HearsOnlyProtocol112) {
     const std::uint16_t sum = checksum(Bytes(udp).first(20));
     udp[10] = static_cast<std::uint8_t>(sum >> 8);
     udp[11] = static_cast<std::uint8_t>(sum);
-    ASSERT_TRUE(say(multicast_frame(kVirtualMac, udp).bytes()));
+    ASSERT_TRUE(say(multicast_frame(kVirtualMac, udp)));
     them->enter();
     ASSERT_TRUE(answers(ip("192.0.2.1")));
     ASSERT_TRUE(answers(ip("2001:db8::1")));
     us->enter();
-    ASSERT_TRUE(say(multicast_frame(kVirtualMac, carp.bytes()).bytes()));
+    ASSERT_TRUE(say(multicast_frame(kVirtualMac, carp.bytes())));
     EXPECT_TRUE(equal(hear().bytes, carp.bytes()));
 }
 
 TEST_F(CarpSocketTest, DoesNotHearItself) {
     const auto sent = packet("192.0.2.1", "224.0.0.18");
-    ASSERT_TRUE(ours->send_frame(our_eth0, multicast_frame(kVirtualMac, sent.bytes()).bytes()));
+    ASSERT_TRUE(send_frame(*ours, our_eth0, multicast_frame(kVirtualMac, sent.bytes())));
     const auto reply = packet("192.0.2.2", "224.0.0.18");
-    ASSERT_TRUE(say(multicast_frame(kVirtualMac, reply.bytes()).bytes()));
+    ASSERT_TRUE(say(multicast_frame(kVirtualMac, reply.bytes())));
     EXPECT_TRUE(equal(hear().bytes, reply.bytes()));
 }
 
@@ -89,7 +89,7 @@ TEST_F(CarpSocketTest, DoesNotHearWhatIsSentToOthers) {
     const auto sent = packet("192.0.2.2", "192.0.2.1");
     Frame frame = multicast_frame(kVirtualMac, packet("192.0.2.2", "224.0.0.18").bytes());
     std::copy_n(std::array<std::uint8_t, 6>{0x02, 0, 0, 0, 0, 0x99}.begin(), 6, frame.storage().begin());
-    ASSERT_TRUE(say(frame.bytes()));
+    ASSERT_TRUE(say(frame));
     them->enter();
     ASSERT_EQ(theirs->send_unicast(their_eth0, sent.bytes(), ip("192.0.2.1")), SendOutcome::sent);
     us->enter();
@@ -101,7 +101,7 @@ TEST_F(CarpSocketTest, HearsAdvertisementsFromAnAddressOfItsOwn) {
     run("ip address add 192.0.2.100/32 dev eth0 && ip address add 2001:db8::100/128 dev eth0 nodad");
     run("sysctl -qw net.ipv4.conf.all.rp_filter=1");
     for (const auto& sent : {packet("192.0.2.100", "224.0.0.18"), packet("2001:db8::100", "ff02::12")}) {
-        ASSERT_TRUE(say(multicast_frame(kVirtualMac, sent.bytes()).bytes()));
+        ASSERT_TRUE(say(multicast_frame(kVirtualMac, sent.bytes())));
         EXPECT_TRUE(equal(hear().bytes, sent.bytes()));
     }
 }
@@ -109,7 +109,7 @@ TEST_F(CarpSocketTest, HearsAdvertisementsFromAnAddressOfItsOwn) {
 TEST_F(CarpSocketTest, HearsOnAnInterfaceWithoutAddresses) {
     run("ip address flush dev eth0");
     const auto sent = packet("192.0.2.2", "224.0.0.18");
-    ASSERT_TRUE(say(multicast_frame(kVirtualMac, sent.bytes()).bytes()));
+    ASSERT_TRUE(say(multicast_frame(kVirtualMac, sent.bytes())));
     EXPECT_TRUE(equal(hear().bytes, sent.bytes()));
 }
 
@@ -161,10 +161,9 @@ TEST_F(CarpSocketTest, ASilentPeerIsNotAFailureAndAMissingInterfaceIs) {
     EXPECT_NE(ours->send_unicast(our_eth0, silent.bytes(), ip("192.0.2.77")), SendOutcome::failed);
     run("ip link set eth0 down");
     EXPECT_EQ(ours->send_unicast(our_eth0, silent.bytes(), ip("192.0.2.77")), SendOutcome::failed);
-    EXPECT_FALSE(ours->send_frame(our_eth0, send_probe(kVirtualMac).bytes()));
+    EXPECT_FALSE(send_frame(*ours, our_eth0, send_probe(kVirtualMac)));
     run("ip link del eth0");
-    EXPECT_FALSE(ours->send_frame(our_eth0, send_probe(kVirtualMac).bytes()));
-    EXPECT_FALSE(ours->send_frame(our_eth0, {}));
+    EXPECT_FALSE(send_frame(*ours, our_eth0, send_probe(kVirtualMac)));
 }
 
 TEST_F(CarpSocketTest, JoinsAgainWhenAnInterfaceReturns) {
@@ -205,7 +204,7 @@ TEST_F(CarpSocketTest, ReceivesManyPacketsInOrder) {
         AdvertisementBytes payload{};
         payload[0] = static_cast<std::uint8_t>(i);
         const AdvertisementPacket sent(ip("192.0.2.2"), ip("224.0.0.18"), payload);
-        ASSERT_TRUE(say(multicast_frame(kVirtualMac, sent.bytes()).bytes()));
+        ASSERT_TRUE(say(multicast_frame(kVirtualMac, sent.bytes())));
     }
     int next = 0;
     while (next < kCount && readable(ours->fds()[0])) {

@@ -16,13 +16,14 @@ namespace carpd {
 
 namespace {
 
-constexpr int kLoopback = 1;
-
 // Each group's own routing table, and the metric of its routes in the main one: both are worse than anything
 // an administrator sets, and differ between groups.
 constexpr std::uint32_t kFirstTable = 11'200'000;
 constexpr std::uint32_t kFirstMetric = 0xff000000;
 constexpr std::uint32_t kRulePriority = 112;
+
+// So many groups are settled at once that nobody waits long.
+constexpr std::size_t kAtOnce = 64;
 
 template <class T>
 bool contains(const std::vector<T>& values, const T& value) {
@@ -67,6 +68,16 @@ bool log_error(const std::optional<SysError>& error) {
     return error.has_value();
 }
 
+Route local_route(const InterfaceAddress& address) {
+    Route route;
+    route.destination = address;
+    route.ifindex = kLoopback;
+    route.table = RT_TABLE_LOCAL;
+    route.protocol = kOurProtocol;
+    route.local = true;
+    return route;
+}
+
 void add(NetlinkBatch& batch, const LinkAddress& address) {
     batch.add_address(address.ifindex, address.address.address, kOurProtocol);
 }
@@ -103,7 +114,11 @@ std::optional<SysError> DataPlane::prepare(GroupId id, const GroupConfig& config
         arp_.borrow(group.parent, group.parent_name);
     }
     const bool moved = std::exchange(group.on_link, subnets_of(parent)) != group.on_link;
-    if (gate_ && moved && group.installed) log_error(hold(id, group, config));
+    if (gate_ && moved && group.installed) {
+        Exchange exchange;
+        hold(group, wanted_holdings(id, group, config), exchange);
+        for (const auto& failure : run(exchange)) log(LogLevel::error, failure.error.to_string());
+    }
     std::optional<SysError> error;
     if (gate_)
         error = guard(id, group, config);
@@ -162,30 +177,79 @@ DataPlane::Holdings DataPlane::wanted_holdings(GroupId id, const Group& group,
     return wanted;
 }
 
-bool DataPlane::install(GroupId id, const GroupConfig& config, Instant lease_until) {
-    Group* group = find(id);
-    if (group == nullptr) return false;
-    if (has_macvlan(*group)) macvlan(*group).open(group->parent_name, config.has(Family::ipv6));
-    group->installed = true;
-    if (log_error(hold(id, *group, config))) return false;
-    if (gate_ && log_error(guard(id, *group, config))) return false;
-    renew_lease(id, lease_until);
-    return true;
+void DataPlane::install(std::span<Installation> wanted) {
+    while (!withdrawn_.empty()) drop_withdrawn();
+    Exchange exchange;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        Group* group = find(wanted[i].group);
+        wanted[i].installed = group != nullptr;
+        if (group == nullptr) continue;
+        if (has_macvlan(*group))
+            macvlan(*group).open(group->parent_name, wanted[i].config->has(Family::ipv6));
+        exchange.going.set_owner(i);
+        exchange.coming.set_owner(i);
+        Holdings holdings = wanted_holdings(wanted[i].group, *group, *wanted[i].config);
+        const bool waits = can_wait(*group, holdings) && !(group->installed && group->settled);
+        if (waits && group->settled) installed_.push_back(wanted[i].group);
+        group->settled = !waits;
+        group->installed = true;
+        hold(*group, std::move(holdings), exchange);
+    }
+    for (const auto& failure : run(exchange)) {
+        if (std::exchange(wanted[failure.owner].installed, false))
+            log(LogLevel::error, failure.error.to_string());
+    }
+    for (Installation& each : wanted) {
+        if (!each.installed) continue;
+        if (gate_ && log_error(guard(each.group, *find(each.group), *each.config)))
+            each.installed = false;
+        else
+            renew_lease(each.group, each.lease_until);
+    }
 }
 
-// Makes the kernel have exactly what is wanted.
-std::optional<SysError> DataPlane::hold(GroupId id, Group& group, const GroupConfig& config) {
-    Holdings wanted = wanted_holdings(id, group, config);
+// Routes may need the address, and a link-local one is of its link.
+bool DataPlane::can_wait(const Group& group, const Holdings& wanted) const {
+    return gate_ && group.ifindex == kLoopback && wanted.routes.empty() &&
+           std::all_of(wanted.addresses.begin(), wanted.addresses.end(),
+                       [](const LinkAddress& a) { return a.ifindex == kLoopback; });
+}
+
+void DataPlane::hold(Group& group, Holdings wanted, Exchange& exchange) {
+    if (!group.settled)
+        for (const LinkAddress& address : std::exchange(wanted.addresses, {}))
+            wanted.routes.push_back(local_route(address.address));
     const Holdings& had = group.holdings;
-    NetlinkBatch batch;
-    for_each_missing(wanted.addresses, had.addresses, [&](const LinkAddress& a) { add(batch, a); });
-    for_each_missing(had.rules, wanted.rules, [&](const Rule& r) { batch.delete_rule(r); });
-    for_each_missing(had.routes, wanted.routes, [&](const Route& r) { batch.delete_route(r); });
-    for_each_missing(wanted.rules, had.rules, [&](const Rule& r) { batch.add_rule(r); });
-    for_each_missing(wanted.routes, had.routes, [&](const Route& r) { batch.add_route(r); });
-    for_each_missing(had.addresses, wanted.addresses, [&](const LinkAddress& a) { batch.delete_address(a); });
+    NetlinkBatch &going = exchange.going, &coming = exchange.coming;
+    Holdings& leaving = exchange.leaving;
+    for_each_missing(had.rules, wanted.rules, [&](const Rule& r) { going.delete_rule(r); });
+    for_each_missing(had.routes, wanted.routes,
+                     [&](const Route& r) { r.local ? leaving.routes.push_back(r) : going.delete_route(r); });
+    for_each_missing(had.addresses, wanted.addresses,
+                     [&](const LinkAddress& a) { leaving.addresses.push_back(a); });
+    for_each_missing(wanted.addresses, had.addresses, [&](const LinkAddress& a) { add(coming, a); });
+    for_each_missing(wanted.rules, had.rules, [&](const Rule& r) { coming.add_rule(r); });
+    for_each_missing(wanted.routes, had.routes, [&](const Route& r) { coming.add_route(r); });
     group.holdings = std::move(wanted);
-    return netlink_->run(batch).error;
+}
+
+std::vector<Netlink::Outcome::Failure> DataPlane::run(const Exchange& exchange) {
+    log_error(netlink_->run(exchange.going).error());
+    const auto outcome = netlink_->run(exchange.coming);
+    NetlinkBatch leaving;
+    // An address may have moved to another group.
+    for (const LinkAddress& address : exchange.leaving.addresses)
+        if (!owner_of(address)) leaving.delete_address(address);
+    for (const Route& route : exchange.leaving.routes)
+        if (!is_held(route)) leaving.delete_route(route);
+    log_error(netlink_->run(leaving).error());
+    return outcome.failures;
+}
+
+bool DataPlane::is_held(const Route& route) const {
+    return std::any_of(groups_.begin(), groups_.end(), [&](const auto& entry) {
+        return entry.second.installed && contains(entry.second.holdings.routes, route);
+    });
 }
 
 void DataPlane::renew_lease(GroupId id, Instant until) {
@@ -196,28 +260,65 @@ void DataPlane::renew_lease(GroupId id, Instant until) {
 void DataPlane::withdraw(GroupId id) {
     Group* group = find(id);
     if (group == nullptr || !group->installed) return;
-    if (gate_) gate_->close(id);
-    if (has_macvlan(*group)) macvlan(*group).close();
-    NetlinkBatch batch;
-    for (const LinkAddress& address : group->holdings.addresses) batch.delete_address(address);
-    for (const Rule& rule : group->holdings.rules) batch.delete_rule(rule);
-    for (const Route& route : group->holdings.routes) batch.delete_route(route);
-    group->holdings = {};
     group->installed = false;
-    const auto outcome = netlink_->run(batch);
-    if (outcome.error && outcome.error->error != ENODEV) log_error(outcome.error);
+    withdrawn_.push_back(id);
+    if (gate_) {
+        gate_->close(id);
+        return;
+    }
+    if (has_macvlan(*group)) macvlan(*group).close();
+    drop_withdrawn();
 }
 
-void DataPlane::announce(GroupId id, const GroupConfig& config, CarpSocket& socket) {
+void DataPlane::settle() {
+    if (withdrawn_.empty())
+        add_installed();
+    else
+        drop_withdrawn();
+}
+
+void DataPlane::drop_withdrawn() {
+    NetlinkBatch batch;
+    for (std::size_t i = 0; i < kAtOnce && !withdrawn_.empty(); ++i) {
+        Group* group = find(withdrawn_.back());
+        withdrawn_.pop_back();
+        if (group == nullptr || group->installed) continue;
+        for (const LinkAddress& address : group->holdings.addresses) batch.delete_address(address);
+        for (const Rule& rule : group->holdings.rules) batch.delete_rule(rule);
+        for (const Route& route : group->holdings.routes) batch.delete_route(route);
+        group->holdings = {};
+        group->settled = true;
+    }
+    for (const auto& failure : netlink_->run(batch).failures)
+        if (failure.error.error != ENODEV) log(LogLevel::error, failure.error.to_string());
+}
+
+void DataPlane::add_installed() {
+    Exchange exchange;
+    for (std::size_t i = 0; i < kAtOnce && !installed_.empty(); ++i) {
+        Group* group = find(installed_.back());
+        installed_.pop_back();
+        if (group == nullptr || !group->installed || group->settled) continue;
+        Holdings holdings = group->holdings;
+        for (const Route& route : group->holdings.routes)
+            if (route.local) holdings.addresses.push_back({kLoopback, route.destination});
+        std::erase_if(holdings.routes, [](const Route& route) { return route.local; });
+        group->settled = true;
+        hold(*group, std::move(holdings), exchange);
+    }
+    for (const auto& failure : run(exchange)) log(LogLevel::error, failure.error.to_string());
+}
+
+void DataPlane::announce(GroupId id, const GroupConfig& config, std::vector<OutgoingFrame>& out) const {
     const Group* group = find(id);
     if (group == nullptr) return;
     for (const InterfaceAddress& address : config.addresses) {
         const IpAddress& ip = address.address;
         if (ip.family() == Family::ipv6) {
-            socket.send_frame(group->parent, neighbor_advertisement(group->mac, ip, group->router).bytes());
+            out.push_back({group->parent, neighbor_advertisement(group->mac, ip, group->router)});
         } else {
             for (const auto operation : {ArpOperation::request, ArpOperation::reply})
-                socket.send_frame(group->parent, gratuitous_arp(operation, group->mac, ip).bytes());
+                out.push_back({group->parent, gratuitous_arp(operation, group->mac, ip)});
         }
     }
 }
@@ -245,6 +346,7 @@ bool DataPlane::renew(GroupId id, const GroupConfig& config) {
     bool is_repaired = false;
     if (gate_) is_repaired = gate_->renew(group->parent);
     if (has_macvlan(*group)) is_repaired = renew_macvlan(id, *group, config);
+    if (!group->installed) return is_repaired;
     // Adding what is there changes nothing, so there is no need to look first.
     NetlinkBatch batch;
     for (const LinkAddress& address : group->holdings.addresses) add(batch, address);
@@ -263,6 +365,7 @@ void DataPlane::release(GroupId id) {
     Group* group = find(id);
     if (group == nullptr) return;
     withdraw(id);
+    while (!withdrawn_.empty()) drop_withdrawn();
     if (gate_) gate_->release(id);
     if (has_macvlan(*group)) log_error(macvlan(*group).remove(*netlink_));
     if (group->mode == MacMode::virtual_mac) arp_.give_back(group->parent, group->parent_name);
@@ -279,12 +382,15 @@ std::string_view DataPlane::device(GroupId id) const {
     return group == nullptr ? std::string_view() : group->device;
 }
 
-bool DataPlane::is_ours(const IpAddress& address) const {
-    return std::any_of(groups_.begin(), groups_.end(), [&address](const auto& entry) {
-        const auto& held = entry.second.holdings.addresses;
-        return std::any_of(held.begin(), held.end(),
-                           [&](const LinkAddress& a) { return a.address.address == address; });
-    });
+std::optional<GroupId> DataPlane::owner_of(const LinkAddress& address) const {
+    for (const auto& [id, group] : groups_) {
+        const auto& held = group.holdings.addresses;
+        const auto same = [&](const LinkAddress& a) {
+            return a.ifindex == address.ifindex && a.address.address == address.address.address;
+        };
+        if (group.installed && std::any_of(held.begin(), held.end(), same)) return id;
+    }
+    return std::nullopt;
 }
 
 }  // namespace carpd

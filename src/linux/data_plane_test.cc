@@ -66,9 +66,15 @@ class DataPlaneTest : public TwoHosts, public testing::WithParamInterface<Way> {
     void become_master(const GroupConfig& config) {
         prepare(config);
         ASSERT_TRUE(install(config));
+        settle();
+    }
+    void settle() {
+        while (!plane->is_settled()) plane->settle();
     }
     bool install(const GroupConfig& config, GroupId group = kGroup) {
-        return plane->install(group, config, host_now() + std::chrono::hours(1));
+        DataPlane::Installation wanted{group, &config, host_now() + std::chrono::hours(1)};
+        plane->install(std::span(&wanted, 1));
+        return wanted.installed;
     }
     bool answers_them(const char* address, int timeout_ms = 2000) {
         them->enter();
@@ -102,11 +108,17 @@ TEST_P(DataPlaneTest, AnswersOnlyWhileInstalled) {
     ASSERT_TRUE(install(kBoth));
     EXPECT_TRUE(answers_them("192.0.2.100"));
     EXPECT_TRUE(answers_them("2001:db8::100"));
-    EXPECT_TRUE(plane->is_ours(ip("192.0.2.100")));
+    settle();
+    EXPECT_TRUE(answers_them("192.0.2.100"));
+    EXPECT_TRUE(answers_them("2001:db8::100"));
+    const LinkAddress held{
+        has_gate() ? 1 : static_cast<int>(if_nametoindex(std::string(plane->device(kGroup)).c_str())),
+        {ip("192.0.2.100"), 32}};
+    EXPECT_EQ(plane->owner_of(held), kGroup);
     plane->withdraw(kGroup);
     EXPECT_FALSE(answers_them("192.0.2.100", 200));
     EXPECT_FALSE(answers_them("2001:db8::100", 200));
-    EXPECT_FALSE(plane->is_ours(ip("192.0.2.100")));
+    EXPECT_EQ(plane->owner_of(held), std::nullopt);
     EXPECT_TRUE(answers_them("192.0.2.1")) << "the host's own address is still there";
 }
 
@@ -118,14 +130,17 @@ TEST_P(DataPlaneTest, LeavesNothingBehind) {
         prepare(config);
         const std::string prepared = snapshot();
         ASSERT_TRUE(install(config));
+        settle();
         const std::string installed = snapshot();
         EXPECT_NE(installed, prepared);
         EXPECT_TRUE(install(config));
         EXPECT_EQ(snapshot(), installed);
         plane->withdraw(kGroup);
         plane->withdraw(kGroup);
+        settle();
         EXPECT_EQ(snapshot(), prepared);
         ASSERT_TRUE(install(config));
+        settle();
         EXPECT_EQ(snapshot(), installed);
         plane->release(kGroup);
         EXPECT_EQ(snapshot(), before);
@@ -137,7 +152,9 @@ TEST_P(DataPlaneTest, EverythingLeavesWithTheVirtualMac) {
     Sniffer sniffer("eth0");
     us->enter();
     become_master(kBoth);
-    plane->announce(kGroup, kBoth, *socket);
+    std::vector<OutgoingFrame> announcements;
+    plane->announce(kGroup, kBoth, announcements);
+    socket->send_frames(announcements);
     ASSERT_TRUE(answers_them("192.0.2.100"));
     ASSERT_TRUE(answers_them("2001:db8::100"));
     int from_address = 0;
@@ -226,7 +243,7 @@ TEST_P(DataPlaneTest, BackupNeverSpeaksWithTheVirtualMac) {
     // Frames from the virtual MAC since now: a frame of our own marks the place in the stream.
     const auto heard_from_now = [&](int quiet_ms) {
         const MacAddress mark{{0x02, 0, 0, 0, 0, 0x01}};
-        EXPECT_TRUE(socket->send_frame(eth0().ifindex(), send_probe(mark).bytes()));
+        EXPECT_TRUE(send_frame(*socket, eth0().ifindex(), send_probe(mark)));
         auto frames = sniffer.received(quiet_ms);
         const auto now =
             std::find_if(frames.begin(), frames.end(), [&](auto& f) { return source_mac(f) == mark; });
@@ -257,8 +274,8 @@ TEST_P(DataPlaneTest, HearsARivalThatHasTheSameVirtualMac) {
         them->enter();
         CarpSocket rival = std::move(*CarpSocket::open());
         const AdvertisementPacket sent(ip("192.0.2.2"), ip("224.0.0.18"), AdvertisementBytes{});
-        ASSERT_TRUE(rival.send_frame(static_cast<int>(if_nametoindex("eth0")),
-                                     multicast_frame(kVirtualMac, sent.bytes()).bytes()));
+        ASSERT_TRUE(send_frame(rival, static_cast<int>(if_nametoindex("eth0")),
+                               multicast_frame(kVirtualMac, sent.bytes())));
         us->enter();
         ASSERT_TRUE(readable(socket->fds()[0]));
         const auto heard = socket->receive();

@@ -10,7 +10,6 @@ namespace carpd {
 
 namespace {
 
-constexpr int kLoopback = 1;
 constexpr Direction kDirections[] = {Direction::ingress, Direction::egress};
 
 // How our filters are known among others: CARP's protocol number, and a name that begins so.
@@ -136,7 +135,7 @@ std::optional<SysError> Gate::put_filters(int ifindex, Hook& hook) {
     NetlinkBatch qdisc;
     qdisc.add_clsact(ifindex);
     const auto made = netlink_->run(qdisc);
-    if (made.error) return made.error;
+    if (made.error()) return made.error();
     if (!netlink_->has_clsact(ifindex))
         return SysError{"add the qdisc clsact, because there is the qdisc ingress; remove it from",
                         link_object(ifindex), 0};
@@ -145,7 +144,7 @@ std::optional<SysError> Gate::put_filters(int ifindex, Hook& hook) {
     const std::string name = std::string(kNamePrefix) + (hook.made_clsact ? " clsact=1" : "") + hook.note;
     for (const Direction direction : kDirections)
         batch.put_program(filter_of(ifindex, direction, name), program_.descriptor(direction));
-    return netlink_->run(batch).error;
+    return netlink_->run(batch).error();
 }
 
 void Gate::detach(int ifindex) {

@@ -13,7 +13,7 @@ namespace {
 
 void run(Netlink& netlink, const NetlinkBatch& batch) {
     const auto outcome = netlink.run(batch);
-    if (outcome.error) log(LogLevel::error, outcome.error->to_string());
+    if (outcome.error()) log(LogLevel::error, outcome.error()->to_string());
 }
 
 bool is_leftover(const Link& link) {
@@ -73,6 +73,9 @@ void remove_addresses(Netlink& netlink, const std::vector<GroupConfig>& groups) 
             batch.delete_address(address);
         }
     }
+    if (const auto routes = netlink.routes(kOurProtocol))
+        for (const Route& route : *routes)
+            if (route.local) batch.delete_route(route);
     run(netlink, batch);
 }
 

@@ -77,7 +77,8 @@ std::optional<SysError> LinkMonitor::resync() {
     interfaces_.clear();
     for (Link& link : *links) interfaces_.push_back({std::move(link), {}});
     for (const LinkAddress& address : *addresses) {
-        if (Interface* interface = find_mutable(address.ifindex)) interface->addresses.push_back(address);
+        Interface* interface = find_mutable(address.ifindex);
+        if (interface && address.ifindex != kLoopback) interface->addresses.push_back(address);
     }
     return std::nullopt;
 }
@@ -106,8 +107,13 @@ void LinkMonitor::apply_address(const nlmsghdr& message, Changes& changes) {
     Interface* interface = address ? find_mutable(address->ifindex) : nullptr;
     if (interface == nullptr) return;
     const bool is_there = message.nlmsg_type == RTM_NEWADDR;
+    if (interface->ifindex() == kLoopback) {  // they aren't kept, see Interface
+        if (!is_there) changes.lost.push_back(*address);
+        return;
+    }
     if (!update_addresses(interface->addresses, *address, is_there)) return;
-    is_there ? note(changes.changed, interface->name()) : note_loss(changes, interface->name());
+    note(changes.changed, interface->name());
+    if (!is_there) changes.lost.push_back(*address);
 }
 
 void LinkMonitor::put_link(Link link, Changes& changes) {

@@ -16,6 +16,7 @@ namespace carpd {
 
 struct Interface {
     Link link;
+    // None of lo: shared addresses stand there by the thousand, and nobody asks for them by interface.
     std::vector<LinkAddress> addresses;  // in the kernel's order: the primary one first
 
     int ifindex() const { return link.ifindex; }
@@ -37,9 +38,10 @@ class LinkMonitor {
         // Of which something changed: existence, name, flags, MAC, MTU, an address, whether it forwards IPv6.
         std::vector<std::string> changed;
         // From which something may have been taken that was there: all of that but an address or interface
-        // added; and a qdisc or filter.
+        // added; and a qdisc or filter. Single addresses are in `lost`.
         std::vector<std::string> deprived;
-        bool empty() const { return changed.empty() && deprived.empty(); }
+        std::vector<LinkAddress> lost;  // addresses that were removed
+        bool empty() const { return changed.empty() && deprived.empty() && lost.empty(); }
     };
     // Reads all waiting events. Each interface's name comes once, a renamed one's with both names. If events
     // were lost, the table is read anew and everything counts as changed and deprived.

@@ -26,10 +26,12 @@ class LinkMonitorTest : public TwoHosts {
         run(command);
         std::set<std::string> changed;
         deprived.clear();
+        lost.clear();
         while (readable(monitor->fd(), 50)) {
             const LinkMonitor::Changes changes = monitor->drain();
             changed.insert(changes.changed.begin(), changes.changed.end());
             deprived.insert(changes.deprived.begin(), changes.deprived.end());
+            for (const LinkAddress& address : changes.lost) lost.insert(address.address.to_string());
         }
         return changed;
     }
@@ -37,7 +39,7 @@ class LinkMonitorTest : public TwoHosts {
         return link_status(monitor->find(name), [](const IpAddress& a) { return a == ip("192.0.2.100"); });
     }
 
-    std::set<std::string> deprived;  // by the last changed_by()
+    std::set<std::string> deprived, lost;  // by the last changed_by()
     std::optional<Netlink> netlink;
     std::optional<LinkMonitor> monitor;
 };
@@ -101,8 +103,9 @@ TEST_F(LinkMonitorTest, FollowsDeletionRecreationAndRenaming) {
 TEST_F(LinkMonitorTest, TellsWhatWasTakenAway) {
     EXPECT_THAT(changed_by("ip address add 192.0.2.5/24 dev eth0"), UnorderedElementsAre("eth0"));
     EXPECT_THAT(deprived, IsEmpty());
-    changed_by("ip address del 192.0.2.5/24 dev eth0");
-    EXPECT_THAT(deprived, UnorderedElementsAre("eth0"));
+    EXPECT_THAT(changed_by("ip address del 192.0.2.5/24 dev eth0"), UnorderedElementsAre("eth0"));
+    EXPECT_THAT(deprived, IsEmpty());
+    EXPECT_THAT(lost, UnorderedElementsAre("192.0.2.5/24"));
     EXPECT_THAT(changed_by("tc qdisc add dev eth0 clsact"), IsEmpty());
     EXPECT_THAT(deprived, IsEmpty());
     EXPECT_THAT(changed_by("tc qdisc del dev eth0 clsact"), IsEmpty());

@@ -37,14 +37,14 @@ std::optional<SysError> Macvlan::make(Netlink& netlink, int parent, const MacAdd
                                       std::string_view alias) {
     NetlinkBatch add;
     add.add_macvlan(name, parent, mac);
-    if (auto outcome = netlink.run(add); outcome.error) return outcome.error;
+    if (auto outcome = netlink.run(add); outcome.error()) return outcome.error();
     ifindex = static_cast<int>(if_nametoindex(name.c_str()));
     tune(name);
     NetlinkBatch configure;
     configure.set_alias(ifindex, alias);
     configure.stop_address_generation(ifindex);
     configure.set_up(ifindex, true);
-    return netlink.run(configure).error;
+    return netlink.run(configure).error();
 }
 
 void Macvlan::open(const std::string& parent, bool with_ipv6) const {
@@ -68,7 +68,7 @@ std::optional<SysError> Macvlan::follow_mtu(Netlink& netlink, std::uint32_t mtu)
     if (!link || !*link || (*link)->mtu == mtu) return std::nullopt;
     NetlinkBatch batch;
     batch.set_mtu(ifindex, mtu);
-    return netlink.run(batch).error;
+    return netlink.run(batch).error();
 }
 
 std::optional<SysError> Macvlan::remove(Netlink& netlink) const {
@@ -76,7 +76,7 @@ std::optional<SysError> Macvlan::remove(Netlink& netlink) const {
     if (ifindex == 0 || !link || !*link || (*link)->name != name) return std::nullopt;
     NetlinkBatch batch;
     batch.delete_link(ifindex);
-    return netlink.run(batch).error;
+    return netlink.run(batch).error();
 }
 
 }  // namespace carpd

@@ -42,6 +42,7 @@ std::optional<IpAddress> get_ip(const nlattr* attribute, std::uint8_t family) {
 
 std::optional<Route> parse_route(const nlmsghdr& message) {
     const auto& body = *static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&message));
+    if (mnl_nlmsg_get_payload_len(&message) < sizeof body) return std::nullopt;
     if ((body.rtm_family != AF_INET && body.rtm_family != AF_INET6) || body.rtm_flags & RTM_F_CLONED)
         return std::nullopt;
     const auto found = attributes<RTA_MAX>(message, sizeof body);
@@ -55,11 +56,13 @@ std::optional<Route> parse_route(const nlmsghdr& message) {
     route.protocol = body.rtm_protocol;
     route.gateway = get_ip(found[RTA_GATEWAY], body.rtm_family);
     route.preferred_source = get_ip(found[RTA_PREFSRC], body.rtm_family);
+    route.local = body.rtm_type == RTN_LOCAL;
     return route;
 }
 
 std::optional<Rule> parse_rule(const nlmsghdr& message) {
     const auto& body = *static_cast<const fib_rule_hdr*>(mnl_nlmsg_get_payload(&message));
+    if (mnl_nlmsg_get_payload_len(&message) < sizeof body) return std::nullopt;
     const auto found = attributes<FRA_MAX>(message, sizeof body);
     const auto source = get_ip(found[FRA_SRC], body.family);
     if (!source) return std::nullopt;
@@ -77,8 +80,8 @@ void put_route(nlmsghdr* header, const Route& route) {
     body->rtm_dst_len = route.destination.prefix_length;
     body->rtm_table = RT_TABLE_UNSPEC;
     body->rtm_protocol = route.protocol;
-    body->rtm_scope = route.gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
-    body->rtm_type = RTN_UNICAST;
+    body->rtm_scope = route.local ? RT_SCOPE_HOST : route.gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+    body->rtm_type = route.local ? RTN_LOCAL : RTN_UNICAST;
     if (route.gateway) body->rtm_flags = RTNH_F_ONLINK;
     put_ip(header, RTA_DST, route.destination.address);
     mnl_attr_put_u32(header, RTA_OIF, static_cast<std::uint32_t>(route.ifindex));
@@ -157,7 +160,7 @@ nlmsghdr* NetlinkBatch::begin(std::uint16_t type, std::uint16_t flags) {
 void NetlinkBatch::end(const char* operation, std::string object) {
     const auto* header = reinterpret_cast<const nlmsghdr*>(scratch_);
     const std::size_t size = MNL_ALIGN(header->nlmsg_len);
-    messages_.push_back({bytes_.size(), size, operation, std::move(object)});
+    messages_.push_back({bytes_.size(), size, operation, std::move(object), owner_});
     bytes_.insert(bytes_.end(), scratch_, scratch_ + size);
 }
 
@@ -344,10 +347,13 @@ void Netlink::run_chunk(const NetlinkBatch& batch, std::size_t first, std::size_
         --outcome.changed;
         const auto& cause = batch.messages_[first + place];
         const auto& sent = *reinterpret_cast<const nlmsghdr*>(batch.bytes_.data() + cause.offset);
-        if (!is_done_already(sent, refused) && !outcome.error)
-            outcome.error = SysError{cause.operation, cause.object, refused};
+        if (!is_done_already(sent, refused))
+            outcome.failures.push_back({cause.owner, SysError{cause.operation, cause.object, refused}});
     }
-    if (error != 0 && !outcome.error) outcome.error = SysError{"talk to the kernel by netlink", "", error};
+    if (error == 0) return;
+    for (std::size_t i = first; i < last; ++i)
+        outcome.failures.push_back(
+            {batch.messages_[i].owner, SysError{"talk to the kernel by netlink", "", error}});
 }
 
 int Netlink::exchange(nlmsghdr* request, const std::function<void(const nlmsghdr&)>& take) {

@@ -20,6 +20,9 @@
 
 namespace carpd {
 
+// The index of lo, in every network namespace.
+inline constexpr int kLoopback = 1;
+
 struct Link {
     int ifindex = 0;
     int parent = 0;  // of a macvlan, a VLAN, ...; 0: none
@@ -47,6 +50,7 @@ struct Route {
     std::uint8_t protocol = 0;
     std::optional<IpAddress> gateway;
     std::optional<IpAddress> preferred_source;
+    bool local = false;  // to this host itself; the table is 255 then
     bool operator==(const Route&) const = default;
 };
 
@@ -98,6 +102,9 @@ class NetlinkBatch {
     void put_program(const Filter& filter, int program);
     void delete_filter(const Filter& filter);
 
+    // Whose the following changes are: a number that Outcome::failures repeats.
+    void set_owner(std::size_t owner) { owner_ = owner; }
+
     bool empty() const { return messages_.empty(); }
 
  private:
@@ -106,6 +113,7 @@ class NetlinkBatch {
         std::size_t offset, size;  // in bytes_
         const char* operation;     // for SysError
         std::string object;
+        std::size_t owner;
     };
     nlmsghdr* begin(std::uint16_t type, std::uint16_t flags);
     void end(const char* operation, std::string object);
@@ -113,6 +121,7 @@ class NetlinkBatch {
     alignas(nlmsghdr) char scratch_[1024];
     std::vector<char> bytes_;
     std::vector<Message> messages_;
+    std::size_t owner_ = 0;
 };
 
 // How an error names an interface.
@@ -129,8 +138,15 @@ class Netlink {
     static Expected<Netlink, SysError> open();
 
     struct Outcome {
+        struct Failure {
+            std::size_t owner;  // NetlinkBatch::set_owner
+            SysError error;
+        };
         std::size_t changed = 0;        // messages that changed something: added or deleted it
-        std::optional<SysError> error;  // the first failure; the messages after it were tried all the same
+        std::vector<Failure> failures;  // the messages after them were tried all the same
+        std::optional<SysError> error() const {
+            return failures.empty() ? std::nullopt : std::optional(failures.front().error);
+        }
     };
     Outcome run(const NetlinkBatch& batch);
 

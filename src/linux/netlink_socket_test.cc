@@ -30,8 +30,8 @@ TEST_F(NetlinkTest, ATrainOfMessagesReportsItsFirstErrorAndGoesOn) {
     batch.add_address(eth0, ip("2001:db8::50"), 112);
     const auto outcome = netlink->run(batch);
     EXPECT_EQ(outcome.changed, 2u);
-    ASSERT_TRUE(outcome.error);
-    EXPECT_EQ(outcome.error->to_string(), "cannot add the address 192.0.2.51: No such device");
+    ASSERT_TRUE(outcome.error());
+    EXPECT_EQ(outcome.error()->to_string(), "cannot add the address 192.0.2.51: No such device");
     const auto addresses = netlink->addresses();
     ASSERT_TRUE(addresses);
     int marked = 0;
@@ -46,10 +46,10 @@ TEST_F(NetlinkTest, LongTrainsAreCutIntoPieces) {
         batch.add_address(eth0, ip(text.c_str()), 112);
     }
     auto outcome = netlink->run(batch);
-    EXPECT_FALSE(outcome.error);
+    EXPECT_FALSE(outcome.error());
     EXPECT_EQ(outcome.changed, 1000u);
     outcome = netlink->run(batch);
-    EXPECT_FALSE(outcome.error);
+    EXPECT_FALSE(outcome.error());
     EXPECT_EQ(outcome.changed, 0u);
     EXPECT_GT(netlink->addresses()->size(), 1000u) << "a dump in many parts";
 }
@@ -62,7 +62,7 @@ TEST_F(NetlinkTest, RoutesAndRulesComeBackAsTheyWere) {
     add.add_rule(rule);
     remove.delete_route(route);
     remove.delete_rule(rule);
-    EXPECT_FALSE(netlink->run(add).error);
+    EXPECT_FALSE(netlink->run(add).error());
     EXPECT_THAT(*netlink->routes(112), testing::ElementsAre(route));
     EXPECT_THAT(*netlink->rules(112), testing::ElementsAre(rule));
     EXPECT_EQ(netlink->run(remove).changed, 2u);

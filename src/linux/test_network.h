@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/addresses.h"
+#include "linux/carp_socket.h"
 #include "linux/unique_fd.h"
 
 namespace carpd {
@@ -168,6 +169,12 @@ inline bool answers(const IpAddress& address, int timeout_ms = 2000) {
     socklen_t length = sizeof error;
     getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &length);
     return error == ECONNREFUSED;
+}
+
+inline bool send_frame(CarpSocket& socket, int ifindex, const Frame& frame) {
+    OutgoingFrame outgoing{ifindex, frame};
+    socket.send_frames(std::span(&outgoing, 1));
+    return outgoing.sent;
 }
 
 }  // namespace carpd

@@ -168,8 +168,8 @@ TEST_P(Removed, AddressIsPutBack) {
     dataplane_ = GetParam();
     watch_pair(Group{});
     for (int i = 0; i < 3; ++i) {
-        const std::string device = device_of(alpha(), kVip4);
-        ASSERT_FALSE(device.empty());
+        std::string device;
+        ASSERT_TRUE(wait_until([&] { return !(device = device_of(alpha(), kVip4)).empty(); }, 5s, 1ms));
         alpha().ip(fmt::format("address del {}/32 dev {}", kVip4, device));
         EXPECT_TRUE(wait_until([&] { return !device_of(alpha(), kVip4).empty(); }, 5s, 1ms));
         EXPECT_TRUE(watch_->wait_owner(alpha()));

@@ -77,7 +77,7 @@ TEST_P(DeadEngine, LeavesNoAddressAndIsReplaced) {
     start_slow_pair();
     const Probes probes(client(), group_.addresses);
     ASSERT_TRUE(probes.wait_answer(&alpha()));
-    ASSERT_TRUE(alpha_owns());
+    ASSERT_TRUE(wait_until([&] { return alpha_owns(); }, kQuick, 1ms));
     const pid_t before = alpha_carpd().engine_pid();
 
     const Time killed = Clock::now();

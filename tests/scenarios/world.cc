@@ -46,14 +46,18 @@ void Host::refused(const ReceivedPacket& packet, DropReason reason, const GroupI
     world.note(*this, fmt::format("refused {} ({})", describe_packet(packet.bytes), to_string(reason)));
 }
 
-bool Host::perform(const SendAdvertisement& action) {
+void Host::perform(std::span<SendAdvertisement> actions) {
+    for (SendAdvertisement& action : actions) action.sent = send(action.packet.bytes());
+}
+
+bool Host::send(Bytes packet) {
     if (failing_sends > 0) {
         --failing_sends;
         if (world.show_packets) world.note(*this, "cannot send");
         return false;
     }
-    if (world.show_packets) world.note(*this, "sends " + describe_packet(action.packet.bytes()));
-    world.transmit(*this, action.packet.bytes());
+    if (world.show_packets) world.note(*this, "sends " + describe_packet(packet));
+    world.transmit(*this, packet);
     return true;
 }
 
@@ -64,14 +68,13 @@ bool Host::perform(const SendProbe&) {
     return false;
 }
 
-bool Host::perform(const InstallAddresses& action) {
-    if (!install_works) {
-        world.note(*this, "cannot install the addresses of " + known[action.group].name);
-        return false;
+void Host::perform(std::span<InstallAddresses> actions) {
+    for (InstallAddresses& action : actions) {
+        action.installed = install_works;
+        if (install_works) owned[action.group] = action.lease_until;
+        world.note(*this, (install_works ? "installs " : "cannot install the addresses of ") +
+                              known[action.group].name);
     }
-    owned[action.group] = action.lease_until;
-    world.note(*this, "installs " + known[action.group].name);
-    return true;
 }
 
 void Host::perform(const RenewLease& action) {
@@ -83,8 +86,9 @@ void Host::perform(const WithdrawAddresses& action) {
     world.note(*this, "withdraws " + known[action.group].name);
 }
 
-void Host::perform(const AnnounceAddresses& action) {
-    world.note(*this, "announces " + known[action.group].name);
+void Host::perform(std::span<const AnnounceAddresses> actions) {
+    for (const AnnounceAddresses& action : actions)
+        world.note(*this, "announces " + known[action.group].name);
 }
 
 void Host::perform(const ReportTransition& action) {
@@ -129,8 +133,11 @@ void World::run(Duration duration) {
         now = std::max(now, next);
         for (; !in_flight_.empty() && in_flight_.front().at <= now; in_flight_.pop_front())
             inject(host(in_flight_.front().to), std::move(in_flight_.front().packet));
-        for (auto& host : hosts_)
-            if (host->alive && !host->frozen) host->pump.wake(now);
+        for (auto& host : hosts_) {
+            if (!host->alive || host->frozen) continue;
+            host->pump.wake(now);
+            host->pump.report();
+        }
     }
     now = end;
 }

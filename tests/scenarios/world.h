@@ -22,12 +22,12 @@ class Host : public Port {
 
     std::span<const ReceivedPacket> receive() override;
     void refused(const ReceivedPacket&, DropReason reason, const GroupId* group) override;
-    bool perform(const SendAdvertisement& action) override;
-    bool perform(const SendProbe& action) override;
-    bool perform(const InstallAddresses& action) override;
-    void perform(const RenewLease& action) override;
     void perform(const WithdrawAddresses& action) override;
-    void perform(const AnnounceAddresses& action) override;
+    void perform(std::span<SendAdvertisement> actions) override;
+    bool perform(const SendProbe& action) override;
+    void perform(std::span<InstallAddresses> actions) override;
+    void perform(const RenewLease& action) override;
+    void perform(std::span<const AnnounceAddresses> actions) override;
     void perform(const ReportTransition& action) override;
     void perform(const ReportRival& action) override;
     void perform(const ReportDemotion& action) override;
@@ -48,6 +48,8 @@ class Host : public Port {
     std::deque<std::pair<InterfaceId, std::vector<std::uint8_t>>> inbox;
 
  private:
+    bool send(Bytes packet);
+
     std::vector<ReceivedPacket> batch_;
     std::vector<std::vector<std::uint8_t>> batch_bytes_;
 };
