@@ -1,6 +1,5 @@
 #include "carpd/engine.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -11,7 +10,6 @@
 #include <csignal>
 
 #include "control/refusal.h"
-#include "control/status.h"
 #include "linux/clock.h"
 #include "linux/leftovers.h"
 #include "linux/process.h"
@@ -54,17 +52,6 @@ LogLevel refusal_level(DropReason reason, bool ours) {
         case DropReason::not_running: return LogLevel::debug;
         default: return LogLevel::info;
     }
-}
-
-// RFC 3339 with milliseconds; the only use of wall-clock time, for people.
-std::string wall_clock() {
-    const auto now = std::chrono::system_clock::now();
-    const auto ms =
-        std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
-    const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-    const std::string zone = fmt::format("{:%z}", fmt::localtime(seconds));  // +0100
-    return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}{}:{}", fmt::localtime(seconds), ms, zone.substr(0, 3),
-                       zone.substr(3));
 }
 
 // Null: the data plane does without.
@@ -131,6 +118,9 @@ Engine::Engine(Config config, std::string path, const Supervision& supervision, 
     for (const std::string& line : remove_leftovers(*kernel_.netlink, config_.groups))
         log(LogLevel::warning, line);
     configure(config_.groups);
+    if (config_.hold_down > Duration(0))
+        pump_.input(
+            now_, [this](Node& node, Actions& out) { node.hold_down(now_, now_ + config_.hold_down, out); });
 }
 
 // ---- the loop
@@ -140,7 +130,8 @@ void Engine::run() {
         arm_timer();
         push_watchdog();
         std::array<epoll_event, 16> events;
-        const bool has_chores = pump_.has_reports() || !kernel_.data_plane.is_settled();
+        const bool has_chores =
+            pump_.has_reports() || !kernel_.data_plane.is_settled() || can_continue_answers();
         const int count =
             epoll_wait(kernel_.epoll.get(), events.data(), events.size(), has_chores ? 0 : kHeartbeatMs);
         now_ = host_now();
@@ -157,6 +148,7 @@ void Engine::run() {
         if (has_chores && (count == 0 || chores_due_ <= now_)) {
             pump_.report();
             kernel_.data_plane.settle();
+            continue_answers();
         }
     }
     stop();
@@ -216,7 +208,7 @@ void Engine::configure(const std::vector<GroupConfig>& groups) {
         adopt(node);
     });
     release_removed_groups();
-    for (InterfaceId id = 0; id < node_.interfaces().size(); ++id) update_link(id);
+    for (InterfaceId id = 0; id < node_.interfaces().size(); ++id) update_link(id, false);
     // Everything else that a group does is a transition, which is logged; that it can't even begin is not.
     for (const auto& [id, group] : groups_)
         if (const VirtualHost* host = node_.group(id); host && host->state() == State::init)
@@ -237,8 +229,9 @@ void Engine::adopt(Node& node) {
             release(id);
             group.prepared = group.owned = false;
         }
+        for (const InterfaceAddress& a : host->config().addresses) shared_.insert(a.address);
+        if (group.config == host->config()) continue;
         group.config = host->config();
-        for (const InterfaceAddress& a : group.config.addresses) shared_.insert(a.address);
         if (group.ifindex != 0) prepare(id);
     }
 }
@@ -276,11 +269,11 @@ std::string Engine::reload() {
 
 void Engine::update_links(const LinkMonitor::Changes& changes) {
     for (InterfaceId id = 0; id < node_.interfaces().size(); ++id)
-        if (contains(changes.changed, node_.interfaces()[id])) update_link(id);
+        if (contains(changes.changed, node_.interfaces()[id])) update_link(id, true);
     if (!changes.deprived.empty() || !changes.lost.empty()) repair(changes);
 }
 
-void Engine::update_link(InterfaceId id) {
+void Engine::update_link(InterfaceId id, bool has_changed) {
     const std::string& name = node_.interfaces()[id];
     const Interface* interface = kernel_.monitor.find(name);
     const int ifindex = interface ? interface->ifindex() : 0;
@@ -301,14 +294,14 @@ void Engine::update_link(InterfaceId id) {
         groups_[group_id].ifindex = 0;
         groups_[group_id].prepared = groups_[group_id].owned = false;
     }
-    if (interface) bring_up(*interface, id);
+    if (interface) bring_up(*interface, id, has_changed);
     const auto is_shared = [this](const IpAddress& address) { return shared_.contains(address); };
     const LinkStatus status = link_status(interface, is_shared);
     if (status == node_.link(id)) return;
     pump_.input(now_, [&](Node& node, Actions& out) { node.handle_link(now_, id, status, out); });
 }
 
-void Engine::bring_up(const Interface& interface, InterfaceId id) {
+void Engine::bring_up(const Interface& interface, InterfaceId id, bool has_changed) {
     const auto [entry, is_new] = interface_of_.try_emplace(interface.ifindex(), id);
     entry->second = id;  // renamed from another that we know
     if (is_new) {
@@ -318,6 +311,7 @@ void Engine::bring_up(const Interface& interface, InterfaceId id) {
     }
     for (auto& [group_id, group] : groups_) {
         if (group.config.interface != interface.name()) continue;
+        if (!has_changed && group.prepared) continue;
         group.ifindex = interface.ifindex();
         prepare(group_id);  // also when its MAC or MTU changed
     }
@@ -364,64 +358,6 @@ void Engine::repair(GroupId id, Group& group) {
                     both ? device + " or " + group.config.interface : device));
     const AnnounceAddresses again{id};
     perform(std::span(&again, 1));
-}
-
-// ---- control socket
-
-void Engine::handle_line(LineServer::ClientId client, std::string_view line) {
-    const auto request = parse_request(line);
-    kernel_.control.send(client, request ? execute(*request, client) : error_line(request.error()));
-}
-
-std::string Engine::execute(const Request& request, LineServer::ClientId client) {
-    std::optional<GroupId> id;
-    if (!request.group.empty()) {
-        id = node_.find_group(request.group);
-        if (!id) return error_line(unknown(request.group));
-    }
-    switch (request.command) {
-        case Command::status:
-            return status_line(node_, now_, kernel_.data_plane.has_gate(),
-                               {getpid(), supervision_.supervisor, supervision_.restarts}, id);
-        case Command::monitor:
-            monitors_.insert(client);
-            kernel_.control.subscribe(client);
-            return ok_line();
-        case Command::state: {
-            bool done = false;
-            pump_.input(now_, [&](Node& node, Actions& out) {
-                done = node.handle_request(now_, *id, request.state, out);
-            });
-            if (done) return ok_line();
-            return error_line(
-                fmt::format("{} is in INIT: {}", request.group, to_string(node_.group(*id)->cause())));
-        }
-        case Command::demote:
-            pump_.input(now_, [&](Node& node, Actions& out) {
-                node.handle_demotion(now_, *id, kOperatorDemotion, request.amount, out);
-            });
-            return ok_line();
-        case Command::reload: return reload();
-        case Command::stop:
-            log(LogLevel::notice, "stopping on request");
-            stopping_ = true;
-            return ok_line();
-    }
-    CARPD_ASSERT(false);
-    return {};
-}
-
-std::string Engine::unknown(const std::string& group) const {
-    std::vector<std::string> names;
-    for (const auto& [id, known] : groups_) names.push_back(known.config.name);
-    return unknown_group(group, names);
-}
-
-void Engine::broadcast(const std::function<std::string(std::string_view)>& line) {
-    std::erase_if(monitors_, [this](auto client) { return !kernel_.control.is_open(client); });
-    if (monitors_.empty()) return;
-    const std::string text = line(wall_clock());
-    for (auto client : monitors_) kernel_.control.send(client, text);
 }
 
 // ---- what the core wants done

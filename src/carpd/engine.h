@@ -18,6 +18,7 @@
 #include "carp/pump.h"
 #include "config/config.h"
 #include "control/request.h"
+#include "control/status.h"
 #include "linux/carp_socket.h"
 #include "linux/data_plane.h"
 #include "linux/line_server.h"
@@ -56,6 +57,11 @@ class Engine : private Port {
         bool prepared = false;  // the data plane stands ready
         bool owned = false;     // its addresses are installed
     };
+    // One that is being given.
+    struct StatusAnswer {
+        GroupId next = 0;
+        bool has_groups = false;
+    };
     // Everything that was opened.
     struct Kernel {
         std::unique_ptr<Netlink> netlink;  // others keep its address
@@ -73,14 +79,21 @@ class Engine : private Port {
     void adopt(Node& node);
     void release_removed_groups();
     void update_links(const LinkMonitor::Changes& changes);
-    void update_link(InterfaceId id);
-    void bring_up(const Interface& interface, InterfaceId id);
+    // `has_changed`: something of the interface itself, not only of the groups.
+    void update_link(InterfaceId id, bool has_changed);
+    void bring_up(const Interface& interface, InterfaceId id, bool has_changed);
     bool is_own_device(int ifindex) const;
     void repair(const LinkMonitor::Changes& changes);
     void repair(GroupId id, Group& group);
     void handle_signals();
     void handle_line(LineServer::ClientId client, std::string_view line);
     std::string execute(const Request& request, LineServer::ClientId client);
+    Processes processes() const;
+    void begin_status(LineServer::ClientId client);
+    bool can_continue_answers() const;
+    void continue_answers();
+    bool continue_answer(LineServer::ClientId client, StatusAnswer& answer, int groups);
+    std::string demote(const Request& request, std::optional<GroupId> id);
     std::string reload();
     void arm_timer();
     void push_watchdog();
@@ -115,6 +128,7 @@ class Engine : private Port {
     std::map<int, InterfaceId> interface_of_;  // by ifindex; on each of them CARP's groups are joined
     std::set<IpAddress> shared_;               // the groups' addresses
     std::set<LineServer::ClientId> monitors_;
+    std::map<LineServer::ClientId, StatusAnswer> answers_;
     Deadlines fences_;  // by GroupId: when its addresses must be gone, whoever removes them
     std::vector<ReceivedPacket> batch_;
     std::vector<OutgoingFrame> frames_;                   // to be sent together

@@ -105,7 +105,9 @@ Json group_status(const Node& node, const VirtualHost& host, Instant now, bool h
         {"effective_advskew", host.standing().advskew.value},
         {"demotion", host.demotion().value()},
         {"demotion_reasons", demotion_reasons(host.demotion())},
+        {"interface_groups", config.interface_groups},
         {"preempt", config.preempt},
+        {"preempt_delay_ms", milliseconds(config.preempt_delay)},
         {"mac", has_virtual_mac ? "virtual" : "interface"},
         {"virtual_mac", has_virtual_mac ? Json(virtual_mac(config.vhid).to_string()) : Json(nullptr)},
         {"dataplane", has_gate ? "bpf" : "macvlan"},
@@ -146,21 +148,21 @@ std::string describe(const Rival& rival) {
 
 }  // namespace
 
-std::string status_line(const Node& node, Instant now, bool has_gate, const Processes& processes,
-                        std::optional<GroupId> only) {
-    Json groups = Json::array();
-    for (GroupId id = 0; id < node.group_slots(); ++id) {
-        const VirtualHost* host = node.group(id);
-        if (host != nullptr && (!only || *only == id))
-            groups.push_back(group_status(node, *host, now, has_gate));
-    }
-    return dump({{"ok", true},
-                 {"schema", 1},
-                 {"pid", processes.engine_pid},
-                 {"supervisor_pid", processes.supervisor_pid},
-                 {"restarts", processes.restarts},
-                 {"groups", groups},
-                 {"dropped", to_json(node.dropped())}});
+std::string status_head(const Processes& processes) {
+    const std::string head = dump({{"ok", true},
+                                   {"schema", 1},
+                                   {"pid", processes.engine_pid},
+                                   {"supervisor_pid", processes.supervisor_pid},
+                                   {"restarts", processes.restarts}});
+    return head.substr(0, head.size() - 1) + ",\"groups\":[";
+}
+
+std::string status_of(const Node& node, const VirtualHost& group, Instant now, bool has_gate) {
+    return dump(group_status(node, group, now, has_gate));
+}
+
+std::string status_tail(const Node& node) {
+    return "],\"dropped\":" + dump(to_json(node.dropped())) + "}";
 }
 
 std::string monitor_line(const GroupConfig& group, const ReportTransition& report, std::string_view time) {

@@ -3,7 +3,6 @@
 // the key.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,10 +17,12 @@ struct Processes {
     int restarts = 0;  // of the engine, since the supervisor started
 };
 
-// The answer to a status request: every group, or `only` that one (which exists). `has_gate`: the data plane
-// is the BPF gate, and the kernel enforces the leases.
-std::string status_line(const Node& node, Instant now, bool has_gate, const Processes& processes,
-                        std::optional<GroupId> only = std::nullopt);
+// The answer to a status request, in parts that are one line together: the engine of thousands of groups does
+// other things between them. Groups stand between head and tail, with commas between them. `has_gate`: the
+// data plane is the BPF gate, and the kernel enforces the leases.
+std::string status_head(const Processes& processes);
+std::string status_of(const Node& node, const VirtualHost& group, Instant now, bool has_gate);
+std::string status_tail(const Node& node);
 
 // A change, as a monitor gets it. `time` is the wall clock as text (RFC 3339, milliseconds); the core knows
 // none. The configuration is an argument because a group that was removed reports its last transition when

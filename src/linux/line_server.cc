@@ -189,7 +189,7 @@ std::size_t LineServer::take_lines(ClientId id, std::string_view bytes, const On
     std::size_t taken = 0;
     for (int lines = 0; lines < kMaxLinesPerWake && taken < bytes.size(); ++lines) {
         Client* client = find(id);
-        if (client == nullptr || client->deaf || client->unsent_size() > 0) break;
+        if (client == nullptr || client->deaf || client->in_line || client->unsent_size() > 0) break;
         const std::size_t end = bytes.find('\n', taken);
         const std::string_view part = bytes.substr(taken, end - taken);
         if (client->half_line.size() + part.size() > kMaxLine) {
@@ -207,13 +207,27 @@ std::size_t LineServer::take_lines(ClientId id, std::string_view bytes, const On
 }
 
 void LineServer::send(ClientId id, std::string_view line) {
+    append(id, line, true);
+}
+
+void LineServer::send_part(ClientId id, std::string_view part) {
+    append(id, part, false);
+}
+
+void LineServer::append(ClientId id, std::string_view text, bool ends_line) {
     Client* client = find(id);
-    if (client == nullptr || client->closing) return;
+    if (client == nullptr || (client->closing && !client->in_line)) return;
     if (client->unsent_size() > kMaxUnsent) return drop(id);
-    client->unsent += line;
-    client->unsent += '\n';
+    client->unsent += text;
+    if (ends_line) client->unsent += '\n';
+    client->in_line = !ends_line;
     flush(id);
     settle(id);
+}
+
+std::size_t LineServer::unsent(ClientId id) const {
+    const auto found = clients_.find(id);
+    return found == clients_.end() ? 0 : found->second.unsent_size();
 }
 
 void LineServer::close_after_flush(ClientId id) {
@@ -250,8 +264,8 @@ void LineServer::settle(ClientId id) {
     Client* client = find(id);
     if (client == nullptr) return;
     const bool waiting = client->unsent_size() > 0;
-    if (client->closing && !waiting) return drop(id);
-    std::uint32_t wanted = client->deaf ? 0u : EPOLLIN;
+    if (client->closing && !waiting && !client->in_line) return drop(id);
+    std::uint32_t wanted = client->deaf || client->in_line ? 0u : EPOLLIN;
     if (waiting) wanted = EPOLLOUT;
     if (wanted == client->polled) return;
     if (!watch(epoll_.get(), EPOLL_CTL_MOD, client->fd.get(), wanted, id)) return drop(id);

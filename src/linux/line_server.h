@@ -56,6 +56,10 @@ class LineServer {
 
     // `line` and a newline. To a client that is gone: nothing.
     void send(ClientId client, std::string_view line);
+    // The beginning of a line, or more of it. Until send() ends it no line is taken from the client.
+    void send_part(ClientId client, std::string_view part);
+    // What the client has not read yet, in bytes; 0 if it is gone.
+    std::size_t unsent(ClientId client) const;
     // No more lines are taken from it; it is closed when it has got what was sent.
     void close_after_flush(ClientId client);
     // It will be sent lines for as long as it stays: it counts as busy even when it says nothing.
@@ -72,6 +76,7 @@ class LineServer {
         std::size_t unsent_from = 0;  // what stands before it has been sent
         std::uint32_t polled = 0;     // events that epoll watches for
         bool subscriber = false;
+        bool in_line = false;  // what it was sent last is a part of a line
         bool deaf = false;     // takes no more lines
         bool closing = false;  // close when everything is sent
 
@@ -86,6 +91,7 @@ class LineServer {
     std::size_t take_lines(ClientId id, std::string_view bytes, const OnLine& on_line);
     void flush(ClientId id);
     void settle(ClientId id);
+    void append(ClientId id, std::string_view text, bool ends_line);
     void drop(ClientId id);
     Client* find(ClientId id);
 

@@ -367,5 +367,32 @@ TEST_F(LineServerTest, SendingToAClientThatLeftRaisesNoSignal) {
     EXPECT_FALSE(server_->is_open(last_id_));
 }
 
+// A long answer comes in parts; what the client asks meanwhile waits, and so does its end.
+TEST_F(LineServerTest, LinesInParts) {
+    Peer peer(path_);
+    peer.send("a\nb\n");
+    peer.end_sending();
+    std::optional<LineServer::ClientId> asker;
+    Lines asked;
+    const auto on_line = [&](LineServer::ClientId client, std::string_view line) {
+        asked.emplace_back(line);
+        asker = client;
+        server_->send_part(client, "begin");
+    };
+    for (int i = 0; i < 3; ++i) server_->wake(on_line);
+    EXPECT_THAT(asked, ElementsAre("a"));
+    server_->send_part(*asker, "-more");
+    EXPECT_EQ(peer.read_waiting(), "begin-more");
+    server_->send(*asker, "-end");
+    EXPECT_EQ(peer.read_waiting(), "-end\n");
+    server_->wake(on_line);
+    EXPECT_THAT(asked, ElementsAre("a", "b"));
+    server_->wake(on_line);
+    EXPECT_FALSE(peer.is_closed()) << "it has not got its second answer";
+    server_->send(*asker, "-end");
+    EXPECT_EQ(peer.read_waiting(), "begin-end\n");
+    EXPECT_EQ(server_->unsent(*asker), 0u);
+}
+
 }  // namespace
 }  // namespace carpd
