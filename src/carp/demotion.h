@@ -15,12 +15,12 @@ class DemotionCounter {
         std::string name;
         int amount;
     };
-    static constexpr std::size_t kMaxContributions = 32;
+    static constexpr std::size_t kMaxContributions = 128;
     static constexpr int kMaxAmount = 255;
 
     // Sets the contribution `name` to `amount` (-255..255; a negative one offsets others); 0 removes it.
-    // Returns whether value() changed. A 33rd name is a broken invariant: their number follows from the
-    // configuration.
+    // Returns whether value() changed. One more than kMaxContributions is a broken invariant: their number is
+    // kept by those who set them.
     bool set(std::string_view name, int amount);
 
     // The sum, within 0..255: byte 4 of our advertisements (rule M1).

@@ -1,18 +1,11 @@
 #include "carp/node.h"
 
 #include <algorithm>
+#include <set>
 
 #include "wire/ip_packet.h"
 
 namespace carpd {
-
-namespace {
-
-bool same_group(const GroupConfig& a, const GroupConfig& b) {
-    return a.vhid == b.vhid && a.interface == b.interface;
-}
-
-}  // namespace
 
 // ---- configuration
 
@@ -21,17 +14,20 @@ void Node::configure(Instant now, const std::vector<GroupConfig>& groups, Action
     std::vector<GroupId> free;
     for (GroupId id = 0; id < groups_.size(); ++id)
         if (!groups_[id]) free.push_back(id);
+    std::set<std::pair<InterfaceId, Vhid>> wanted_places;
+    for (const GroupConfig& wanted : groups)
+        wanted_places.emplace(interface_id(wanted.interface), wanted.vhid);
     // What goes leaves before what is new comes, so that an address can move from one group to another.
-    for (GroupId id = 0; id < groups_.size(); ++id) {
-        if (!groups_[id]) continue;
-        const GroupConfig& present = groups_[id]->config();
-        if (std::none_of(groups.begin(), groups.end(), [&](const auto& g) { return same_group(g, present); }))
+    for (GroupId id = 0; id < groups_.size(); ++id)
+        if (groups_[id] && !wanted_places.contains({interface_of_[id], groups_[id]->config().vhid}))
             remove_group(now, id, out);
-    }
     for (const GroupConfig& wanted : groups) {
         const InterfaceId interface = interface_id(wanted.interface);
         if (auto id = group_of(interface, wanted.vhid.value)) {
-            if (!(groups_[*id]->config() == wanted)) groups_[*id]->reconfigure(now, wanted, out);
+            if (!(groups_[*id]->config() == wanted)) {
+                groups_[*id]->reconfigure(now, wanted, out);
+                follow_interface_groups(now, *id, out);
+            }
             reschedule(*id);
             continue;
         }
@@ -40,16 +36,19 @@ void Node::configure(Instant now, const std::vector<GroupConfig>& groups, Action
         interface_of_[id] = interface;
         interfaces_[interface].by_vhid[wanted.vhid.value] = id;
         groups_[id]->start(now, interfaces_[interface].link, out);
+        follow_interface_groups(now, id, out);
         reschedule(id);
     }
 }
 
 InterfaceId Node::interface_id(const std::string& name) {
-    const auto found = std::find(interface_names_.begin(), interface_names_.end(), name);
-    if (found != interface_names_.end()) return static_cast<InterfaceId>(found - interface_names_.begin());
-    interface_names_.push_back(name);
-    interfaces_.emplace_back().by_vhid.fill(kNoGroup);
-    return static_cast<InterfaceId>(interfaces_.size() - 1);
+    const auto [found, is_new] =
+        interface_ids_.try_emplace(name, static_cast<InterfaceId>(interfaces_.size()));
+    if (is_new) {
+        interface_names_.push_back(name);
+        interfaces_.emplace_back().by_vhid.fill(kNoGroup);
+    }
+    return found->second;
 }
 
 GroupId Node::take_slot(std::vector<GroupId>& free) {
@@ -69,6 +68,14 @@ void Node::remove_group(Instant now, GroupId id, Actions& out) {
     interfaces_[interface_of_[id]].by_vhid[groups_[id]->config().vhid.value] = kNoGroup;
     groups_[id].reset();
     deadlines_.set(id, kNever);
+}
+
+void Node::hold_down(Instant now, Instant until, Actions& out) {
+    for (GroupId id = 0; id < groups_.size(); ++id) {
+        if (!groups_[id]) continue;
+        groups_[id]->hold_down(now, until, out);
+        reschedule(id);
+    }
 }
 
 void Node::stop(Instant now, Actions& out) {
@@ -147,6 +154,41 @@ void Node::handle_demotion(Instant now, GroupId id, std::string_view name, int a
     CARPD_ASSERT(group(id) != nullptr);
     groups_[id]->on_demotion(now, name, amount, out);
     reschedule(id);
+}
+
+bool Node::demote_group(Instant now, GroupId id, std::string_view name, int amount, Actions& out) {
+    CARPD_ASSERT(group(id) != nullptr);
+    const DemotionCounter& present = groups_[id]->demotion();
+    const auto others =
+        std::count_if(present.contributions().begin(), present.contributions().end(),
+                      [&](const auto& c) { return c.name != name && c.name.find(':') == std::string::npos; });
+    if (amount != 0 && static_cast<std::size_t>(others) >= kMaxOperatorNames) return false;
+    handle_demotion(now, id, name, amount, out);
+    return true;
+}
+
+bool Node::demote_interface_group(Instant now, std::string_view interface_group, std::string_view name,
+                                  int amount, Actions& out) {
+    DemotionCounter& counter =
+        interface_group_demotions_.try_emplace(std::string(interface_group)).first->second;
+    const bool is_new = counter.amount(name) == 0 && amount != 0;
+    if (is_new && counter.contributions().size() >= kMaxOperatorNames) return false;
+    counter.set(name, amount);
+    const std::string full_name = std::string(interface_group) + ':' + std::string(name);
+    for (GroupId id = 0; id < groups_.size(); ++id)
+        if (groups_[id] && groups_[id]->config().is_in(interface_group))
+            handle_demotion(now, id, full_name, amount, out);
+    return true;
+}
+
+// Takes the demotions of the interface groups that it is in now, and gives up those of others.
+void Node::follow_interface_groups(Instant now, GroupId id, Actions& out) {
+    for (const auto& [interface_group, counter] : interface_group_demotions_) {
+        const bool is_member = groups_[id]->config().is_in(interface_group);
+        for (const auto& contribution : counter.contributions())
+            groups_[id]->on_demotion(now, interface_group + ':' + contribution.name,
+                                     is_member ? contribution.amount : 0, out);
+    }
 }
 
 bool Node::handle_request(Instant now, GroupId id, State state, Actions& out) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +35,8 @@ class Node {
     // is known by interface and vhid, and one that didn't change is not touched. Removed groups bow out and
     // withdraw. No interface and vhid may stand twice.
     void configure(Instant now, const std::vector<GroupConfig>& groups, Actions& out);
+    // The host has just started: all groups configured now are demoted until then (rule M4).
+    void hold_down(Instant now, Instant until, Actions& out);
     // Every group bows out if it is MASTER, withdraws and goes to INIT.
     void stop(Instant now, Actions& out);
 
@@ -50,6 +53,12 @@ class Node {
     void handle_install_result(Instant now, GroupId group, bool installed, Actions& out);
     // Sets a named contribution (DemotionCounter::set).
     void handle_demotion(Instant now, GroupId group, std::string_view name, int amount, Actions& out);
+    // Of a group, or of all groups, present and to come, that are in an interface group (rule M5). False if
+    // the operator has kMaxOperatorNames other contributions there.
+    bool demote_group(Instant now, GroupId group, std::string_view name, int amount, Actions& out);
+    bool demote_interface_group(Instant now, std::string_view interface_group, std::string_view name,
+                                int amount, Actions& out);
+    static constexpr std::size_t kMaxOperatorNames = 8;
     bool handle_request(Instant now, GroupId group, State state, Actions& out);
 
     // The earliest time at which handle_timer() has something to do.
@@ -77,13 +86,17 @@ class Node {
     Receipt receive(Instant now, InterfaceId interface, Bytes bytes, Actions& out);
     std::optional<GroupId> group_of(InterfaceId interface, std::uint8_t vhid) const;
     void remove_group(Instant now, GroupId id, Actions& out);
+    void follow_interface_groups(Instant now, GroupId id, Actions& out);
     void reschedule(GroupId id);
 
     Random random_;
     std::vector<std::unique_ptr<VirtualHost>> groups_;  // by GroupId; null where one was removed
     std::vector<InterfaceId> interface_of_;             // by GroupId
     std::vector<std::string> interface_names_;
+    std::map<std::string, InterfaceId> interface_ids_;  // by name
     std::vector<Interface> interfaces_;
+    // What the operator set, by interface group; a group takes it as "INTERFACE-GROUP:NAME".
+    std::map<std::string, DemotionCounter, std::less<>> interface_group_demotions_;
     Deadlines deadlines_;
     DropCounters dropped_{};
 };

@@ -79,6 +79,9 @@ constexpr MacAddress virtual_mac(Vhid vhid) {
     return {{0x00, 0x00, 0x5e, 0x00, 0x01, vhid.value}};
 }
 
+// The interface group that every group is in, as on OpenBSD.
+inline constexpr std::string_view kAllGroups = "carp";
+
 // One redundancy group: one vhid on one interface. `config/` checks every range; the core asserts them.
 struct GroupConfig {
     std::string name;
@@ -89,13 +92,20 @@ struct GroupConfig {
     AdvBase advbase{1};
     AdvSkew advskew{0};
     bool preempt = false;
+    Duration preempt_delay{0};  // after coming from INIT, whole seconds (rule O3)
     MacMode mac = MacMode::virtual_mac;
     std::vector<IpAddress> peers;  // empty: multicast
-    bool peer_routed = false;      // peers sit behind a router: a TTL below 255 is accepted from them
+    // What it is demoted together with, besides kAllGroups (rule M5). At most 8, none twice.
+    std::vector<std::string> interface_groups;
+    bool peer_routed = false;  // peers sit behind a router: a TTL below 255 is accepted from them
 
     bool has(Family family) const {
         return std::any_of(addresses.begin(), addresses.end(),
                            [family](const InterfaceAddress& a) { return a.address.family() == family; });
+    }
+    bool is_in(std::string_view interface_group) const {
+        return interface_group == kAllGroups || std::find(interface_groups.begin(), interface_groups.end(),
+                                                          interface_group) != interface_groups.end();
     }
     bool operator==(const GroupConfig&) const = default;
 };

@@ -13,6 +13,7 @@ constexpr int kRepeatedAnnouncements = 2;
 constexpr Duration kRivalReportGap = std::chrono::seconds(10);
 constexpr int kSendErrorLimit = 3;   // rule S1: this many failures in a row demote, as many successes clear
 constexpr int kFaultDemotion = 240;  // of a host that can't send, or can't install its addresses
+constexpr int kNewDemotion = 128;    // of a host that has just started, as OpenBSD's rc has it
 constexpr std::uint8_t kDemotedAdvSkew = 240;  // rule M2
 constexpr AdvSkew kSlowestAdvSkew{254};        // of all that can be configured
 
@@ -95,7 +96,7 @@ std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPac
     last_heard_ = rival;
     last_heard_at_ = now;
 
-    Decision decision = judge(state_, standing(), rival.standing, config_.preempt, tie);
+    Decision decision = judge(state_, standing(), rival.standing, preempts(now), tie);
     if (decision.verdict == Verdict::take_over && !can_take_over(now, decision.cause))
         decision.verdict = Verdict::hold;
     if (state_ == State::master && !advertisement.is_bow_out()) ++counters_.rivals_heard;
@@ -134,6 +135,10 @@ void VirtualHost::on_timer(Instant now, Actions& out) {
         }
     }
     if (passed(announce_at_, now)) announce(now, out);
+    if (passed(hold_down_ends_, now)) {
+        hold_down_ends_ = kNever;
+        on_demotion(now, kHoldDownDemotion, 0, out);
+    }
 }
 
 void VirtualHost::on_send_result(Instant now, bool sent, Actions& out) {
@@ -203,6 +208,11 @@ void VirtualHost::arm_probe(Instant now) {
     advertise_at_ = demotion_.amount(kSendErrorDemotion) != 0 ? now + interval() : kNever;
 }
 
+void VirtualHost::hold_down(Instant now, Instant until, Actions& out) {
+    hold_down_ends_ = until;
+    on_demotion(now, kHoldDownDemotion, kNewDemotion, out);
+}
+
 bool VirtualHost::on_request(Instant now, State state, Actions& out) {
     CARPD_ASSERT(state != State::init);
     expire_lease(now, out);
@@ -237,6 +247,7 @@ void VirtualHost::enter(Instant now, State state, Cause cause, const std::option
     since_ = now;
     disarm_all();
     if (from == State::master) leave_master(now, cause, out);
+    if (from == State::init) joined_at_ = now;
     switch (state) {
         case State::init: ++counters_.transitions_to_init; break;
         case State::backup:
@@ -308,7 +319,8 @@ void VirtualHost::disarm_all() {
 }
 
 Instant VirtualHost::next_deadline() const {
-    return std::min({advertise_at_, announce_at_, master_down_[0], master_down_[1], lease_until_});
+    return std::min(
+        {advertise_at_, announce_at_, hold_down_ends_, master_down_[0], master_down_[1], lease_until_});
 }
 
 // ---- what we say

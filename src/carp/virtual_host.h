@@ -28,6 +28,7 @@ namespace carpd {
 inline constexpr std::string_view kSendErrorDemotion = "send_error";
 inline constexpr std::string_view kAddressesDemotion = "addresses";
 inline constexpr std::string_view kOperatorDemotion = "operator";
+inline constexpr std::string_view kHoldDownDemotion = "hold_down";
 
 class VirtualHost {
  public:
@@ -44,6 +45,8 @@ class VirtualHost {
     void on_send_result(Instant now, bool sent, Actions& out);
     void on_install_result(Instant now, bool installed, Actions& out);
     void on_demotion(Instant now, std::string_view name, int amount, Actions& out);
+    // Demoted until then, because its host has just started (rule M4).
+    void hold_down(Instant now, Instant until, Actions& out);
     // The operator wants `state` (BACKUP or MASTER), once; false in INIT (rule O1).
     bool on_request(Instant now, State state, Actions& out);
     // A changed configuration of the same vhid on the same interface. A MASTER stays one (rule L1).
@@ -85,6 +88,7 @@ class VirtualHost {
     void advertise(Instant now, Actions& out);
     void announce(Instant now, Actions& out);
     void reassert(Instant now, Cause cause, const Rival& rival, Actions& out);
+    bool preempts(Instant now) const { return config_.preempt && now >= joined_at_ + config_.preempt_delay; }
     bool can_take_over(Instant now, Cause cause) const;
     void arm_probe(Instant now);
     void send_ended(Instant now, Actions& out);
@@ -114,6 +118,9 @@ class VirtualHost {
     Instant advertise_at_ = kNever;  // MASTER: the next advertisement; BACKUP: the next send probe (rule S3)
     Instant master_down_[2] = {kNever, kNever};
     Instant announce_at_ = kNever;
+    Instant hold_down_ends_ = kNever;
+
+    Instant joined_at_ = Instant::min();  // when it last came from INIT
 
     // The lease (rules F1 to F4).
     bool owns_ = false;             // MASTER, and told the driver to install the addresses

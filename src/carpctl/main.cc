@@ -18,6 +18,7 @@ struct CommandLine {
     Options options{std::string(kDefaultControlSocket)};
     Request request;
     std::string state;
+    bool is_interface_group = false;
 };
 
 void add_group(CLI::App& command, CommandLine& line, bool required) {
@@ -56,6 +57,9 @@ void describe(CLI::App& app, CommandLine& line) {
         constexpr int kMost = DemotionCounter::kMaxAmount;
         add_group(sub, line, true);
         sub.add_option("N", line.request.amount, "-255 to 255")->required()->check(CLI::Range(-kMost, kMost));
+        sub.add_flag("-g,--interface-group", line.is_interface_group,
+                     "GROUP is an interface group: all groups that are in it; carp is that of all");
+        sub.add_option("-n,--name", line.request.name, "what the demotion is called")->capture_default_str();
     });
     add_command(app, line, Command::stop, "Stop carpd in order: its peers take over at once");
     add_command(app, line, Command::reload, "Make carpd read its configuration again");
@@ -84,6 +88,7 @@ int main(int argc, char** argv) {
         fmt::print(stderr, "{}", app.help());
         return kUsage;
     }
+    if (line.is_interface_group) std::swap(line.request.group, line.request.interface_group);
     line.request.state = line.state == "master" ? State::master : State::backup;
     try {
         return run(line);

@@ -206,11 +206,17 @@ void add_identity(const Json& group, Details& out) {
             group.at("has_password").get<bool>() ? "yes" : "none: anyone on the LAN can take over");
 }
 
+std::string preemption(const Json& group) {
+    const Json& delay = group.at("preempt_delay_ms");
+    if (delay == 0) return ", or from a slower one (preempt)";
+    return fmt::format(", or from a slower one (preempt) {} after it came up", duration(delay));
+}
+
 void add_election(const Json& group, Details& out) {
     out.add("advertises", fmt::format("every {}", duration(group.at("advertisement_interval_ms"))));
     out.add("takes over",
             fmt::format("after {} without a master{}", duration(group.at("master_down_interval_ms")),
-                        group.at("preempt").get<bool>() ? ", or from a slower one (preempt)" : ""));
+                        group.at("preempt").get<bool>() ? preemption(group) : ""));
     const std::string reasons = demotion_reasons(group);
     out.add("demotion", reasons.empty()
                             ? "0"

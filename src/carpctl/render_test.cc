@@ -18,7 +18,7 @@ Json master() {
         "name": "lan", "interface": "eth0", "vhid": 1, "state": "master", "since_ms": 7500000,
         "cause": "master_timed_out_ipv4", "reason": "master timed out (IPv4)",
         "addresses": ["192.0.2.100/24", "2001:db8::100/64"], "advbase": 1, "advskew": 0, "effective_advskew": 0,
-        "demotion": 0, "demotion_reasons": {}, "preempt": true, "mac": "virtual", "virtual_mac": "00:00:5e:00:01:01",
+        "demotion": 0, "demotion_reasons": {}, "preempt": true, "preempt_delay_ms": 0, "mac": "virtual", "virtual_mac": "00:00:5e:00:01:01",
         "peers": [], "peer_routed": false, "has_password": true, "dataplane": "bpf", "lease_remaining_ms": 2800,
         "interface_present": true, "interface_up": true, "interface_running": true,
         "source_ipv4": "192.0.2.1", "source_ipv6": "fe80::1",

@@ -26,6 +26,7 @@ enum class DataPlaneChoice : std::uint8_t {
 struct Config {
     std::string control{kDefaultControlSocket};
     DataPlaneChoice dataplane = DataPlaneChoice::automatic;
+    Duration hold_down{0};            // after the start all groups are demoted for so long; whole seconds
     std::vector<GroupConfig> groups;  // in the order of the file, at least one
 };
 

@@ -39,11 +39,16 @@ std::string list(const auto& values) {
 std::string show(const GroupConfig& g) {
     std::string key;
     for (std::uint8_t byte : g.key) key += fmt::format("{:02x}", byte);
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(g.preempt_delay).count();
     return fmt::format("group {}: interface {} vhid {}\n  addresses {}\n  key {}\n", g.name, g.interface,
                        g.vhid.value, list(g.addresses), key) +
-           fmt::format("  advbase {} advskew {} preempt {} mac {}\n  peers {} routed {}\n", g.advbase.seconds,
-                       g.advskew.value, g.preempt, g.mac == MacMode::virtual_mac ? "virtual" : "interface",
-                       list(g.peers), g.peer_routed);
+           fmt::format(
+               "  advbase {} advskew {} preempt {}{} mac {}\n  peers {} routed {}\n", g.advbase.seconds,
+               g.advskew.value, g.preempt, seconds > 0 ? fmt::format(" after {} s", seconds) : "",
+               g.mac == MacMode::virtual_mac ? "virtual" : "interface", list(g.peers), g.peer_routed) +
+           (g.interface_groups.empty()
+                ? ""
+                : fmt::format("  interface groups {}\n", fmt::join(g.interface_groups, ", ")));
 }
 
 // All that carpd makes of a file, as text.
@@ -58,6 +63,8 @@ std::string show(const std::string& name, const std::string& text) {
     constexpr const char* kDataPlanes[] = {"auto", "bpf", "macvlan"};
     out += fmt::format("control {} dataplane {}\n", file->config.control,
                        kDataPlanes[static_cast<std::size_t>(file->config.dataplane)]);
+    if (file->config.hold_down > Duration(0))
+        out += fmt::format("hold-down {} s\n", file->config.hold_down / std::chrono::seconds(1));
     for (const GroupConfig& group : file->config.groups) out += show(group);
     return out;
 }

@@ -16,10 +16,12 @@ namespace carpd {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> kFileKeys = {"control", "dataplane", "group"};
-constexpr std::array<std::string_view, 13> kGroupKeys = {
-    "name",    "interface", "vhid",    "addresses", "password", "password-file", "key-hex",
-    "advbase", "advskew",   "preempt", "mac",       "peers",    "peer-routed"};
+constexpr std::array<std::string_view, 4> kFileKeys = {"control", "dataplane", "hold-down", "group"};
+constexpr int kMostDelay = 3600;  // seconds
+constexpr std::array<std::string_view, 15> kGroupKeys = {
+    "name",          "interface", "vhid",    "addresses",   "password",
+    "password-file", "key-hex",   "advbase", "advskew",     "preempt",
+    "preempt-delay", "mac",       "peers",   "peer-routed", "interface-groups"};
 
 Position position_of(const toml::source_region& source) {
     return {source.begin.line, source.begin.column};
@@ -79,12 +81,14 @@ class Parser {
     void read_mac(const toml::table& table, GroupConfig& group);
     void read_peers(const toml::table& table, GroupConfig& group);
     void read_peer(const toml::node& node, GroupConfig& group);
+    void read_interface_groups(const toml::table& table, GroupConfig& group);
     void check_peer_families(const toml::node& peers, const GroupConfig& group);
 
     const toml::node* require(const toml::table& table, std::string_view key, std::string_view hint);
     std::optional<std::string> text(const toml::node& node, std::string_view what);
     std::optional<bool> flag(const toml::table& table, std::string_view key);
-    std::optional<std::uint8_t> number(const toml::node& node, std::string_view key, int least, int most);
+    std::optional<int> number(const toml::node& node, std::string_view key, int least, int most);
+    Duration delay(const toml::table& table, std::string_view key);
     const toml::array* list(const toml::node& node, std::string_view key);
 
     const std::string& directory_;
@@ -123,8 +127,7 @@ std::optional<bool> Parser::flag(const toml::table& table, std::string_view key)
     return std::nullopt;
 }
 
-std::optional<std::uint8_t> Parser::number(const toml::node& node, std::string_view key, int least,
-                                           int most) {
+std::optional<int> Parser::number(const toml::node& node, std::string_view key, int least, int most) {
     const auto* value = node.as_integer();
     if (value == nullptr) {
         fail(position_of(node), fmt::format("{} is {}", key, type_name(node)),
@@ -136,7 +139,12 @@ std::optional<std::uint8_t> Parser::number(const toml::node& node, std::string_v
              fmt::format("it must be {} to {}", least, most));
         return std::nullopt;
     }
-    return static_cast<std::uint8_t>(value->get());
+    return static_cast<int>(value->get());
+}
+
+Duration Parser::delay(const toml::table& table, std::string_view key) {
+    const toml::node* node = table.get(key);
+    return std::chrono::seconds(node != nullptr ? number(*node, key, 0, kMostDelay).value_or(0) : 0);
 }
 
 const toml::array* Parser::list(const toml::node& node, std::string_view key) {
@@ -180,6 +188,7 @@ void Parser::read_file(const toml::table& root) {
         }
     }
     read_dataplane(root);
+    file_.config.hold_down = delay(root, "hold-down");
     if (const toml::node* groups = root.get("group")) read_groups(*groups);
     if (file_.config.groups.empty() && errors_.empty())
         fail({}, "there is no [[group]]", "carpd needs one with interface, vhid and addresses at least");
@@ -225,6 +234,7 @@ void Parser::read_group(const toml::table& table) {
     read_key(table, group);
     read_mac(table, group);
     read_peers(table, group);
+    read_interface_groups(table, group);
     file_.config.groups.push_back(std::move(group));
 }
 
@@ -248,10 +258,10 @@ void Parser::read_vhid(const toml::table& table, GroupConfig& group) {
     if (node == nullptr) return;
     const auto vhid = number(*node, "vhid", 1, 255);
     if (!vhid) return;
-    group.vhid = Vhid{*vhid};
+    group.vhid = Vhid{static_cast<std::uint8_t>(*vhid)};
     if (group.interface.empty()) return;
     const Position at = position_of(*node);
-    const auto [found, is_new] = vhids_.try_emplace({group.interface, *vhid}, at.line);
+    const auto [found, is_new] = vhids_.try_emplace({group.interface, group.vhid.value}, at.line);
     if (is_new) return;
     fail(at, fmt::format("vhid {} is used twice on {}", *vhid, group.interface),
          fmt::format("the group with its vhid in line {} has it already", found->second));
@@ -306,14 +316,20 @@ void Parser::read_address(const toml::node& node, GroupConfig& group) {
 
 void Parser::read_timing(const toml::table& table, GroupConfig& group) {
     if (const toml::node* node = table.get("advbase"))
-        if (const auto seconds = number(*node, "advbase", 0, 254)) group.advbase = AdvBase{*seconds};
+        if (const auto seconds = number(*node, "advbase", 0, 254))
+            group.advbase = AdvBase{static_cast<std::uint8_t>(*seconds)};
     if (const toml::node* node = table.get("advskew")) {
-        if (const auto skew = number(*node, "advskew", 0, 254)) group.advskew = AdvSkew{*skew};
+        if (const auto skew = number(*node, "advskew", 0, 254))
+            group.advskew = AdvSkew{static_cast<std::uint8_t>(*skew)};
         if (group.advskew.value > 240)
             warn(position_of(*node), fmt::format("advskew {} is above 240", group.advskew.value),
                  "FreeBSD sends 240 at most");
     }
     if (const auto preempt = flag(table, "preempt")) group.preempt = *preempt;
+    group.preempt_delay = delay(table, "preempt-delay");
+    if (group.preempt_delay > Duration(0) && !group.preempt)
+        warn(position_of(*table.get("preempt-delay")), "preempt-delay is given, but preempt is false",
+             "the group never preempts; add preempt = true, or remove it");
 }
 
 void Parser::read_key(const toml::table& table, GroupConfig& group) {
@@ -388,6 +404,30 @@ void Parser::read_peer(const toml::node& node, GroupConfig& group) {
             return fail(at, fmt::format("peer {} is one of the group's own addresses", *value),
                         "write the other host's own address");
     group.peers.push_back(*peer);
+}
+
+void Parser::read_interface_groups(const toml::table& table, GroupConfig& group) {
+    constexpr std::size_t kMost = 8;
+    const toml::node* node = table.get("interface-groups");
+    const toml::array* array = node != nullptr ? list(*node, "interface-groups") : nullptr;
+    if (array == nullptr) return;
+    for (const toml::node& element : *array) {
+        const Position at = position_of(element);
+        const auto name = text(element, "an interface group");
+        if (!name) continue;
+        if (const auto complaint = check_interface(*name))
+            fail(at, fmt::format("'{}' can't be an interface group's name", *name),
+                 "it has up to 15 bytes without blanks, '/' and ':'");
+        else if (*name == kAllGroups)
+            fail(at, fmt::format("every group is in the interface group '{}'", kAllGroups), "remove it");
+        else if (group.is_in(*name))
+            fail(at, fmt::format("interface group '{}' is given twice", *name));
+        else
+            group.interface_groups.push_back(*name);
+    }
+    if (group.interface_groups.size() > kMost)
+        fail(position_of(*node), fmt::format("the group is in {} interface groups", array->size()),
+             fmt::format("it may be in {}", kMost));
 }
 
 // Advertisements go out once per family that the group has addresses of, and each must reach somebody: a

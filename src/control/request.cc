@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -19,7 +20,7 @@ using Json = nlohmann::ordered_json;
 struct CommandForm {
     Command command;
     std::string_view name;
-    std::array<std::string_view, 2> fields;  // what it may have beside "command"
+    std::array<std::string_view, 4> fields;  // what it may have beside "command"
     bool needs_group;
 };
 
@@ -27,7 +28,7 @@ constexpr std::array kForms = {
     CommandForm{Command::status, "status", {"group"}, false},
     CommandForm{Command::monitor, "monitor", {}, false},
     CommandForm{Command::state, "state", {"group", "state"}, true},
-    CommandForm{Command::demote, "demote", {"group", "amount"}, true},
+    CommandForm{Command::demote, "demote", {"group", "interface_group", "amount", "name"}, false},
     CommandForm{Command::stop, "stop", {}, false},
     CommandForm{Command::reload, "reload", {}, false},
 };
@@ -58,6 +59,29 @@ std::optional<std::string> unknown_field(const Json& object, const CommandForm& 
             return key;
     }
     return std::nullopt;
+}
+
+// The daemon's own have names that say so, and those of interface groups a colon.
+bool is_operators(std::string_view name) {
+    constexpr std::size_t kLongest = 32;
+    const auto is_plain = [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.';
+    };
+    return !name.empty() && name.size() <= kLongest && std::all_of(name.begin(), name.end(), is_plain) &&
+           name != kSendErrorDemotion && name != kAddressesDemotion && name != kHoldDownDemotion;
+}
+
+// Whom it is for, and its name. What is wrong, if anything is.
+std::optional<std::string> read_demotion(const Json& object, Request& request) {
+    request.interface_group = read_text(object, "interface_group").value_or("");
+    if (request.group.empty() == request.interface_group.empty())
+        return "demote needs a group's name, or that of an interface group";
+    if (!object.contains("name")) return std::nullopt;
+    request.name = read_text(object, "name").value_or("");
+    if (is_operators(request.name)) return std::nullopt;
+    return "the name of a demotion has 1 to 32 letters, digits, '_', '-' and '.', and is none of the "
+           "daemon's own "
+           "(send_error, addresses, hold_down)";
 }
 
 }  // namespace
@@ -98,6 +122,7 @@ Expected<Request, std::string> parse_request(std::string_view line) {
         if (!whole || std::abs(amount->get<double>()) > kMost)
             return refuse(fmt::format("amount must be a whole number, {} to {}", -kMost, kMost));
         request.amount = amount->get<int>();
+        if (const auto complaint = read_demotion(object, request)) return refuse(*complaint);
     }
     return request;
 }
@@ -106,7 +131,11 @@ std::string to_line(const Request& request) {
     Json object{{"command", to_string(request.command)}};
     if (!request.group.empty()) object["group"] = request.group;
     if (request.command == Command::state) object["state"] = to_string(request.state);
-    if (request.command == Command::demote) object["amount"] = request.amount;
+    if (!request.interface_group.empty()) object["interface_group"] = request.interface_group;
+    if (request.command == Command::demote) {
+        object["amount"] = request.amount;
+        object["name"] = request.name;
+    }
     return dump(object);
 }
 
@@ -118,9 +147,10 @@ std::string error_line(std::string_view message) {
     return dump({{"ok", false}, {"error", message}});
 }
 
-std::string unknown_group(std::string_view name, const std::vector<std::string>& known) {
+std::string unknown_group(std::string_view kind, std::string_view name,
+                          const std::vector<std::string>& known) {
     constexpr std::size_t kMostNamed = 10;
-    std::string text = fmt::format("there is no group '{}'", name);
+    std::string text = fmt::format("there is no {} '{}'", kind, name);
     for (std::size_t i = 0; i < std::min(known.size(), kMostNamed); ++i)
         text += (i == 0 ? "; there are: " : ", ") + known[i];
     if (known.size() > kMostNamed) text += fmt::format(" and {} more", known.size() - kMostNamed);

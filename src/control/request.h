@@ -1,9 +1,9 @@
 // What carpctl asks of carpd: one JSON object a line over the control socket.
 //
-//   {"command":"status"}  {"command":"status","group":"lan"}      reply: status_line()
+//   {"command":"status"}  {"command":"status","group":"lan"}      reply: status_head(), ...
 //   {"command":"monitor"}                                         reply: ok_line(), then a line per change
 //   {"command":"state","group":"lan","state":"backup"}            reply: ok_line() or error_line()
-//   {"command":"demote","group":"lan","amount":10}
+//   {"command":"demote","group":"lan","amount":10,"name":"maintenance"}     or with "interface_group"
 //   {"command":"stop"}  {"command":"reload"}
 //
 // The engine parses what comes from anybody who may open the socket, so nothing here throws or trusts.
@@ -17,6 +17,7 @@
 
 #include "base/expected.h"
 #include "carp/types.h"
+#include "carp/virtual_host.h"
 
 namespace carpd {
 
@@ -28,9 +29,11 @@ std::string_view to_string(Command command);
 
 struct Request {
     Command command = Command::status;
-    std::string group{};          // status: empty for all groups; state, demote: never empty
-    State state = State::backup;  // state: BACKUP or MASTER
-    int amount = 0;               // demote: -255..255; 0 ends the operator's demotion
+    std::string group{};                  // status: empty for all groups; state: never empty
+    std::string interface_group{};        // demote: one of the two is empty
+    State state = State::backup;          // state: BACKUP or MASTER
+    int amount = 0;                       // demote: -255..255; 0 ends it
+    std::string name{kOperatorDemotion};  // demote: what it is called
     bool operator==(const Request&) const = default;
 };
 
@@ -42,7 +45,8 @@ std::string to_line(const Request& request);
 std::string ok_line();
 std::string error_line(std::string_view message);
 
-// "there is no group 'wan'; there are: lan, dmz"
-std::string unknown_group(std::string_view name, const std::vector<std::string>& known);
+// "there is no group 'wan'; there are: lan, dmz"; `kind` is "group" or "interface group".
+std::string unknown_group(std::string_view kind, std::string_view name,
+                          const std::vector<std::string>& known);
 
 }  // namespace carpd

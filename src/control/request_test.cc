@@ -22,6 +22,9 @@ TEST(ParseRequest, UnderstandsEveryCommand) {
               (Request{.command = Command::state, .group = "lan", .state = State::master}));
     EXPECT_EQ(*parse_request(R"( { "amount" : -255 , "group" : "büro" , "command" : "demote" } )"),
               (Request{.command = Command::demote, .group = "büro", .amount = -255}));
+    EXPECT_EQ(
+        *parse_request(R"({"command":"demote","interface_group":"wan","amount":9,"name":"night-work"})"),
+        (Request{.command = Command::demote, .interface_group = "wan", .amount = 9, .name = "night-work"}));
     EXPECT_EQ(*parse_request(R"({"command":"stop"})"), (Request{.command = Command::stop}));
     EXPECT_EQ(*parse_request(R"({"command":"reload"})"), (Request{.command = Command::reload}));
 }
@@ -31,7 +34,8 @@ TEST(ParseRequest, ReadsBackWhatToLineWrote) {
          {Request{.command = Command::status}, Request{.command = Command::status, .group = "a\"b\n"},
           Request{.command = Command::monitor}, Request{.command = Command::stop},
           Request{.command = Command::state, .group = "x", .state = State::backup},
-          Request{.command = Command::demote, .group = "x", .amount = 255}}) {
+          Request{.command = Command::demote, .group = "x", .amount = 255},
+          Request{.command = Command::demote, .interface_group = "carp", .amount = 1, .name = "n"}}) {
         const std::string line = to_line(request);
         EXPECT_EQ(line.find('\n'), std::string::npos) << line;
         EXPECT_EQ(*parse_request(line), request) << line;
@@ -75,6 +79,20 @@ TEST(ParseRequest, KeepsTheAmountInRange) {
     EXPECT_EQ(refusal(R"({"command":"demote","group":"lan"})"), wrong);
 }
 
+TEST(ParseRequest, DemotesOneThingByAName) {
+    const auto demote = [](const std::string& rest) {
+        return refusal(R"({"command":"demote","amount":1)" + rest + "}");
+    };
+    const std::string whom = "demote needs a group's name, or that of an interface group";
+    EXPECT_EQ(demote(""), whom);
+    EXPECT_EQ(demote(R"(,"interface_group":7)"), whom);
+    EXPECT_EQ(demote(R"(,"group":"lan","interface_group":"wan")"), whom);
+    EXPECT_EQ(demote(R"(,"group":"lan","name":"A-z_0.9")"), "accepted");
+    for (const std::string name : {R"("")", R"("a b")", R"("a:b")", "7", R"("send_error")", R"("addresses")",
+                                   R"("hold_down")", R"("123456789012345678901234567890123")"})
+        EXPECT_THAT(demote(R"(,"group":"lan","name":)" + name), HasSubstr("1 to 32 letters")) << name;
+}
+
 TEST(Replies, AreOneLineOfJson) {
     EXPECT_EQ(ok_line(), R"({"ok":true})");
     EXPECT_EQ(error_line("no"), R"({"ok":false,"error":"no"})");
@@ -82,9 +100,10 @@ TEST(Replies, AreOneLineOfJson) {
 }
 
 TEST(UnknownGroup, NamesThoseThereAre) {
-    EXPECT_EQ(unknown_group("wan", {"lan", "dmz"}), "there is no group 'wan'; there are: lan, dmz");
-    EXPECT_EQ(unknown_group("wan", {}), "there is no group 'wan'");
-    EXPECT_THAT(unknown_group("wan", std::vector<std::string>(4096, "x")), HasSubstr(" and 4086 more"));
+    EXPECT_EQ(unknown_group("group", "wan", {"lan", "dmz"}), "there is no group 'wan'; there are: lan, dmz");
+    EXPECT_EQ(unknown_group("interface group", "wan", {}), "there is no interface group 'wan'");
+    EXPECT_THAT(unknown_group("group", "wan", std::vector<std::string>(4096, "x")),
+                HasSubstr(" and 4086 more"));
 }
 
 }  // namespace

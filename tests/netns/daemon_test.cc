@@ -121,6 +121,34 @@ TEST_F(Daemon, CarpctlShowsAndChanges) {
     EXPECT_EQ(carpd.group("lan").at("demotion"), 0);
 }
 
+TEST_F(Daemon, CarpctlDemotesByInterfaceGroupAndName) {
+    start_pair(Group{});
+    Carpd& carpd = alpha_carpd();
+    EXPECT_EQ(carpd.carpctl({"demote", "-g", "carp", "-n", "upgrade", "10"}).exit_code, 0);
+    EXPECT_TRUE(beta_carpd().wait_state("lan", "master"));
+    EXPECT_EQ(reason_for(beta_carpd(), "master"), "master is more demoted");
+    EXPECT_EQ(carpd.carpctl({"demote", "lan", "3"}).exit_code, 0);
+    EXPECT_EQ(carpd.group("lan").at("demotion_reasons"),
+              nlohmann::json({{"carp:upgrade", 10}, {"operator", 3}}));
+    const Result unknown = carpd.carpctl({"demote", "-g", "wan", "10"});
+    EXPECT_EQ(unknown.exit_code, 1);
+    EXPECT_THAT(unknown.errors, testing::HasSubstr("there is no interface group 'wan'; there are: carp"));
+    EXPECT_EQ(carpd.carpctl({"demote", "-g", "carp", "-n", "upgrade", "0"}).exit_code, 0);
+    EXPECT_EQ(carpd.group("lan").at("demotion"), 3);
+}
+
+// A host that has just booted takes over from nobody.
+TEST_F(Daemon, HoldsDownAfterItsStart) {
+    Carpd& there = start(beta(), Group{.advskew = kPoorSkew});
+    ASSERT_TRUE(there.wait_state("lan", "master"));
+    Carpd booted(alpha(), "hold-down = 3\n" + Group{}.with_preempt().text());
+    EXPECT_EQ(booted.group("lan").at("demotion_reasons"), nlohmann::json({{"hold_down", 128}}));
+    EXPECT_TRUE(booted.wait_state("lan", "master"));
+    EXPECT_EQ(booted.group("lan").at("demotion"), 0);
+    EXPECT_EQ(reason_for(booted, "master"), "preempting a slower master");
+    EXPECT_THAT(booted.log(), testing::HasSubstr("no longer demoted (hold_down)"));
+}
+
 TEST_F(Daemon, MonitorTellsChangesAsTheyHappen) {
     Carpd& carpd = start(alpha(), Group{});
     ASSERT_TRUE(carpd.wait_state("lan", "master"));

@@ -81,6 +81,10 @@ GroupConfig group(const std::string& text) {
             config.advskew = AdvSkew{number()};
         else if (key == "preempt")
             config.preempt = true;
+        else if (key == "preempt-delay")
+            config.preempt_delay = std::chrono::seconds(number());
+        else if (key == "in")
+            config.interface_groups = split(value, '+');
         else if (key == "routed")
             config.peer_routed = true;
         else if (key == "password")
@@ -194,6 +198,21 @@ class Interpreter {
              Host& host = world_.host(c.at(1));
              host.pump.input(world_.now, [&](Node& node, Actions& out) {
                  node.handle_demotion(world_.now, id_of(host, c.at(2)), c.at(3), std::stoi(c.at(4)), out);
+             });
+         }},
+        {"demote-all",
+         [this](const Words& c) {
+             Host& host = world_.host(c.at(1));
+             host.pump.input(world_.now, [&](Node& node, Actions& out) {
+                 if (!node.demote_interface_group(world_.now, c.at(2), c.at(3), std::stoi(c.at(4)), out))
+                     world_.note(host, "too many demotions");
+             });
+         }},
+        {"hold-down",
+         [this](const Words& c) {
+             Host& host = world_.host(c.at(1));
+             host.pump.input(world_.now, [&](Node& node, Actions& out) {
+                 node.hold_down(world_.now, world_.now + std::chrono::seconds(std::stoi(c.at(2))), out);
              });
          }},
         {"fail-sends", [this](const Words& c) { world_.host(c.at(1)).failing_sends = std::stoi(c.at(2)); }},
