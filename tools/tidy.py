@@ -149,7 +149,7 @@ def check_sizes(tree):
 
 
 def check_dead_files(tree):
-    sources = tree.files(r"(src|sim|lab|tests|fuzz)/.*\.(cc|h)")
+    sources = tree.files(r"(src|sim|lab|bench|tests|fuzz)/.*\.(cc|h)")
     # Includes are written from src/, from the root, or from the file's own folder.
     included = {}
     for name in sources:
@@ -210,7 +210,7 @@ def check_protocol_document(tree):
                 tree.error(PROTOCOL, 1, f"does not mention {enum} `{word}`")
     defined = re.findall(r"^\| *\*\*([A-Z]\d+)\*\*|^- \*\*([A-Z]\d+)\*\*", document, re.M)
     defined = {a or b for a, b in defined}
-    for name in tree.files(r"(src|sim|lab|tests)/.*\.(cc|h)"):
+    for name in tree.files(r"(src|sim|lab|bench|tests)/.*\.(cc|h)"):
         for rule, line in cited_rules(tree.text[name]):
             if rule not in defined:
                 tree.error(name, line, f"cites rule {rule}, which {PROTOCOL} does not define")
