@@ -31,23 +31,26 @@ bool is_number(const std::string& text) {
     return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
 }
 
-// To every process whose main thread is in the namespace `path`.
-void signal_processes_in(const std::string& path, int signal) {
+// Those whose main thread is in the namespace `path`.
+std::vector<pid_t> processes_in(const std::string& path) {
+    std::vector<pid_t> result;
     struct stat space {
     }, other{};
-    if (stat(path.c_str(), &space) != 0) return;
+    if (stat(path.c_str(), &space) != 0) return result;
     std::error_code ignored;
     for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
         const std::string pid = entry.path().filename();
         if (!is_number(pid) || stat((entry.path() / "ns/net").c_str(), &other) != 0) continue;
         if (other.st_dev == space.st_dev && other.st_ino == space.st_ino)
-            kill(std::atoi(pid.c_str()), signal);
+            result.push_back(std::atoi(pid.c_str()));
     }
+    return result;
 }
 
 // All at a time, as with the power: stopped before, none can react to the death of another.
 void kill_processes_in(const std::string& path) {
-    for (int signal : {SIGSTOP, SIGKILL}) signal_processes_in(path, signal);
+    for (int signal : {SIGSTOP, SIGKILL})
+        for (const pid_t process : processes_in(path)) kill(process, signal);
 }
 
 }  // namespace
@@ -101,6 +104,10 @@ bool Namespace::has(const std::string& parameter) const {
 
 void Namespace::ip(const std::string& commands) const {
     run_checked({{"ip", "-n", name_, "-batch", "-"}, nullptr, commands + "\n"});
+}
+
+std::vector<pid_t> Namespace::processes() const {
+    return processes_in(path_of(name_));
 }
 
 void Namespace::kill_all() const {

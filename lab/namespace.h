@@ -3,8 +3,11 @@
 // cpd<pid>-<name>.
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "linux/unique_fd.h"
 
@@ -29,6 +32,8 @@ class Namespace {
     bool has(const std::string& parameter) const;
     // Runs `ip -batch` inside: one command a line.
     void ip(const std::string& commands) const;
+    // Those whose main thread is inside.
+    std::vector<pid_t> processes() const;
     // SIGKILL to every process inside, by its pid.
     void kill_all() const;
 
