@@ -8,10 +8,12 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/micro.h"
+#include "bench/scale.h"
 
 namespace {
 
-const std::map<std::string, nlohmann::json (*)()> kBenchmarks = {{"micro", carpd::bench::micro}};
+const std::map<std::string, nlohmann::json (*)()> kBenchmarks = {{"micro", carpd::bench::micro},
+                                                                 {"scale", carpd::bench::scale}};
 
 void measure(const std::string& only, const std::string& path) {
     std::ofstream file;
