@@ -26,9 +26,9 @@ std::optional<DropReason> vrrp_look_alike(Bytes payload) {
     if (version == 3) return DropReason::vrrp3;
     const std::size_t address_count = payload[3];
     const bool has_vrrp2_length = payload.size() == 8 + 4 * address_count + 8;
+    if (version != 2 || !has_vrrp2_length) return std::nullopt;
     const bool is_carp = address_count == kAuthlen && carp_checksum_holds(payload) && checksum(payload) != 0;
-    if (version == 2 && has_vrrp2_length && !is_carp) return DropReason::vrrp2;
-    return std::nullopt;
+    return is_carp ? std::nullopt : std::optional(DropReason::vrrp2);
 }
 
 }  // namespace
