@@ -55,6 +55,7 @@ SYMBOLS_ALLOWED = [
     r"_ZSt\d+__throw_\w+",                        # the C++ library's ends of the world
     r"_ZNK?St7__cxx1112basic_stringIc\w+",        # std::string
     r"_Zn[wa]m|_Zd[la]Pvm?",                      # operator new and delete
+    r"_ZSt\d+_Rb_tree_\w+",                       # std::map and std::set
     r"__stack_chk_fail|_GLOBAL_OFFSET_TABLE_",
     r"(__)?mem(cpy|move|set|cmp|chr)(_chk)?|strlen",
     r"abort|stderr|(__)?fprintf(_chk)?",          # CARPD_ASSERT
@@ -66,7 +67,8 @@ SYMBOLS_ALLOWED = [
 MAX_LINES = 600
 UNFINISHED = r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b"
 CONFIG_KEYS = ["control", "dataplane", "group", "name", "interface", "vhid", "addresses", "password", "password-file", "key-hex",
-               "advbase", "advskew", "preempt", "mac", "peers", "peer-routed"]
+               "advbase", "advskew", "preempt", "preempt-delay", "mac", "peers", "peer-routed", "interface-groups",
+               "hold-down"]
 PROTOCOL = "docs/protocol/carp.md"
 CONFIG_MANUAL = "docs/man/carpd.toml.5"
 
