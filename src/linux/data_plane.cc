@@ -295,6 +295,7 @@ void DataPlane::drop_withdrawn() {
 
 void DataPlane::add_installed() {
     Exchange exchange;
+    std::vector<Group*> owners;
     for (std::size_t i = 0; i < kAtOnce && !installed_.empty(); ++i) {
         Group* group = find(installed_.back());
         installed_.pop_back();
@@ -304,9 +305,23 @@ void DataPlane::add_installed() {
             if (route.local) holdings.addresses.push_back({kLoopback, route.destination});
         std::erase_if(holdings.routes, [](const Route& route) { return route.local; });
         group->settled = true;
+        exchange.coming.set_owner(owners.size());
+        owners.push_back(group);
         hold(*group, std::move(holdings), exchange);
     }
-    for (const auto& failure : run(exchange)) log(LogLevel::error, failure.error.to_string());
+    // Where an address is refused the local route goes on serving.
+    NetlinkBatch kept;
+    for (const auto& failure : run(exchange)) {
+        log(LogLevel::error, failure.error.to_string());
+        Holdings& holdings = owners[failure.owner]->holdings;
+        for (const LinkAddress& address : holdings.addresses) {
+            const Route route = local_route(address.address);
+            if (contains(holdings.routes, route)) continue;
+            holdings.routes.push_back(route);
+            kept.add_route(route);
+        }
+    }
+    log_error(netlink_->run(kept).error());
 }
 
 void DataPlane::announce(GroupId id, const GroupConfig& config, std::vector<OutgoingFrame>& out) const {
