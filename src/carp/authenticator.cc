@@ -35,10 +35,13 @@ Sha1Digest finish(HmacSha1 hmac, std::uint64_t counter) {
 }  // namespace
 
 Authenticator::Authenticator(const Key& key, Vhid vhid, const std::vector<InterfaceAddress>& addresses)
-    : without_link_local_(begin(key, vhid, sorted(addresses), false)),
-      with_link_local_(begin(key, vhid, sorted(addresses), true)),
-      has_link_local_(std::any_of(addresses.begin(), addresses.end(),
-                                  [](const InterfaceAddress& a) { return a.address.is_link_local(); })) {}
+    : without_link_local_(begin(key, vhid, sorted(addresses), false)) {
+    const bool has_link_local =
+        std::any_of(addresses.begin(), addresses.end(),
+                    [](const InterfaceAddress& a) { return a.address.is_link_local(); });
+    if (has_link_local)
+        with_link_local_ = std::make_unique<HmacSha1>(begin(key, vhid, sorted(addresses), true));
+}
 
 Sha1Digest Authenticator::sign(std::uint64_t counter) const {
     return finish(without_link_local_, counter);
@@ -46,7 +49,7 @@ Sha1Digest Authenticator::sign(std::uint64_t counter) const {
 
 bool Authenticator::verify(std::uint64_t counter, const Sha1Digest& digest) const {
     if (equal_in_constant_time(finish(without_link_local_, counter), digest)) return true;
-    return has_link_local_ && equal_in_constant_time(finish(with_link_local_, counter), digest);
+    return with_link_local_ && equal_in_constant_time(finish(*with_link_local_, counter), digest);
 }
 
 }  // namespace carpd

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "base/addresses.h"
@@ -24,8 +25,7 @@ class Authenticator {
 
  private:
     HmacSha1 without_link_local_;
-    HmacSha1 with_link_local_;
-    bool has_link_local_;
+    std::unique_ptr<const HmacSha1> with_link_local_;  // null: it would be the same
 };
 
 }  // namespace carpd

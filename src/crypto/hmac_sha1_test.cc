@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nettle/hmac.h>
+
+#include <numeric>
 
 #include "tests/captures/captures.h"
 
@@ -45,6 +48,26 @@ TEST(HmacSha1, ACopyGoesOnFromWhereItWasTaken) {
         HmacSha1 copy = beginning;
         copy.update(Bytes(v.message).last(8));
         EXPECT_THAT(copy.finish(), ElementsAreArray(v.digest));
+    }
+}
+
+TEST(HmacSha1, IsWhatNettleMakesOfEveryLength) {
+    std::array<std::uint8_t, 200> bytes;
+    std::iota(bytes.begin(), bytes.end(), std::uint8_t{1});
+    for (const std::size_t key_size : {0, 1, 20, 63, 64, 65, 128}) {
+        for (std::size_t size = 0; size <= bytes.size(); ++size) {
+            const Bytes key = Bytes(bytes).first(key_size), message = Bytes(bytes).first(size);
+            hmac_sha1_ctx context;
+            hmac_sha1_set_key(&context, key.size(), key.data());
+            hmac_sha1_update(&context, message.size(), message.data());
+            Sha1Digest expected;
+            hmac_sha1_digest(&context, expected.size(), expected.data());
+
+            HmacSha1 hmac(key);
+            hmac.update(message.first(size / 3));
+            hmac.update(message.subspan(size / 3));
+            ASSERT_EQ(hmac.finish(), expected) << key_size << ' ' << size;
+        }
     }
 }
 
