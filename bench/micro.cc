@@ -63,7 +63,7 @@ void link_up(Node& node, Instant now, Actions& out) {
 class Listener {
  public:
     Listener() : node_(1), authenticator_(config_.key, config_.vhid, config_.addresses) {
-        node_.configure(now_, {config_}, actions_);
+        node_.configure(now_, share({config_}), actions_);
         link_up(node_, now_, actions_);
         for (int i = 0; i < kAdvertisements; ++i) {
             Advertisement a;
@@ -128,7 +128,7 @@ class Speaker {
     Speaker() : node_(1) {
         std::vector<GroupConfig> groups;
         for (int i = 0; i < kGroups; ++i) groups.push_back(group(i, 0));
-        node_.configure(Instant{}, groups, actions_);
+        node_.configure(Instant{}, share(groups), actions_);
         link_up(node_, Instant{}, actions_);
         while (node_.next_deadline() < Instant{} + seconds(10)) step();
     }

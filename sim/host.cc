@@ -164,7 +164,7 @@ void Host::configure() {
         for (const auto& checker : world_.checkers()) checker->on_configured(index, g);
     }
     pump_->input(local_now(), [&](Node& node, Actions& out) {
-        node.configure(local_now(), configs, out);
+        node.configure(local_now(), share(configs), out);
         group_of_.resize(node.group_slots());
         for (GroupId id = 0; id < node.group_slots(); ++id) {
             if (!node.group(id)) continue;

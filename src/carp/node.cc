@@ -9,25 +9,27 @@ namespace carpd {
 
 // ---- configuration
 
-void Node::configure(Instant now, const std::vector<GroupConfig>& groups, Actions& out) {
+void Node::configure(Instant now, GroupConfigs groups, Actions& out) {
     // The driver knows groups by id: a slot that this call empties is not filled by it.
     std::vector<GroupId> free;
     for (GroupId id = 0; id < groups_.size(); ++id)
         if (!groups_[id]) free.push_back(id);
     std::set<std::pair<InterfaceId, Vhid>> wanted_places;
-    for (const GroupConfig& wanted : groups)
+    for (const GroupConfig& wanted : *groups)
         wanted_places.emplace(interface_id(wanted.interface), wanted.vhid);
     // What goes leaves before what is new comes, so that an address can move from one group to another.
     for (GroupId id = 0; id < groups_.size(); ++id)
         if (groups_[id] && !wanted_places.contains({interface_of_[id], groups_[id]->config().vhid}))
             remove_group(now, id, out);
-    for (const GroupConfig& wanted : groups) {
+    for (const GroupConfig& wanted : *groups) {
         const InterfaceId interface = interface_id(wanted.interface);
         if (auto id = group_of(interface, wanted.vhid.value)) {
-            if (!(groups_[*id]->config() == wanted)) {
-                groups_[*id]->reconfigure(now, wanted, out);
-                follow_interface_groups(now, *id, out);
+            if (groups_[*id]->config() == wanted) {
+                groups_[*id]->follow(wanted);
+                continue;
             }
+            groups_[*id]->reconfigure(now, wanted, out);
+            follow_interface_groups(now, *id, out);
             reschedule(*id);
             continue;
         }
@@ -39,6 +41,7 @@ void Node::configure(Instant now, const std::vector<GroupConfig>& groups, Action
         follow_interface_groups(now, id, out);
         reschedule(id);
     }
+    configs_ = std::move(groups);
 }
 
 InterfaceId Node::interface_id(const std::string& name) {

@@ -34,7 +34,7 @@ class Node {
     // The groups as configured now; the first call starts them, a later one applies the difference: a group
     // is known by interface and vhid, and one that didn't change is not touched. Removed groups bow out and
     // withdraw. No interface and vhid may stand twice.
-    void configure(Instant now, const std::vector<GroupConfig>& groups, Actions& out);
+    void configure(Instant now, GroupConfigs groups, Actions& out);
     // The host has just started: all groups configured now are demoted until then (rule M4).
     void hold_down(Instant now, Instant until, Actions& out);
     // Every group bows out if it is MASTER, withdraws and goes to INIT.
@@ -90,6 +90,7 @@ class Node {
     void reschedule(GroupId id);
 
     Random random_;
+    GroupConfigs configs_;
     std::vector<std::unique_ptr<VirtualHost>> groups_;  // by GroupId; null where one was removed
     std::vector<InterfaceId> interface_of_;             // by GroupId
     std::vector<std::string> interface_names_;

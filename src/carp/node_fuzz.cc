@@ -239,7 +239,7 @@ void Host::configure() {
     for (std::size_t i = 0; i < kGroups; ++i)
         if (!(present & 1 << i)) groups.push_back(draw_group(i, draw_));
     if (present & 128) std::reverse(groups.begin(), groups.end());
-    pump_.input(now_, [&](Node& node, Actions& out) { node.configure(now_, groups, out); });
+    pump_.input(now_, [&](Node& node, Actions& out) { node.configure(now_, share(groups), out); });
     std::erase_if(groups_, [&](const auto& entry) {
         if (node_.group(entry.first)) return false;
         CARPD_ASSERT(!entry.second.owns);

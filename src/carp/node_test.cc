@@ -80,7 +80,7 @@ struct Peer {
 class NodeTest : public testing::Test {
  protected:
     void configure(const std::vector<GroupConfig>& groups) {
-        node_.configure(now_, groups, out_);
+        node_.configure(now_, share(groups), out_);
         node_.handle_link(now_, 0, good_link(), out_);
         forget();
     }
@@ -222,7 +222,7 @@ TEST_F(NodeTest, UnicastPeersAreCheckedByAddressAndHopLimit) {
     EXPECT_EQ(hear(unicast("192.0.2.2", 254)).refused, DropReason::bad_ttl);
 
     config.peer_routed = true;
-    node_.configure(now_, {config}, out_);
+    node_.configure(now_, share({config}), out_);
     EXPECT_EQ(hear(unicast("192.0.2.2", 254)).refused, std::nullopt);
     EXPECT_EQ(node_.group(0)->counters().advertisements_received_ipv4, 2u);
 }

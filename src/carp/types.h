@@ -5,6 +5,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -109,6 +110,14 @@ struct GroupConfig {
     }
     bool operator==(const GroupConfig&) const = default;
 };
+
+// All groups of a host, in the order of the configuration. Whoever needs one keeps a pointer into it: with
+// thousands of groups copies would be most of the memory.
+using GroupConfigs = std::shared_ptr<const std::vector<GroupConfig>>;
+
+inline GroupConfigs share(std::vector<GroupConfig> groups) {
+    return std::make_shared<const std::vector<GroupConfig>>(std::move(groups));
+}
 
 // A group's place in its Node, stable while the group is configured; interfaces likewise.
 using GroupId = std::uint32_t;

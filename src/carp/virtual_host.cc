@@ -23,10 +23,10 @@ bool passed(Instant deadline, Instant now) {
 
 }  // namespace
 
-VirtualHost::VirtualHost(GroupId id, GroupConfig config, std::uint64_t first_counter, Instant now)
+VirtualHost::VirtualHost(GroupId id, const GroupConfig& config, std::uint64_t first_counter, Instant now)
     : id_(id),
-      config_(std::move(config)),
-      authenticator_(config_.key, config_.vhid, config_.addresses),
+      config_(&config),
+      authenticator_(config_->key, config_->vhid, config_->addresses),
       sent_counters_(first_counter),
       since_(now) {}
 
@@ -66,11 +66,11 @@ Cause VirtualHost::link_fault() const {
 std::optional<DropReason> VirtualHost::refuse(const IpPacket& packet,
                                               const Advertisement& advertisement) const {
     const Family family = packet.source.family();
-    const bool routed = config_.peer_routed && !packet.destination.is_multicast();
+    const bool routed = config_->peer_routed && !packet.destination.is_multicast();
     if (packet.hop_limit != kHopLimit && !routed) return DropReason::bad_ttl;  // R4
     if (state_ == State::init) return DropReason::not_running;                 // R8
-    if (!config_.has(family)) return DropReason::bad_family;                   // R9
-    const auto& peers = config_.peers;
+    if (!config_->has(family)) return DropReason::bad_family;                  // R9
+    const auto& peers = config_->peers;
     if (!peers.empty() && std::find(peers.begin(), peers.end(), packet.source) == peers.end())
         return DropReason::unknown_peer;  // R10
     if (!authenticator_.verify(advertisement.counter, advertisement.digest))
@@ -165,7 +165,7 @@ void VirtualHost::send_ended(Instant now, Actions& out) {
         if (!owns_) enter(now, State::backup, Cause::cannot_advertise, std::nullopt, out);
         return;
     }
-    lease_until_ = sends_began_ + lease_length(config_.advbase, config_.advskew);
+    lease_until_ = sends_began_ + lease_length(config_->advbase, config_->advskew);
     if (owns_)
         out.emplace_back(RenewLease{id_, lease_until_});
     else
@@ -221,12 +221,12 @@ bool VirtualHost::on_request(Instant now, State state, Actions& out) {
     return true;
 }
 
-void VirtualHost::reconfigure(Instant now, GroupConfig config, Actions& out) {
-    CARPD_ASSERT(config.vhid == config_.vhid && config.interface == config_.interface);
+void VirtualHost::reconfigure(Instant now, const GroupConfig& config, Actions& out) {
+    CARPD_ASSERT(config.vhid == config_->vhid && config.interface == config_->interface);
     expire_lease(now, out);
-    const bool addresses_changed = config.addresses != config_.addresses || config.mac != config_.mac;
-    config_ = std::move(config);
-    authenticator_ = Authenticator(config_.key, config_.vhid, config_.addresses);
+    const bool addresses_changed = config.addresses != config_->addresses || config.mac != config_->mac;
+    config_ = &config;
+    authenticator_ = Authenticator(config_->key, config_->vhid, config_->addresses);
     if (state_ == State::backup)
         for (Family family : kFamilies)
             restart_master_down(now, family, last_heard_at_ >= since_ ? last_heard_ : std::nullopt);
@@ -302,15 +302,15 @@ void VirtualHost::reassert(Instant now, Cause cause, const Rival& rival, Actions
 // two of its advertisements, nor before its lease is over (rule T5). Who has just joined first waits for one
 // of the slowest master that there can be. A demoted master doesn't say its advskew.
 void VirtualHost::restart_master_down(Instant now, Family family, const std::optional<Rival>& master) {
-    const AdvBase base = config_.advbase;
-    Duration wait = master_down_interval(base, config_.advskew);
+    const AdvBase base = config_->advbase;
+    Duration wait = master_down_interval(base, config_->advskew);
     const bool joins = cause_ == Cause::started || cause_ == Cause::link_up;
     if (base.seconds == 0 && !master && joins)
         wait += advertisement_interval(base, kSlowestAdvSkew);
     else if (base.seconds == 0 && master && master->standing.advbase.seconds == 0 &&
              master->standing.demote == 0)
         wait = std::max(wait, master_down_interval(base, master->standing.advskew));
-    master_down(family) = config_.has(family) ? now + wait : kNever;
+    master_down(family) = config_->has(family) ? now + wait : kNever;
 }
 
 void VirtualHost::disarm_all() {
@@ -328,8 +328,8 @@ Instant VirtualHost::next_deadline() const {
 Standing VirtualHost::standing() const {
     const std::uint8_t demote = demotion_.value();
     const AdvSkew skew =
-        demote > 0 ? AdvSkew{std::max(config_.advskew.value, kDemotedAdvSkew)} : config_.advskew;
-    return {config_.advbase, skew, demote};
+        demote > 0 ? AdvSkew{std::max(config_->advskew.value, kDemotedAdvSkew)} : config_->advskew;
+    return {config_->advbase, skew, demote};
 }
 
 // The beat is kept when one comes late, unless a whole interval was missed.
@@ -342,9 +342,9 @@ void VirtualHost::advertise(Instant now, Actions& out) {
 
 void VirtualHost::send_advertisements(Instant now, Actions& out, bool bow_out) {
     for (Family family : kFamilies) {
-        if (!config_.has(family)) continue;
-        if (config_.peers.empty()) send_copy(now, family, carp_multicast_group(family), bow_out, out);
-        for (const IpAddress& peer : config_.peers)
+        if (!config_->has(family)) continue;
+        if (config_->peers.empty()) send_copy(now, family, carp_multicast_group(family), bow_out, out);
+        for (const IpAddress& peer : config_->peers)
             if (peer.family() == family) send_copy(now, family, peer, bow_out, out);
     }
 }
@@ -353,7 +353,7 @@ void VirtualHost::send_copy(Instant now, Family family, const IpAddress& destina
                             Actions& out) {
     const Standing ours = standing();
     Advertisement advertisement;
-    advertisement.vhid = config_.vhid.value;
+    advertisement.vhid = config_->vhid.value;
     advertisement.advskew = bow_out ? 255 : ours.advskew.value;
     advertisement.advbase = bow_out ? 255 : ours.advbase.seconds;
     advertisement.demote = ours.demote;
@@ -378,15 +378,15 @@ void VirtualHost::announce(Instant now, Actions& out) {
 IpAddress VirtualHost::source(const IpAddress& destination) const {
     const Family family = destination.family();
     if (!link_.source_for(destination).is_unspecified()) return link_.source_for(destination);
-    for (const InterfaceAddress& a : config_.addresses)
+    for (const InterfaceAddress& a : config_->addresses)
         if (a.address.family() == family) return a.address;
     return IpAddress::any(family);
 }
 
 Tie VirtualHost::tie_with(const IpPacket& packet, const Advertisement& advertisement) const {
     const Family family = packet.source.family();
-    if (family == Family::ipv6 && config_.has(Family::ipv4)) return Tie::elsewhere;
-    const IpAddress destination = config_.peers.empty() ? carp_multicast_group(family) : packet.source;
+    if (family == Family::ipv6 && config_->has(Family::ipv4)) return Tie::elsewhere;
+    const IpAddress destination = config_->peers.empty() ? carp_multicast_group(family) : packet.source;
     const auto ours = std::pair(source(destination), sent_counters_.last());
     const auto theirs = std::pair(packet.source, advertisement.counter);
     return ours < theirs ? Tie::ours : Tie::theirs;

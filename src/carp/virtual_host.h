@@ -32,7 +32,8 @@ inline constexpr std::string_view kHoldDownDemotion = "hold_down";
 
 class VirtualHost {
  public:
-    VirtualHost(GroupId id, GroupConfig config, std::uint64_t first_counter, Instant now);
+    // `config` stays where it is until reconfigure() or follow() name another.
+    VirtualHost(GroupId id, const GroupConfig& config, std::uint64_t first_counter, Instant now);
 
     // Inputs. `now` never decreases.
     void start(Instant now, const LinkStatus& link, Actions& out);
@@ -50,13 +51,15 @@ class VirtualHost {
     // The operator wants `state` (BACKUP or MASTER), once; false in INIT (rule O1).
     bool on_request(Instant now, State state, Actions& out);
     // A changed configuration of the same vhid on the same interface. A MASTER stays one (rule L1).
-    void reconfigure(Instant now, GroupConfig config, Actions& out);
+    void reconfigure(Instant now, const GroupConfig& config, Actions& out);
+    // The same configuration at another place.
+    void follow(const GroupConfig& config) { config_ = &config; }
 
     Instant next_deadline() const;
 
     // What `carpctl status` shows.
     GroupId id() const { return id_; }
-    const GroupConfig& config() const { return config_; }
+    const GroupConfig& config() const { return *config_; }
     State state() const { return state_; }
     Instant since() const { return since_; }
     Cause cause() const { return cause_; }
@@ -88,7 +91,9 @@ class VirtualHost {
     void advertise(Instant now, Actions& out);
     void announce(Instant now, Actions& out);
     void reassert(Instant now, Cause cause, const Rival& rival, Actions& out);
-    bool preempts(Instant now) const { return config_.preempt && now >= joined_at_ + config_.preempt_delay; }
+    bool preempts(Instant now) const {
+        return config_->preempt && now >= joined_at_ + config_->preempt_delay;
+    }
     bool can_take_over(Instant now, Cause cause) const;
     void arm_probe(Instant now);
     void send_ended(Instant now, Actions& out);
@@ -100,10 +105,10 @@ class VirtualHost {
     IpAddress source(const IpAddress& destination) const;
     Tie tie_with(const IpPacket& packet, const Advertisement& advertisement) const;
     Instant& master_down(Family family) { return master_down_[static_cast<std::size_t>(family)]; }
-    Duration interval() const { return advertisement_interval(config_.advbase, config_.advskew); }
+    Duration interval() const { return advertisement_interval(config_->advbase, config_->advskew); }
 
     GroupId id_;
-    GroupConfig config_;
+    const GroupConfig* config_;
     Authenticator authenticator_;
     SentCounters sent_counters_;
     DemotionCounter demotion_;

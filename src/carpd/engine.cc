@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "carpd/keep.h"
 #include "control/refusal.h"
 #include "linux/clock.h"
 #include "linux/leftovers.h"
@@ -71,20 +72,20 @@ Expected<std::unique_ptr<Gate>, SysError> open_gate(Netlink& netlink, DataPlaneC
 
 // ---- start
 
-Expected<std::unique_ptr<Engine>, SysError> Engine::open(Config config, std::string path,
-                                                         const Supervision& supervision) {
+Expected<std::unique_ptr<Engine>, SysError> Engine::open(std::shared_ptr<const Config> config,
+                                                         std::string path, const Supervision& supervision) {
     auto netlink = Netlink::open();
     if (!netlink) return Unexpected{netlink.error()};
     auto owned_netlink = std::make_unique<Netlink>(std::move(*netlink));
     auto monitor = LinkMonitor::open(*owned_netlink);
     if (!monitor) return Unexpected{monitor.error()};
-    auto gate = open_gate(*owned_netlink, config.dataplane);
+    auto gate = open_gate(*owned_netlink, config->dataplane);
     if (!gate) return Unexpected{gate.error()};
     DataPlane data_plane(*owned_netlink, std::move(*gate));
     auto socket = CarpSocket::open();
     if (!socket) return Unexpected{socket.error()};
     auto control =
-        LineServer::open(config.control, kControlMode, error_line("the request is longer than 4096 bytes"));
+        LineServer::open(config->control, kControlMode, error_line("the request is longer than 4096 bytes"));
     if (!control) return Unexpected{control.error()};
     auto signals = open_signals({SIGTERM, SIGINT, SIGHUP});
     if (!signals) return Unexpected{signals.error()};
@@ -106,21 +107,21 @@ Expected<std::unique_ptr<Engine>, SysError> Engine::open(Config config, std::str
                std::move(*control), std::move(epoll), std::move(timer), std::move(*signals)}));
 }
 
-Engine::Engine(Config config, std::string path, const Supervision& supervision, Kernel kernel)
-    : config_(std::move(config)),
-      path_(std::move(path)),
+Engine::Engine(std::shared_ptr<const Config> config, std::string path, const Supervision& supervision,
+               Kernel kernel)
+    : path_(std::move(path)),
       supervision_(supervision),
       kernel_(std::move(kernel)),
       node_(random_seed()),
       pump_(node_, *this),
       refusal_limits_(kDropReasonCount, RateLimit(3, std::chrono::seconds(30))),
       now_(host_now()) {
-    for (const std::string& line : remove_leftovers(*kernel_.netlink, config_.groups))
+    for (const std::string& line : remove_leftovers(*kernel_.netlink, config->groups))
         log(LogLevel::warning, line);
-    configure(config_.groups);
-    if (config_.hold_down > Duration(0))
+    configure(std::move(config));
+    if (config_->hold_down > Duration(0))
         pump_.input(
-            now_, [this](Node& node, Actions& out) { node.hold_down(now_, now_ + config_.hold_down, out); });
+            now_, [this](Node& node, Actions& out) { node.hold_down(now_, now_ + config_->hold_down, out); });
 }
 
 // ---- the loop
@@ -196,24 +197,25 @@ void Engine::stop() {
     now_ = host_now();
     pump_.report();
     pump_.input(now_, [this](Node& node, Actions& out) { node.stop(now_, out); });
-    for (auto& [id, group] : groups_) release(id);
+    for (GroupId id = 0; id < groups_.size(); ++id) release(id);
     kernel_.control.wake([](auto, auto) {});  // what monitors were told last
 }
 
 // ---- configuration
 
-void Engine::configure(const std::vector<GroupConfig>& groups) {
+void Engine::configure(std::shared_ptr<const Config> config) {
+    const auto before = std::exchange(config_, std::move(config));  // groups just removed are still in it
     pump_.input(now_, [&](Node& node, Actions& out) {
-        node.configure(now_, groups, out);
+        node.configure(now_, GroupConfigs(config_, &config_->groups), out);
         adopt(node);
     });
     release_removed_groups();
     for (InterfaceId id = 0; id < node_.interfaces().size(); ++id) update_link(id, false);
     // Everything else that a group does is a transition, which is logged; that it can't even begin is not.
-    for (const auto& [id, group] : groups_)
+    for (GroupId id = 0; id < groups_.size(); ++id)
         if (const VirtualHost* host = node_.group(id); host && host->state() == State::init)
-            log(LogLevel::warning, fmt::format("{}: waits in INIT: {} ({})", group.config.name,
-                                               to_string(host->cause()), group.config.interface));
+            log(LogLevel::warning, fmt::format("{}: waits in INIT: {} ({})", host->config().name,
+                                               to_string(host->cause()), host->config().interface));
 }
 
 // Takes over the groups as they are configured now. Those just removed stay until their last Actions are
@@ -221,31 +223,32 @@ void Engine::configure(const std::vector<GroupConfig>& groups) {
 void Engine::adopt(Node& node) {
     shared_.clear();
     fences_.resize(node.group_slots());
+    groups_.resize(node.group_slots());
     for (GroupId id = 0; id < node.group_slots(); ++id) {
         const VirtualHost* host = node.group(id);
         if (!host) continue;
         Group& group = groups_[id];
-        if (group.prepared && group.config.mac != host->config().mac) {
+        const GroupConfig* before = std::exchange(group.config, &host->config());
+        if (group.prepared && before->mac != group.config->mac) {
             release(id);
             group.prepared = group.owned = false;
         }
-        for (const InterfaceAddress& a : host->config().addresses) shared_.insert(a.address);
-        if (group.config == host->config()) continue;
-        group.config = host->config();
-        if (group.ifindex != 0) prepare(id);
+        for (const InterfaceAddress& a : group.config->addresses) shared_.insert(a.address);
+        const bool is_same = before != nullptr && *before == *group.config;
+        if (!is_same && group.ifindex != 0) prepare(id);
     }
 }
 
 void Engine::release_removed_groups() {
-    std::erase_if(groups_, [this](const auto& entry) {
-        if (node_.group(entry.first)) return false;
-        release(entry.first);
-        return true;
-    });
+    for (GroupId id = 0; id < groups_.size(); ++id) {
+        if (groups_[id].config == nullptr || node_.group(id) != nullptr) continue;
+        release(id);
+        groups_[id] = {};
+    }
 }
 
 std::string Engine::reload() {
-    const auto file = load_config(path_);
+    auto file = load_config(path_);
     if (!file) {
         std::string text = "the configuration was not changed:";
         for (const ConfigError& error : file.error()) text += "\n" + error.to_string(path_);
@@ -255,13 +258,13 @@ std::string Engine::reload() {
     }
     kill(supervision_.supervisor, SIGUSR1);  // it reads the file, too, while we are busy with what it says
     for (const ConfigError& warning : file->warnings) log(LogLevel::warning, warning.to_string(path_));
-    if (file->config.dataplane != config_.dataplane)
+    Config& next = file->config;
+    if (std::exchange(next.dataplane, config_->dataplane) != config_->dataplane)
         log(LogLevel::warning, "another dataplane takes effect at the next start");
-    if (file->config.control != config_.control)
+    if (std::exchange(next.control, config_->control) != config_->control)
         log(LogLevel::warning, "a new path of the control socket takes effect at the next start");
-    config_.groups = file->config.groups;
-    configure(config_.groups);
-    log(LogLevel::notice, fmt::format("reloaded {}: {} groups", path_, config_.groups.size()));
+    configure(keep(std::move(*file)));
+    log(LogLevel::notice, fmt::format("reloaded {}: {} groups", path_, config_->groups.size()));
     return ok_line();
 }
 
@@ -284,9 +287,11 @@ void Engine::update_link(InterfaceId id, bool has_changed) {
         return gone;
     });
     std::vector<GroupId> lost;
-    for (auto& [group_id, group] : groups_)
-        if (group.config.interface == name && group.ifindex != 0 && group.ifindex != ifindex)
+    for (GroupId group_id = 0; group_id < groups_.size(); ++group_id) {
+        const Group& group = groups_[group_id];
+        if (group.ifindex != 0 && group.ifindex != ifindex && group.config->interface == name)
             lost.push_back(group_id);
+    }
     if (!lost.empty())
         pump_.input(now_, [&](Node& node, Actions& out) { node.handle_link(now_, id, LinkStatus{}, out); });
     for (GroupId group_id : lost) {
@@ -309,8 +314,9 @@ void Engine::bring_up(const Interface& interface, InterfaceId id, bool has_chang
             log(LogLevel::warning, fmt::format("{}: {}; a switch that snoops may keep advertisements from us",
                                                interface.name(), error->to_string()));
     }
-    for (auto& [group_id, group] : groups_) {
-        if (group.config.interface != interface.name()) continue;
+    for (GroupId group_id = 0; group_id < groups_.size(); ++group_id) {
+        Group& group = groups_[group_id];
+        if (group.config == nullptr || group.config->interface != interface.name()) continue;
         if (!has_changed && group.prepared) continue;
         group.ifindex = interface.ifindex();
         prepare(group_id);  // also when its MAC or MTU changed
@@ -329,8 +335,8 @@ bool Engine::prepare(GroupId id) {
     Group& group = groups_[id];
     const Interface* interface = kernel_.monitor.find(group.ifindex);
     if (!interface) return false;
-    const auto error = kernel_.data_plane.prepare(id, group.config, *interface);
-    if (error) log(LogLevel::error, fmt::format("{}: {}", group.config.name, error->to_string()));
+    const auto error = kernel_.data_plane.prepare(id, *group.config, *interface);
+    if (error) log(LogLevel::error, fmt::format("{}: {}", group.config->name, error->to_string()));
     return group.prepared = !error;
 }
 
@@ -339,23 +345,25 @@ void Engine::repair(const LinkMonitor::Changes& changes) {
     std::set<GroupId> bereft;
     for (const LinkAddress& address : changes.lost)
         if (const auto owner = kernel_.data_plane.owner_of(address)) bereft.insert(*owner);
-    for (auto& [id, group] : groups_) {
+    for (GroupId id = 0; id < groups_.size(); ++id) {
+        Group& group = groups_[id];
+        if (!group.prepared) continue;
         const std::string device(kernel_.data_plane.device(id));
         const bool suffers = bereft.contains(id) || contains(changes.deprived, device) ||
-                             contains(changes.deprived, group.config.interface);
-        if (group.prepared && suffers) repair(id, group);
+                             contains(changes.deprived, group.config->interface);
+        if (suffers) repair(id, group);
     }
 }
 
 void Engine::repair(GroupId id, Group& group) {
     // One that woke too late withdraws in a moment; the supervisor has taken its addresses meanwhile.
     const VirtualHost* host = node_.group(id);
-    if (!host || host->lease_until() <= now_ || !kernel_.data_plane.renew(id, group.config)) return;
+    if (!host || host->lease_until() <= now_ || !kernel_.data_plane.renew(id, *group.config)) return;
     const std::string device(kernel_.data_plane.device(id));
-    const bool both = device != group.config.interface;
+    const bool both = device != group.config->interface;
     log(LogLevel::warning,
-        fmt::format("{}: somebody else removed what it had on {}; it was put back", group.config.name,
-                    both ? device + " or " + group.config.interface : device));
+        fmt::format("{}: somebody else removed what it had on {}; it was put back", group.config->name,
+                    both ? device + " or " + group.config->interface : device));
     const AnnounceAddresses again{id};
     perform(std::span(&again, 1));
 }
@@ -392,7 +400,7 @@ void Engine::refused(const ReceivedPacket& packet, DropReason reason, const Grou
     const std::uint64_t held_back = limit.take_suppressed();
     log(refusal_level(reason, group != nullptr),
         fmt::format(
-            "{}refused a packet from {} on {}: {} ({}){}", group ? groups_[*group].config.name + ": " : "",
+            "{}refused a packet from {} on {}: {} ({}){}", group ? groups_[*group].config->name + ": " : "",
             ip ? ip->source.to_string() : "an unreadable address",
             known ? node_.interfaces()[packet.interface] : "another interface", explain_refusal(reason),
             to_string(reason), held_back ? fmt::format("; {} more like it were not shown", held_back) : ""));
@@ -436,7 +444,7 @@ void Engine::perform(std::span<InstallAddresses> actions) {
         Group& group = groups_[action.group];
         fence(action.group, action.lease_until);
         if (!group.prepared) prepare(action.group);
-        installations_.push_back({action.group, &group.config, action.lease_until});
+        installations_.push_back({action.group, group.config, action.lease_until});
     }
     push_watchdog();  // before there is anything to fence
     kernel_.data_plane.install(installations_);
@@ -449,7 +457,7 @@ void Engine::perform(std::span<InstallAddresses> actions) {
 // second.
 void Engine::fence(GroupId id, Instant lease_until) {
     if (kernel_.data_plane.has_gate()) return;
-    const GroupConfig& config = groups_[id].config;
+    const GroupConfig& config = *groups_[id].config;
     fences_.set(id, lease_until + lease_length(config.advbase, config.advskew) / 30);
 }
 
@@ -462,25 +470,25 @@ void Engine::perform(std::span<const AnnounceAddresses> actions) {
     frames_.clear();
     for (const AnnounceAddresses& action : actions) {
         const Group& group = groups_[action.group];
-        if (group.owned) kernel_.data_plane.announce(action.group, group.config, frames_);
+        if (group.owned) kernel_.data_plane.announce(action.group, *group.config, frames_);
     }
     kernel_.socket.send_frames(frames_);
 }
 
 void Engine::perform(const ReportTransition& action) {
-    const GroupConfig& group = groups_[action.group].config;
+    const GroupConfig& group = *groups_[action.group].config;
     log(LogLevel::notice, describe(group, action));
     broadcast([&](std::string_view time) { return monitor_line(group, action, time); });
 }
 
 void Engine::perform(const ReportRival& action) {
-    const GroupConfig& group = groups_[action.group].config;
+    const GroupConfig& group = *groups_[action.group].config;
     log(LogLevel::warning, describe(group, action));
     broadcast([&](std::string_view time) { return monitor_line(group, action, time); });
 }
 
 void Engine::perform(const ReportDemotion& action) {
-    const GroupConfig& group = groups_[action.group].config;
+    const GroupConfig& group = *groups_[action.group].config;
     log(LogLevel::notice, describe(group, action));
     broadcast([&](std::string_view time) { return monitor_line(group, action, time); });
 }

@@ -42,8 +42,8 @@ class Engine : private Port {
     // Opens every socket, removes what an earlier run left behind and starts the groups of `config`; `path`
     // is read again by reload. The caller blocks SIGTERM, SIGINT and SIGHUP beforehand, so
     // that one that comes meanwhile stops it in order.
-    static Expected<std::unique_ptr<Engine>, SysError> open(Config config, std::string path,
-                                                            const Supervision& supervision);
+    static Expected<std::unique_ptr<Engine>, SysError> open(std::shared_ptr<const Config> config,
+                                                            std::string path, const Supervision& supervision);
 
     // Runs until SIGTERM, SIGINT, a stop request or the end of the supervisor, then bows out and withdraws
     // every address.
@@ -52,10 +52,10 @@ class Engine : private Port {
  private:
     // What the driver knows of a group, also of one that the core has just removed.
     struct Group {
-        GroupConfig config;
-        int ifindex = 0;        // of its interface; 0 while there is none
-        bool prepared = false;  // the data plane stands ready
-        bool owned = false;     // its addresses are installed
+        const GroupConfig* config = nullptr;  // in config_; null where there is no group with this id
+        int ifindex = 0;                      // of its interface; 0 while there is none
+        bool prepared = false;                // the data plane stands ready
+        bool owned = false;                   // its addresses are installed
     };
     // One that is being given.
     struct StatusAnswer {
@@ -72,10 +72,11 @@ class Engine : private Port {
         UniqueFd epoll, timer, signals;
     };
 
-    Engine(Config config, std::string path, const Supervision& supervision, Kernel kernel);
+    Engine(std::shared_ptr<const Config> config, std::string path, const Supervision& supervision,
+           Kernel kernel);
 
     // Wake-ups.
-    void configure(const std::vector<GroupConfig>& groups);
+    void configure(std::shared_ptr<const Config> config);
     void adopt(Node& node);
     void release_removed_groups();
     void update_links(const LinkMonitor::Changes& changes);
@@ -118,13 +119,13 @@ class Engine : private Port {
     void perform(const ReportRival& action) override;
     void perform(const ReportDemotion& action) override;
 
-    Config config_;
+    std::shared_ptr<const Config> config_;
     std::string path_;
     Supervision supervision_;
     Kernel kernel_;
     Node node_;
     Pump pump_;
-    std::map<GroupId, Group> groups_;
+    std::vector<Group> groups_;                // by GroupId
     std::map<int, InterfaceId> interface_of_;  // by ifindex; on each of them CARP's groups are joined
     std::set<IpAddress> shared_;               // the groups' addresses
     std::set<LineServer::ClientId> monitors_;

@@ -123,8 +123,8 @@ bool Engine::continue_answer(LineServer::ClientId client, StatusAnswer& answer, 
 std::string Engine::demote(const Request& request, std::optional<GroupId> id) {
     if (!id) {
         std::set<std::string> known{std::string(kAllGroups)};
-        for (const auto& [group_id, group] : groups_)
-            known.insert(group.config.interface_groups.begin(), group.config.interface_groups.end());
+        for (const GroupConfig& group : config_->groups)
+            known.insert(group.interface_groups.begin(), group.interface_groups.end());
         if (!known.contains(request.interface_group))
             return error_line(
                 unknown_group("interface group", request.interface_group, {known.begin(), known.end()}));
@@ -142,7 +142,7 @@ std::string Engine::demote(const Request& request, std::optional<GroupId> id) {
 
 std::string Engine::unknown(const std::string& group) const {
     std::vector<std::string> names;
-    for (const auto& [id, known] : groups_) names.push_back(known.config.name);
+    for (const GroupConfig& known : config_->groups) names.push_back(known.name);
     return unknown_group("group", group, names);
 }
 

@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "carpd/engine.h"
+#include "carpd/keep.h"
 #include "carpd/supervisor.h"
 #include "config/config.h"
 #include "linux/log.h"
@@ -39,7 +40,8 @@ int fail(ExitCode code, const std::string& text) {
 }
 
 // The engine's process.
-int run_engine(const Config& config, const std::string& path, const Supervision& supervision) {
+int run_engine(const std::shared_ptr<const Config>& config, const std::string& path,
+               const Supervision& supervision) {
     for (const SysError& warning : become_real_time(kEnginePriority))
         log(LogLevel::warning, warning.to_string());
     auto engine = Engine::open(config, path, supervision);
@@ -48,15 +50,15 @@ int run_engine(const Config& config, const std::string& path, const Supervision&
         return fail(denied ? kNoPermission : kFailed, engine.error().to_string());
     }
     log(LogLevel::notice,
-        fmt::format("carpd {} runs {} group{}; control socket {}", CARPD_VERSION, config.groups.size(),
-                    config.groups.size() == 1 ? "" : "s", config.control));
+        fmt::format("carpd {} runs {} group{}; control socket {}", CARPD_VERSION, config->groups.size(),
+                    config->groups.size() == 1 ? "" : "s", config->control));
     (*engine)->run();
     log(LogLevel::notice, "stopped");
     return kStopped;
 }
 
-int run(const Options& options, Config config) {
-    if (const auto capability = missing_capability(config.dataplane == DataPlaneChoice::bpf))
+int run(const Options& options, std::shared_ptr<const Config> config) {
+    if (const auto capability = missing_capability(config->dataplane == DataPlaneChoice::bpf))
         return fail(kNoPermission,
                     fmt::format("carpd needs {}; run it as root or give it that capability", *capability));
     const auto lock = lock_instance();  // the engine inherits it: it is free when both processes are gone
@@ -64,7 +66,7 @@ int run(const Options& options, Config config) {
 
     std::signal(SIGPIPE, SIG_IGN);
     auto supervisor = Supervisor::open(std::move(config), options.config,
-                                       [&options](const Config& current, const Supervision& supervision) {
+                                       [&options](const auto& current, const Supervision& supervision) {
                                            return run_engine(current, options.config, supervision);
                                        });
     if (!supervisor) return fail(kFailed, supervisor.error().to_string());
@@ -72,7 +74,7 @@ int run(const Options& options, Config config) {
 }
 
 int start(const Options& options) {
-    const auto file = load_config(options.config, options.check ? existing_interfaces() : std::nullopt);
+    auto file = load_config(options.config, options.check ? existing_interfaces() : std::nullopt);
     if (!file) {
         print(options.config, file.error(), "");
         return kConfigInvalid;
@@ -84,7 +86,7 @@ int start(const Options& options) {
         return kStopped;
     }
     if (options.verbose) set_log_level(LogLevel::debug);
-    return run(options, file->config);
+    return run(options, keep(std::move(*file)));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "carpd/keep.h"
 #include "control/human.h"
 #include "linux/clock.h"
 #include "linux/leftovers.h"
@@ -42,7 +43,8 @@ Duration Backoff::after(Duration lived) {
     return delay;
 }
 
-Expected<Supervisor, SysError> Supervisor::open(Config config, std::string path, EngineMain engine_main) {
+Expected<Supervisor, SysError> Supervisor::open(std::shared_ptr<const Config> config, std::string path,
+                                                EngineMain engine_main) {
     auto watchdog = Watchdog::open();
     if (!watchdog) return Unexpected{watchdog.error()};
     // Otherwise, if our own parent ignored it, we would not learn how an engine ended.
@@ -53,8 +55,8 @@ Expected<Supervisor, SysError> Supervisor::open(Config config, std::string path,
                       std::move(*signals));
 }
 
-Supervisor::Supervisor(Config config, std::string path, EngineMain engine_main, Watchdog watchdog,
-                       UniqueFd signals)
+Supervisor::Supervisor(std::shared_ptr<const Config> config, std::string path, EngineMain engine_main,
+                       Watchdog watchdog, UniqueFd signals)
     : config_(std::move(config)),
       path_(std::move(path)),
       engine_main_(std::move(engine_main)),
@@ -121,7 +123,7 @@ void Supervisor::start_again() {
 
 bool Supervisor::read_config() {
     auto file = load_config(path_);
-    if (file) config_ = std::move(file->config);
+    if (file) config_ = keep(std::move(*file));
     return file.has_value();
 }
 
@@ -197,9 +199,9 @@ void Supervisor::clean(bool devices) {
     auto netlink = Netlink::open();
     if (!netlink) return log(LogLevel::error, netlink.error().to_string());
     if (devices)
-        remove_leftovers(*netlink, config_.groups);
+        remove_leftovers(*netlink, config_->groups);
     else
-        remove_addresses(*netlink, config_.groups);
+        remove_addresses(*netlink, config_->groups);
 }
 
 }  // namespace carpd

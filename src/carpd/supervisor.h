@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -37,17 +38,19 @@ class Backoff {
 class Supervisor {
  public:
     // Runs in the engine's process; returns its exit code.
-    using EngineMain = std::function<int(const Config&, const Supervision&)>;
+    using EngineMain = std::function<int(std::shared_ptr<const Config>, const Supervision&)>;
 
     // `path` is read again whenever the engine has read it and before another is started.
-    static Expected<Supervisor, SysError> open(Config config, std::string path, EngineMain engine_main);
+    static Expected<Supervisor, SysError> open(std::shared_ptr<const Config> config, std::string path,
+                                               EngineMain engine_main);
 
     // Runs until an engine stops in order, or until the first one ends before it is in service; its exit code
     // is the result. kFailed if the engine was killed then, or while it was stopping.
     int run();
 
  private:
-    Supervisor(Config config, std::string path, EngineMain engine_main, Watchdog watchdog, UniqueFd signals);
+    Supervisor(std::shared_ptr<const Config> config, std::string path, EngineMain engine_main,
+               Watchdog watchdog, UniqueFd signals);
 
     void start_engine();
     [[noreturn]] void become_engine(pid_t supervisor);
@@ -60,7 +63,7 @@ class Supervisor {
     void judge_late_engine();
     void clean(bool devices);
 
-    Config config_;
+    std::shared_ptr<const Config> config_;  // the engine uses it where it stands
     std::string path_;
     EngineMain engine_main_;
     Watchdog watchdog_;

@@ -48,7 +48,7 @@ const LinkStatus kUp{true, true, true, *IpAddress::parse("192.0.2.1"), IpAddress
 class StatusTest : public testing::Test {
  protected:
     StatusTest() {
-        node_.configure(kStart, {lan(), dmz()}, out_);
+        node_.configure(kStart, share({lan(), dmz()}), out_);
         node_.handle_link(kStart, 0, kUp, out_);
     }
     // Somebody else's advertisement for lan.

@@ -121,7 +121,7 @@ class Interpreter {
         host.groups.clear();
         for (std::size_t i = first; i < command.size(); ++i) host.groups.push_back(group(command[i]));
         host.pump.input(world_.now, [&](Node& node, Actions& out) {
-            node.configure(world_.now, host.groups, out);
+            node.configure(world_.now, share(host.groups), out);
             for (GroupId id = 0; id < node.group_slots(); ++id)
                 if (node.group(id)) host.known[id] = node.group(id)->config();
         });
@@ -136,7 +136,7 @@ class Interpreter {
         host.owned.clear();
         host.node = Node(host.number + 100u);
         host.pump.input(world_.now,
-                        [&](Node& node, Actions& out) { node.configure(world_.now, host.groups, out); });
+                        [&](Node& node, Actions& out) { node.configure(world_.now, share(host.groups), out); });
         set_link(host);
     }
     GroupId id_of(Host& host, const std::string& name) { return host.node.find_group(name).value(); }

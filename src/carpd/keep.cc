@@ -1,0 +1,14 @@
+#include "carpd/keep.h"
+
+#include <malloc.h>
+
+namespace carpd {
+
+std::shared_ptr<const Config> keep(ConfigFile file) {
+    auto config = std::make_shared<const Config>(file.config);
+    file = {};
+    malloc_trim(0);
+    return config;
+}
+
+}  // namespace carpd
