@@ -127,7 +127,7 @@ void Node::handle_link(Instant now, InterfaceId interface, const LinkStatus& lin
     interfaces_[interface].link = link;
     for (GroupId id : interfaces_[interface].by_vhid) {
         if (id == kNoGroup) continue;
-        groups_[id]->on_link(now, link, out);
+        groups_[id]->on_link(now, interfaces_[interface].link, out);
         reschedule(id);
     }
 }

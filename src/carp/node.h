@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -95,7 +96,7 @@ class Node {
     std::vector<InterfaceId> interface_of_;             // by GroupId
     std::vector<std::string> interface_names_;
     std::map<std::string, InterfaceId> interface_ids_;  // by name
-    std::vector<Interface> interfaces_;
+    std::deque<Interface> interfaces_;                  // virtual hosts keep a pointer to the link
     // What the operator set, by interface group; a group takes it as "INTERFACE-GROUP:NAME".
     std::map<std::string, DemotionCounter, std::less<>> interface_group_demotions_;
     Deadlines deadlines_;

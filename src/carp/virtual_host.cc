@@ -33,7 +33,7 @@ VirtualHost::VirtualHost(GroupId id, const GroupConfig& config, std::uint64_t fi
 // ---- inputs
 
 void VirtualHost::start(Instant now, const LinkStatus& link, Actions& out) {
-    link_ = link;
+    link_ = &link;
     cause_ = link_fault();
     if (cause_ == Cause::none) enter(now, State::backup, Cause::started, std::nullopt, out);
 }
@@ -44,7 +44,7 @@ void VirtualHost::stop(Instant now, Cause cause, Actions& out) {
 
 void VirtualHost::on_link(Instant now, const LinkStatus& link, Actions& out) {
     expire_lease(now, out);
-    link_ = link;
+    link_ = &link;
     const Cause fault = link_fault();
     if (fault == Cause::none) {
         const Cause cause = counters_.transitions_to_backup == 0 ? Cause::started : Cause::link_up;
@@ -57,9 +57,9 @@ void VirtualHost::on_link(Instant now, const LinkStatus& link, Actions& out) {
 }
 
 Cause VirtualHost::link_fault() const {
-    if (!link_.present) return Cause::interface_missing;
-    if (!link_.up) return Cause::interface_down;
-    if (!link_.running) return Cause::link_down;
+    if (!link_->present) return Cause::interface_missing;
+    if (!link_->up) return Cause::interface_down;
+    if (!link_->running) return Cause::link_down;
     return Cause::none;
 }
 
@@ -377,7 +377,7 @@ void VirtualHost::announce(Instant now, Actions& out) {
 // A parent without an address of its own sends from the first shared one, as the BSDs do (rule W7).
 IpAddress VirtualHost::source(const IpAddress& destination) const {
     const Family family = destination.family();
-    if (!link_.source_for(destination).is_unspecified()) return link_.source_for(destination);
+    if (!link_->source_for(destination).is_unspecified()) return link_->source_for(destination);
     for (const InterfaceAddress& a : config_->addresses)
         if (a.address.family() == family) return a.address;
     return IpAddress::any(family);

@@ -35,7 +35,7 @@ class VirtualHost {
     // `config` stays where it is until reconfigure() or follow() name another.
     VirtualHost(GroupId id, const GroupConfig& config, std::uint64_t first_counter, Instant now);
 
-    // Inputs. `now` never decreases.
+    // Inputs. `now` never decreases; a `link` stays where it is until another is named.
     void start(Instant now, const LinkStatus& link, Actions& out);
     void stop(Instant now, Cause cause, Actions& out);
     void on_link(Instant now, const LinkStatus& link, Actions& out);
@@ -112,7 +112,7 @@ class VirtualHost {
     Authenticator authenticator_;
     SentCounters sent_counters_;
     DemotionCounter demotion_;
-    LinkStatus link_;
+    const LinkStatus* link_ = nullptr;  // since start()
     Counters counters_;
 
     State state_ = State::init;

@@ -137,15 +137,16 @@ void Engine::run() {
             epoll_wait(kernel_.epoll.get(), events.data(), events.size(), has_chores ? 0 : kHeartbeatMs);
         now_ = host_now();
         if (!has_chores) chores_due_ = now_ + kChoresWait;
+        const auto is_ready = [&](int fd) {
+            return std::any_of(events.begin(), events.begin() + std::max(count, 0),
+                               [fd](const epoll_event& event) { return event.data.fd == fd; });
+        };
         // What the host is comes before what the network says, and that before anybody's wishes.
-        if (const auto changes = kernel_.monitor.drain(); !changes.empty()) update_links(changes);
+        if (is_ready(kernel_.monitor.fd())) update_links(kernel_.monitor.drain());
         pump_.wake(now_);
-        for (int i = 0; i < count; ++i) {
-            if (events[i].data.fd == kernel_.control.fd())
-                kernel_.control.wake(
-                    [this](auto client, std::string_view line) { handle_line(client, line); });
-            if (events[i].data.fd == kernel_.signals.get()) handle_signals();
-        }
+        if (is_ready(kernel_.control.fd()))
+            kernel_.control.wake([this](auto client, std::string_view line) { handle_line(client, line); });
+        if (is_ready(kernel_.signals.get())) handle_signals();
         if (has_chores && (count == 0 || chores_due_ <= now_)) {
             pump_.report();
             kernel_.data_plane.settle();
@@ -155,8 +156,12 @@ void Engine::run() {
     stop();
 }
 
+// A timer that is set too early wakes us for nothing, once; to set it anew each time that a master is heard
+// would cost more.
 void Engine::arm_timer() {
     const Instant deadline = node_.next_deadline();
+    if (armed_ > now_ && armed_ <= deadline) return;
+    armed_ = deadline;
     itimerspec spec{};
     if (deadline != kNever) {
         // A time that has passed wakes us at once; zero would disarm the timer.
@@ -170,7 +175,10 @@ void Engine::arm_timer() {
 // Without a kernel that enforces the leases the supervisor does: it withdraws for an engine that lets one
 // pass.
 void Engine::push_watchdog() {
-    supervision_.watchdog.arm(std::min(fences_.earliest().second, host_now() + kHangs));
+    const Instant fence = fences_.earliest().second, now = host_now();
+    if (pushed_ <= fence && pushed_ > now + kHangs * 9 / 10) return;
+    pushed_ = std::min(fence, now + kHangs);
+    supervision_.watchdog.arm(pushed_);
 }
 
 void Engine::handle_signals() {
@@ -222,7 +230,7 @@ void Engine::configure(std::shared_ptr<const Config> config) {
 // performed.
 void Engine::adopt(Node& node) {
     shared_.clear();
-    fences_.resize(node.group_slots());
+    if (!kernel_.data_plane.has_gate()) fences_.resize(node.group_slots());
     groups_.resize(node.group_slots());
     for (GroupId id = 0; id < node.group_slots(); ++id) {
         const VirtualHost* host = node.group(id);
@@ -233,10 +241,11 @@ void Engine::adopt(Node& node) {
             release(id);
             group.prepared = group.owned = false;
         }
-        for (const InterfaceAddress& a : group.config->addresses) shared_.insert(a.address);
+        for (const InterfaceAddress& a : group.config->addresses) shared_.push_back(a.address);
         const bool is_same = before != nullptr && *before == *group.config;
         if (!is_same && group.ifindex != 0) prepare(id);
     }
+    std::sort(shared_.begin(), shared_.end());
 }
 
 void Engine::release_removed_groups() {
@@ -300,7 +309,9 @@ void Engine::update_link(InterfaceId id, bool has_changed) {
         groups_[group_id].prepared = groups_[group_id].owned = false;
     }
     if (interface) bring_up(*interface, id, has_changed);
-    const auto is_shared = [this](const IpAddress& address) { return shared_.contains(address); };
+    const auto is_shared = [this](const IpAddress& address) {
+        return std::binary_search(shared_.begin(), shared_.end(), address);
+    };
     const LinkStatus status = link_status(interface, is_shared);
     if (status == node_.link(id)) return;
     pump_.input(now_, [&](Node& node, Actions& out) { node.handle_link(now_, id, status, out); });
@@ -326,7 +337,7 @@ void Engine::bring_up(const Interface& interface, InterfaceId id, bool has_chang
 // Devices come and go slowly: with thousands of groups that takes longer than an engine may be silent.
 void Engine::release(GroupId id) {
     kernel_.data_plane.release(id);
-    fences_.set(id, kNever);
+    fence(id, kNever);
     push_watchdog();
 }
 
@@ -409,7 +420,7 @@ void Engine::refused(const ReceivedPacket& packet, DropReason reason, const Grou
 void Engine::perform(const WithdrawAddresses& action) {
     groups_[action.group].owned = false;
     kernel_.data_plane.withdraw(action.group);
-    fences_.set(action.group, kNever);
+    fence(action.group, kNever);
 }
 
 void Engine::perform(std::span<SendAdvertisement> actions) {
@@ -442,7 +453,7 @@ void Engine::perform(std::span<InstallAddresses> actions) {
     installations_.clear();
     for (const InstallAddresses& action : actions) {
         Group& group = groups_[action.group];
-        fence(action.group, action.lease_until);
+        fence(action.group, fence_of(action.group, action.lease_until));
         if (!group.prepared) prepare(action.group);
         installations_.push_back({action.group, group.config, action.lease_until});
     }
@@ -452,17 +463,20 @@ void Engine::perform(std::span<InstallAddresses> actions) {
         groups_[actions[i].group].owned = actions[i].installed = installations_[i].installed;
 }
 
-// Where the kernel doesn't enforce the lease, the supervisor does. Of the time from its end to the fastest
-// backup's takeover (a fifteenth of the lease), we have the first half to withdraw in order, and it the
-// second.
-void Engine::fence(GroupId id, Instant lease_until) {
-    if (kernel_.data_plane.has_gate()) return;
+// Where the kernel doesn't enforce the lease, the supervisor does.
+void Engine::fence(GroupId id, Instant at) {
+    if (!kernel_.data_plane.has_gate()) fences_.set(id, at);
+}
+
+// Of the time from the lease's end to the fastest backup's takeover (a fifteenth of the lease), we have the
+// first half to withdraw in order, and the supervisor the second.
+Instant Engine::fence_of(GroupId id, Instant lease_until) const {
     const GroupConfig& config = *groups_[id].config;
-    fences_.set(id, lease_until + lease_length(config.advbase, config.advskew) / 30);
+    return lease_until + lease_length(config.advbase, config.advskew) / 30;
 }
 
 void Engine::perform(const RenewLease& action) {
-    fence(action.group, action.until);
+    fence(action.group, fence_of(action.group, action.until));
     kernel_.data_plane.renew_lease(action.group, action.until);
 }
 

@@ -98,7 +98,8 @@ class Engine : private Port {
     std::string reload();
     void arm_timer();
     void push_watchdog();
-    void fence(GroupId id, Instant lease_until);
+    void fence(GroupId id, Instant at);
+    Instant fence_of(GroupId id, Instant lease_until) const;
     void stop();
 
     bool prepare(GroupId id);
@@ -127,7 +128,7 @@ class Engine : private Port {
     Pump pump_;
     std::vector<Group> groups_;                // by GroupId
     std::map<int, InterfaceId> interface_of_;  // by ifindex; on each of them CARP's groups are joined
-    std::set<IpAddress> shared_;               // the groups' addresses
+    std::vector<IpAddress> shared_;            // the groups' addresses, sorted
     std::set<LineServer::ClientId> monitors_;
     std::map<LineServer::ClientId, StatusAnswer> answers_;
     Deadlines fences_;  // by GroupId: when its addresses must be gone, whoever removes them
@@ -136,6 +137,8 @@ class Engine : private Port {
     std::vector<DataPlane::Installation> installations_;  // to be made together
     std::vector<RateLimit> refusal_limits_;               // by DropReason
     Instant now_;
+    Instant armed_ = kNever;           // for when the timer is set
+    Instant pushed_ = Instant::min();  // to when the watchdog is
     Instant chores_due_;
     bool stopping_ = false;
 };

@@ -11,14 +11,13 @@
 #include <cerrno>
 #include <cstring>
 
-#include "base/assert.h"
 #include "wire/ip_packet.h"
 
 namespace carpd {
 
 namespace {
 
-constexpr int kReceiveBuffer = 4 * 1024 * 1024, kSendBuffer = 4 * 1024 * 1024;
+constexpr int kSendBuffer = 4 * 1024 * 1024;
 constexpr int kOn = 1;
 
 // Lets a packet pass whose byte at `protocol_offset` says CARP and that was sent to this host or to a group:
@@ -40,19 +39,11 @@ bool attach(int fd, std::span<sock_filter> filter) {
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
 }
 
-// Protocol 0 receives nothing until bind, so no packet slips in before the filter.
-UniqueFd open_receiver(std::uint16_t ether_type, std::uint32_t protocol_offset) {
-    UniqueFd socket(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    auto filter = carp_filter(protocol_offset);
-    if (!socket || !attach(socket.get(), filter)) return {};
-    setsockopt(socket.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, &kOn, sizeof kOn);
-    setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveBuffer, sizeof kReceiveBuffer);
+bool bind_everywhere(int fd, std::uint16_t ether_type) {
     sockaddr_ll everywhere{};
     everywhere.sll_family = AF_PACKET;
     everywhere.sll_protocol = htons(ether_type);
-    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&everywhere), sizeof everywhere) != 0)
-        return {};
-    return socket;
+    return ::bind(fd, reinterpret_cast<const sockaddr*>(&everywhere), sizeof everywhere) == 0;
 }
 
 // No PACKET_QDISC_BYPASS: it would save half a microsecond, but a frame that meets a full ring would be lost.
@@ -95,38 +86,6 @@ std::size_t put_control(std::span<char> space, int level, int type, const Info& 
 
 }  // namespace
 
-// Everything recvmmsg(2) and sendmmsg(2) need for a batch, allocated once.
-struct CarpSocket::Buffers {
-    std::array<std::array<std::uint8_t, kMaxPacket>, kBatch> packets;
-    std::array<iovec, kBatch> vectors;
-    std::array<sockaddr_ll, kBatch> senders;
-    std::array<mmsghdr, kBatch> messages;
-    std::array<Received, kBatch> received;
-    // Of a batch that is sent.
-    std::array<iovec, kBatch> frame_vectors;
-    std::array<sockaddr_ll, kBatch> destinations;
-    std::array<mmsghdr, kBatch> frame_messages;
-};
-
-void CarpSocket::FreeBuffers::operator()(Buffers* buffers) const {
-    delete buffers;
-}
-
-CarpSocket::CarpSocket() : buffers_(new Buffers{}) {
-    for (std::size_t i = 0; i < kBatch; ++i) {
-        buffers_->vectors[i] = {buffers_->packets[i].data(), kMaxPacket};
-        msghdr& message = buffers_->messages[i].msg_hdr;
-        message.msg_iov = &buffers_->vectors[i];
-        message.msg_iovlen = 1;
-        message.msg_name = &buffers_->senders[i];
-        msghdr& frame = buffers_->frame_messages[i].msg_hdr;
-        frame.msg_iov = &buffers_->frame_vectors[i];
-        frame.msg_iovlen = 1;
-        frame.msg_name = &buffers_->destinations[i];
-        frame.msg_namelen = sizeof(sockaddr_ll);
-    }
-}
-
 Expected<CarpSocket, SysError> CarpSocket::open() {
     CarpSocket socket;
     if (auto error = socket.open_all()) return Unexpected{std::move(*error)};
@@ -135,10 +94,13 @@ Expected<CarpSocket, SysError> CarpSocket::open() {
 
 std::optional<SysError> CarpSocket::open_all() {
     constexpr std::uint32_t kIpv4Protocol = 9, kIpv6NextHeader = 6;
-    receive_ipv4_ = open_receiver(ETH_P_IP, kIpv4Protocol);
-    if (receive_ipv4_) receive_ipv6_ = open_receiver(ETH_P_IPV6, kIpv6NextHeader);
-    if (receive_ipv6_) send_ = open_sender();
-    if (!send_) return SysError{"open a packet socket", "", errno};
+    if (!open_receiver(Family::ipv4, ETH_P_IP, kIpv4Protocol) ||
+        !open_receiver(Family::ipv6, ETH_P_IPV6, kIpv6NextHeader))
+        return SysError{"open a packet socket to receive", "", errno};
+    send_ = open_sender();
+    send_apart_ = open_sender();
+    if (send_) send_ring_ = SendRing::open(send_.get());
+    if (!send_ring_ || !send_apart_) return SysError{"open a packet socket to send", "", errno};
     raw_ipv4_ = open_raw(Family::ipv4);
     if (!raw_ipv4_) return SysError{"open a raw IPv4 socket", "", errno};
     raw_ipv6_ = open_raw(Family::ipv6);
@@ -147,55 +109,78 @@ std::optional<SysError> CarpSocket::open_all() {
     return std::nullopt;
 }
 
-std::span<const Received> CarpSocket::receive() {
-    // Half a batch for each family, so that a flood of one can't silence the other.
-    const std::size_t ipv4 = receive_from(receive_ipv4_.get(), 0);
-    const std::size_t all = receive_from(receive_ipv6_.get(), ipv4);
-    return std::span<const Received>(buffers_->received).first(all);
+// Protocol 0 receives nothing until bind, so no packet slips in before the filter.
+bool CarpSocket::open_receiver(Family family, std::uint16_t ether_type, std::uint32_t protocol_offset) {
+    Receiver& receiver = receivers_[static_cast<std::size_t>(family)];
+    receiver.socket = UniqueFd(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const int fd = receiver.socket.get();
+    auto filter = carp_filter(protocol_offset);
+    if (fd < 0 || !attach(fd, filter)) return false;
+    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &kOn, sizeof kOn);
+    receiver.ring = ReceiveRing::open(fd);
+    return receiver.ring && bind_everywhere(fd, ether_type);
 }
 
-std::size_t CarpSocket::receive_from(int fd, std::size_t place) {
-    mmsghdr* messages = &buffers_->messages[place];
-    for (std::size_t i = 0; i < kBatch / 2; ++i) messages[i].msg_hdr.msg_namelen = sizeof(sockaddr_ll);
-    const int count = recvmmsg(fd, messages, kBatch / 2, MSG_DONTWAIT, nullptr);
-    for (int i = 0; i < count; ++i, ++place) {
-        const sockaddr_ll& sender = buffers_->senders[place];
-        Received& received = buffers_->received[place];
-        received.ifindex = sender.sll_ifindex;
-        received.bytes = Bytes(buffers_->packets[place]).first(buffers_->messages[place].msg_len);
-        received.source_mac = {};
-        if (sender.sll_halen == received.source_mac.bytes.size())
-            std::memcpy(received.source_mac.bytes.data(), sender.sll_addr, sender.sll_halen);
+std::span<const Received> CarpSocket::receive() {
+    received_.clear();
+    // Half a batch for each family, so that a flood of one can't silence the other.
+    for (Receiver& receiver : receivers_) {
+        receiver.ring->release();
+        for (std::size_t i = 0; i < kBatch / 2; ++i) {
+            const auto packet = receiver.ring->next();
+            if (!packet) break;
+            const sockaddr_ll& sender = *packet->sender;
+            Received received{sender.sll_ifindex, packet->bytes, {}};
+            if (sender.sll_halen == received.source_mac.bytes.size())
+                std::memcpy(received.source_mac.bytes.data(), sender.sll_addr, sender.sll_halen);
+            received_.push_back(received);
+        }
     }
-    return place;
+    return received_;
 }
+
+namespace {
+
+sockaddr_ll destination_of(const OutgoingFrame& frame) {
+    sockaddr_ll to{};
+    to.sll_family = AF_PACKET;
+    to.sll_ifindex = frame.ifindex;
+    std::memcpy(&to.sll_protocol, &frame.frame.bytes()[2 * ETH_ALEN],
+                sizeof to.sll_protocol);  // both in network order
+    return to;
+}
+
+bool go_the_same_way(const sockaddr_ll& a, const sockaddr_ll& b) {
+    return a.sll_ifindex == b.sll_ifindex && a.sll_protocol == b.sll_protocol;
+}
+
+}  // namespace
 
 void CarpSocket::send_frames(std::span<OutgoingFrame> frames) {
+    for (OutgoingFrame& frame : frames) frame.sent = false;
     while (!frames.empty()) {
-        const std::size_t count = std::min(kBatch, frames.size());
-        send_batch(frames.first(count));
-        frames = frames.subspan(count);
+        const sockaddr_ll to = destination_of(frames.front());
+        std::size_t count = 0;
+        while (count < frames.size() && send_ring_->has_place() &&
+               go_the_same_way(destination_of(frames[count]), to))
+            send_ring_->put(frames[count++].frame.bytes());
+        if (count == 0) {
+            send_apart(frames.front(), to);
+            frames = frames.subspan(1);
+            continue;
+        }
+        const std::size_t sent = send_ring_->flush(to);
+        for (OutgoingFrame& frame : frames.first(sent)) frame.sent = true;
+        // One that was refused is passed over; perhaps the others can be sent.
+        frames = frames.subspan(sent < count ? sent + 1 : sent);
     }
 }
 
-void CarpSocket::send_batch(std::span<OutgoingFrame> frames) {
-    for (std::size_t i = 0; i < frames.size(); ++i) {
-        const Bytes bytes = frames[i].frame.bytes();
-        CARPD_ASSERT(bytes.size() >= ETH_HLEN);
-        buffers_->frame_vectors[i] = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
-        sockaddr_ll& to = buffers_->destinations[i];
-        to = {};
-        to.sll_family = AF_PACKET;
-        to.sll_ifindex = frames[i].ifindex;
-        std::memcpy(&to.sll_protocol, &bytes[2 * ETH_ALEN], sizeof to.sll_protocol);  // both in network order
-        frames[i].sent = false;
-    }
-    for (std::size_t next = 0; next < frames.size();) {
-        const int count = sendmmsg(send_.get(), &buffers_->frame_messages[next],
-                                   static_cast<unsigned>(frames.size() - next), MSG_DONTWAIT);
-        for (int i = 0; i < count; ++i) frames[next++].sent = true;
-        if (count <= 0) ++next;  // this one can't be sent; perhaps the others can
-    }
+// A slow card still has all that the ring holds: the socket's own buffer takes many more.
+void CarpSocket::send_apart(OutgoingFrame& frame, const sockaddr_ll& to) {
+    const Bytes bytes = frame.frame.bytes();
+    frame.sent = sendto(send_apart_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT,
+                        reinterpret_cast<const sockaddr*>(&to), sizeof to) >= 0;
 }
 
 SendOutcome CarpSocket::send_unicast(int ifindex, Bytes ip_packet, const IpAddress& destination) {

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <array>
-#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "base/addresses.h"
 #include "base/bytes.h"
 #include "base/expected.h"
+#include "linux/packet_ring.h"
 #include "linux/sys_error.h"
 #include "linux/unique_fd.h"
 #include "wire/neighbor.h"
@@ -46,7 +46,7 @@ class CarpSocket {
     static Expected<CarpSocket, SysError> open();
 
     // Readable when packets wait.
-    std::array<int, 2> fds() const { return {receive_ipv4_.get(), receive_ipv6_.get()}; }
+    std::array<int, 2> fds() const { return {receivers_[0].socket.get(), receivers_[1].socket.get()}; }
     // The next batch of waiting packets, in order within each family; empty when none waits. Valid until the
     // next call.
     std::span<const Received> receive();
@@ -65,24 +65,24 @@ class CarpSocket {
 
  private:
     static constexpr std::size_t kBatch = 64;
-    static constexpr std::size_t kMaxPacket = 2048;
-    struct Buffers;
-    struct FreeBuffers {
-        void operator()(Buffers* buffers) const;
+    struct Receiver {
+        UniqueFd socket;
+        std::optional<ReceiveRing> ring;
     };
 
-    CarpSocket();
+    CarpSocket() { received_.reserve(kBatch); }
     std::optional<SysError> open_all();
+    bool open_receiver(Family family, std::uint16_t ether_type, std::uint32_t protocol_offset);
     void change_card_filter(int ifindex, int option);
     int change_membership(int ifindex, Family family, bool join);
-    std::size_t receive_from(int fd, std::size_t place);
-    void send_batch(std::span<OutgoingFrame> frames);
+    void send_apart(OutgoingFrame& frame, const sockaddr_ll& to);
 
-    UniqueFd receive_ipv4_, receive_ipv6_;
-    UniqueFd send_;  // packet socket
+    std::array<Receiver, 2> receivers_;  // by family
+    UniqueFd send_, send_apart_;         // packet sockets
+    std::optional<SendRing> send_ring_;
     UniqueFd raw_ipv4_, raw_ipv6_;
     std::vector<UniqueFd> members_[2];  // by family; each may join a limited number of interfaces
-    std::unique_ptr<Buffers, FreeBuffers> buffers_;
+    std::vector<Received> received_;
 };
 
 }  // namespace carpd

@@ -85,35 +85,42 @@ void add(NetlinkBatch& batch, const LinkAddress& address) {
 }  // namespace
 
 DataPlane::Group* DataPlane::find(GroupId id) {
-    const auto place = groups_.find(id);
-    return place == groups_.end() ? nullptr : &place->second;
+    return id < groups_.size() && groups_[id].parent != 0 ? &groups_[id] : nullptr;
 }
 
 const DataPlane::Group* DataPlane::find(GroupId id) const {
     return const_cast<DataPlane*>(this)->find(id);
 }
 
+std::string DataPlane::device_of(const Group& group) const {
+    if (has_macvlan(group)) return Macvlan::name_for(group.parent, Vhid{group.mac.bytes.back()});
+    return group.mode == MacMode::virtual_mac ? "lo" : parents_.at(group.parent).name;
+}
+
 std::optional<SysError> DataPlane::prepare(GroupId id, const GroupConfig& config, const Interface& parent) {
     const Group* known = find(id);
     if (known != nullptr && (known->parent != parent.ifindex() || known->mode != config.mac)) release(id);
+    if (id >= groups_.size()) groups_.resize(id + 1);
     Group& group = groups_[id];
     const bool is_new = group.parent == 0;
     group.mode = config.mac;
     group.parent = parent.ifindex();
-    group.parent_name = parent.name();
-    group.router = config.has(Family::ipv6) &&
-                   read_sysctl(ipv6_setting(group.parent_name, "forwarding")).value_or(0) != 0;
+    Parent& interface = parents_[group.parent];
+    interface.name = parent.name();
+    auto subnets = subnets_of(parent);
+    if (std::exchange(interface.on_link, subnets) != subnets) ++interface.on_link_version;
+    group.router =
+        config.has(Family::ipv6) && read_sysctl(ipv6_setting(interface.name, "forwarding")).value_or(0) != 0;
     if (group.mode == MacMode::interface_mac) {
         group.ifindex = parent.ifindex();
-        group.device = parent.name();
         group.mac = parent.mac();
     } else if (is_new) {
         group.ifindex = kLoopback;
-        group.device = "lo";
         group.mac = virtual_mac(config.vhid);
-        arp_.borrow(group.parent, group.parent_name);
+        arp_.borrow(group.parent, interface.name);
     }
-    const bool moved = std::exchange(group.on_link, subnets_of(parent)) != group.on_link;
+    const bool moved =
+        std::exchange(group.on_link_version, interface.on_link_version) != interface.on_link_version;
     if (gate_ && moved && group.installed) {
         Exchange exchange;
         hold(group, wanted_holdings(id, group, config), exchange);
@@ -129,17 +136,16 @@ std::optional<SysError> DataPlane::prepare(GroupId id, const GroupConfig& config
 }
 
 std::optional<SysError> DataPlane::guard(GroupId id, const Group& group, const GroupConfig& config) {
-    Gate::Guarded guarded{group.parent, group.mac, {}, group.router, {}, arp_.note(group.parent)};
+    Gate::Guarded guarded{group.parent, group.mac, {}, group.router, {}};
     if (group.mode == MacMode::virtual_mac) guarded.vhid = config.vhid;
     for (const InterfaceAddress& address : config.addresses) guarded.addresses.push_back(address.address);
-    return gate_->guard(id, guarded);
+    return gate_->guard(id, std::move(guarded), arp_.note(group.parent));
 }
 
 std::optional<SysError> DataPlane::make_macvlan(Group& group, const GroupConfig& config) {
     Macvlan device{Macvlan::name_for(group.parent, config.vhid), 0};
     auto error = device.make(*netlink_, group.parent, group.mac,
                              std::string(kDeviceAliasPrefix) + config.name + arp_.note(group.parent));
-    group.device = device.name;
     group.ifindex = device.ifindex;
     return error;
 }
@@ -165,7 +171,7 @@ DataPlane::Holdings DataPlane::wanted_holdings(GroupId id, const Group& group,
             route.table = kFirstTable + id;
             if (!contains(wanted.routes, route)) wanted.routes.push_back(route);
         }
-        if (gate_ && is_in(address, group.on_link)) continue;
+        if (gate_ && is_in(address, parents_.at(group.parent).on_link)) continue;
         route.table = RT_TABLE_MAIN;
         route.metric = kFirstMetric + id;
         route.preferred_source = ip;
@@ -185,7 +191,7 @@ void DataPlane::install(std::span<Installation> wanted) {
         wanted[i].installed = group != nullptr;
         if (group == nullptr) continue;
         if (has_macvlan(*group))
-            macvlan(*group).open(group->parent_name, wanted[i].config->has(Family::ipv6));
+            macvlan(*group).open(parents_.at(group->parent).name, wanted[i].config->has(Family::ipv6));
         exchange.going.set_owner(i);
         exchange.coming.set_owner(i);
         Holdings holdings = wanted_holdings(wanted[i].group, *group, *wanted[i].config);
@@ -219,7 +225,8 @@ void DataPlane::hold(Group& group, Holdings wanted, Exchange& exchange) {
     if (!group.settled)
         for (const LinkAddress& address : std::exchange(wanted.addresses, {}))
             wanted.routes.push_back(local_route(address.address));
-    const Holdings& had = group.holdings;
+    if (!group.holdings) group.holdings = std::make_unique<Holdings>();
+    const Holdings& had = *group.holdings;
     NetlinkBatch &going = exchange.going, &coming = exchange.coming;
     Holdings& leaving = exchange.leaving;
     for_each_missing(had.rules, wanted.rules, [&](const Rule& r) { going.delete_rule(r); });
@@ -230,7 +237,7 @@ void DataPlane::hold(Group& group, Holdings wanted, Exchange& exchange) {
     for_each_missing(wanted.addresses, had.addresses, [&](const LinkAddress& a) { add(coming, a); });
     for_each_missing(wanted.rules, had.rules, [&](const Rule& r) { coming.add_rule(r); });
     for_each_missing(wanted.routes, had.routes, [&](const Route& r) { coming.add_route(r); });
-    group.holdings = std::move(wanted);
+    *group.holdings = std::move(wanted);
 }
 
 std::vector<Netlink::Outcome::Failure> DataPlane::run(const Exchange& exchange) {
@@ -247,8 +254,8 @@ std::vector<Netlink::Outcome::Failure> DataPlane::run(const Exchange& exchange) 
 }
 
 bool DataPlane::is_held(const Route& route) const {
-    return std::any_of(groups_.begin(), groups_.end(), [&](const auto& entry) {
-        return entry.second.installed && contains(entry.second.holdings.routes, route);
+    return std::any_of(groups_.begin(), groups_.end(), [&](const Group& group) {
+        return group.installed && contains(group.holdings->routes, route);
     });
 }
 
@@ -282,11 +289,11 @@ void DataPlane::drop_withdrawn() {
     for (std::size_t i = 0; i < kAtOnce && !withdrawn_.empty(); ++i) {
         Group* group = find(withdrawn_.back());
         withdrawn_.pop_back();
-        if (group == nullptr || group->installed) continue;
-        for (const LinkAddress& address : group->holdings.addresses) batch.delete_address(address);
-        for (const Rule& rule : group->holdings.rules) batch.delete_rule(rule);
-        for (const Route& route : group->holdings.routes) batch.delete_route(route);
-        group->holdings = {};
+        if (group == nullptr || group->installed || !group->holdings) continue;
+        for (const LinkAddress& address : group->holdings->addresses) batch.delete_address(address);
+        for (const Rule& rule : group->holdings->rules) batch.delete_rule(rule);
+        for (const Route& route : group->holdings->routes) batch.delete_route(route);
+        group->holdings.reset();
         group->settled = true;
     }
     for (const auto& failure : netlink_->run(batch).failures)
@@ -300,8 +307,8 @@ void DataPlane::add_installed() {
         Group* group = find(installed_.back());
         installed_.pop_back();
         if (group == nullptr || !group->installed || group->settled) continue;
-        Holdings holdings = group->holdings;
-        for (const Route& route : group->holdings.routes)
+        Holdings holdings = *group->holdings;
+        for (const Route& route : group->holdings->routes)
             if (route.local) holdings.addresses.push_back({kLoopback, route.destination});
         std::erase_if(holdings.routes, [](const Route& route) { return route.local; });
         group->settled = true;
@@ -313,7 +320,7 @@ void DataPlane::add_installed() {
     NetlinkBatch kept;
     for (const auto& failure : run(exchange)) {
         log(LogLevel::error, failure.error.to_string());
-        Holdings& holdings = owners[failure.owner]->holdings;
+        Holdings& holdings = *owners[failure.owner]->holdings;
         for (const LinkAddress& address : holdings.addresses) {
             const Route route = local_route(address.address);
             if (contains(holdings.routes, route)) continue;
@@ -349,8 +356,8 @@ bool DataPlane::renew_macvlan(GroupId id, Group& group, const GroupConfig& confi
     if (!is_gone && (*link)->mac != group.mac) batch.set_mac(group.ifindex, group.mac);
     if (!is_gone && !(*link)->up) batch.set_up(group.ifindex, true);
     if (group.installed) {
-        macvlan(group).open(group.parent_name, config.has(Family::ipv6));
-        group.holdings = wanted_holdings(id, group, config);
+        macvlan(group).open(parents_.at(group.parent).name, config.has(Family::ipv6));
+        *group.holdings = wanted_holdings(id, group, config);
     }
     return netlink_->run(batch).changed != 0 || is_gone;
 }
@@ -364,11 +371,11 @@ bool DataPlane::renew(GroupId id, const GroupConfig& config) {
     if (!group->installed) return is_repaired;
     // Adding what is there changes nothing, so there is no need to look first.
     NetlinkBatch batch;
-    for (const LinkAddress& address : group->holdings.addresses) add(batch, address);
-    for (const Rule& rule : group->holdings.rules) batch.add_rule(rule);
+    for (const LinkAddress& address : group->holdings->addresses) add(batch, address);
+    for (const Rule& rule : group->holdings->rules) batch.add_rule(rule);
     if (netlink_->run(batch).changed != 0) is_repaired = true;
     NetlinkBatch routes;
-    for (const Route& route : group->holdings.routes) {
+    for (const Route& route : group->holdings->routes) {
         // With an address the kernel takes its routes, or only their preferred source.
         if (is_repaired) routes.delete_route(route);
         routes.add_route(route);
@@ -383,8 +390,8 @@ void DataPlane::release(GroupId id) {
     while (!withdrawn_.empty()) drop_withdrawn();
     if (gate_) gate_->release(id);
     if (has_macvlan(*group)) log_error(macvlan(*group).remove(*netlink_));
-    if (group->mode == MacMode::virtual_mac) arp_.give_back(group->parent, group->parent_name);
-    groups_.erase(id);
+    if (group->mode == MacMode::virtual_mac) arp_.give_back(group->parent, parents_.at(group->parent).name);
+    *group = {};
 }
 
 MacAddress DataPlane::mac_of(GroupId id) const {
@@ -392,18 +399,19 @@ MacAddress DataPlane::mac_of(GroupId id) const {
     return group == nullptr ? MacAddress{} : group->mac;
 }
 
-std::string_view DataPlane::device(GroupId id) const {
+std::string DataPlane::device(GroupId id) const {
     const Group* group = find(id);
-    return group == nullptr ? std::string_view() : group->device;
+    return group == nullptr ? "" : device_of(*group);
 }
 
 std::optional<GroupId> DataPlane::owner_of(const LinkAddress& address) const {
-    for (const auto& [id, group] : groups_) {
-        const auto& held = group.holdings.addresses;
-        const auto same = [&](const LinkAddress& a) {
-            return a.ifindex == address.ifindex && a.address.address == address.address.address;
-        };
-        if (group.installed && std::any_of(held.begin(), held.end(), same)) return id;
+    const auto same = [&](const LinkAddress& a) {
+        return a.ifindex == address.ifindex && a.address.address == address.address.address;
+    };
+    for (GroupId id = 0; id < groups_.size(); ++id) {
+        if (!groups_[id].installed) continue;
+        const auto& held = groups_[id].holdings->addresses;
+        if (std::any_of(held.begin(), held.end(), same)) return id;
     }
     return std::nullopt;
 }

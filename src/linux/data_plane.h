@@ -79,7 +79,7 @@ class DataPlane {
     // prepared.
     MacAddress mac_of(GroupId group) const;
     // The device that carries the group's addresses; empty if it isn't prepared.
-    std::string_view device(GroupId group) const;
+    std::string device(GroupId group) const;
     // The installed group that has this address.
     std::optional<GroupId> owner_of(const LinkAddress& address) const;
 
@@ -91,23 +91,28 @@ class DataPlane {
         std::vector<Route> routes;
     };
     struct Group {
-        MacMode mode = MacMode::virtual_mac;
-        int parent = 0;
-        std::string parent_name;
+        int parent = 0;   // 0: it isn't prepared
         int ifindex = 0;  // of the device that carries the addresses
-        std::string device;
-        MacAddress mac;                         // with which the group speaks
-        bool router = false;                    // the interface forwards IPv6
-        std::vector<InterfaceAddress> on_link;  // subnets to which the interface has routes of its own
+        MacAddress mac;   // with which the group speaks
+        MacMode mode = MacMode::virtual_mac;
+        bool router = false;  // the interface forwards IPv6
         bool installed = false;
-        bool settled = true;  // an address is more than a local route
-        Holdings holdings;
+        bool settled = true;                 // an address is more than a local route
+        std::uint32_t on_link_version = 0;   // of its parent, that the holdings go by
+        std::unique_ptr<Holdings> holdings;  // null: nothing
+    };
+    // An interface of groups.
+    struct Parent {
+        std::string name;
+        std::vector<InterfaceAddress> on_link;  // subnets to which it has routes of its own
+        std::uint32_t on_link_version = 0;
     };
 
     Group* find(GroupId id);
     const Group* find(GroupId id) const;
     bool has_macvlan(const Group& group) const { return !gate_ && group.mode == MacMode::virtual_mac; }
-    static Macvlan macvlan(const Group& group) { return {group.device, group.ifindex}; }
+    Macvlan macvlan(const Group& group) const { return {device_of(group), group.ifindex}; }
+    std::string device_of(const Group& group) const;
     std::optional<SysError> make_macvlan(Group& group, const GroupConfig& config);
     std::optional<SysError> guard(GroupId id, const Group& group, const GroupConfig& config);
     // Changes that make the kernel have exactly what is wanted, in this order. Addresses leave last: with the
@@ -128,7 +133,8 @@ class DataPlane {
 
     Netlink* netlink_;
     std::unique_ptr<Gate> gate_;
-    std::map<GroupId, Group> groups_;
+    std::vector<Group> groups_;  // by GroupId
+    std::map<int, Parent> parents_;
     std::vector<GroupId> withdrawn_, installed_;  // and not settled yet, the last first
     ArpSettings arp_;
 };

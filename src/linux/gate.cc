@@ -56,23 +56,18 @@ Expected<std::unique_ptr<Gate>, SysError> Gate::open(Netlink& netlink) {
     return gate;
 }
 
-std::optional<SysError> Gate::guard(GroupId group, const Guarded& wanted) {
+std::optional<SysError> Gate::guard(GroupId group, const Guarded& wanted, const std::string& note) {
     if (!GateProgram::has_room_for(group))
         return SysError{"guard more than 16384 groups by the BPF gate", "", 0};
-    const auto [place, is_new] = groups_.try_emplace(group);
-    Guarded& known = place->second;
-    if (!is_new && known == wanted) return std::nullopt;
-    std::optional<SysError> error;
-    if (is_new) {
-        known.ifindex = wanted.ifindex;
+    if (group >= groups_.size()) groups_.resize(group + 1);
+    if (!groups_[group]) {
         program_.set_lease(group, Instant{});
-        error = attach(wanted.ifindex, wanted.note);
-        if (error) {
-            groups_.erase(place);
-            return error;
-        }
+        if (auto error = attach(wanted.ifindex, note)) return error;
+        groups_[group] = std::make_unique<Guarded>();
+        groups_[group]->ifindex = wanted.ifindex;
     }
-    error = follow(group, known, wanted);
+    if (*groups_[group] == wanted) return std::nullopt;
+    auto error = follow(group, *groups_[group], wanted);
     if (error) release(group);
     return error;
 }
@@ -82,7 +77,6 @@ std::optional<SysError> Gate::follow(GroupId group, Guarded& known, const Guarde
     program_.set_identity(group, wanted.mac, wanted.vhid.has_value(), wanted.router);
     known.mac = wanted.mac;
     known.router = wanted.router;
-    known.note = wanted.note;
     if (wanted.vhid && !known.vhid) {
         if (auto error = program_.put_mac(wanted.ifindex, *wanted.vhid, group)) return error;
         card_.take_in(wanted.ifindex, wanted.mac);
@@ -105,10 +99,9 @@ std::optional<SysError> Gate::follow(GroupId group, Guarded& known, const Guarde
 }
 
 void Gate::release(GroupId group) {
-    const auto place = groups_.find(group);
-    if (place == groups_.end()) return;
+    if (group >= groups_.size() || !groups_[group]) return;
     close(group);
-    const Guarded& known = place->second;
+    const Guarded& known = *groups_[group];
     for (const IpAddress& address : known.addresses) {
         program_.remove_address(known.ifindex, address, group);
         if (address.family() == Family::ipv6) card_.leave(known.ifindex, address);
@@ -118,7 +111,7 @@ void Gate::release(GroupId group) {
         card_.leave_out(known.ifindex, known.mac);
     }
     detach(known.ifindex);
-    groups_.erase(place);
+    groups_[group].reset();
 }
 
 std::optional<SysError> Gate::attach(int ifindex, const std::string& note) {

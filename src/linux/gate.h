@@ -32,7 +32,6 @@ class Gate {
         std::optional<Vhid> vhid;  // whose virtual MAC that is; nothing if it is the interface's own
         bool router = false;       // what neighbour advertisements say
         std::vector<IpAddress> addresses;
-        std::string note;  // kept with the filters for the next run
         bool operator==(const Guarded&) const = default;
     };
 
@@ -40,8 +39,9 @@ class Gate {
     static Expected<std::unique_ptr<Gate>, SysError> open(Netlink& netlink);
 
     // The group's packets pass by its lease from now on; without one they don't. Also when something of it
-    // changed, but its interface. After an error the gate knows nothing of the group.
-    std::optional<SysError> guard(GroupId group, const Guarded& guarded);
+    // changed, but its interface. After an error the gate knows nothing of the group. `note` is kept with the
+    // filters of the interface for the next run.
+    std::optional<SysError> guard(GroupId group, const Guarded& guarded, const std::string& note);
     void release(GroupId group);
 
     // Open until then. Takes no system call.
@@ -70,8 +70,8 @@ class Gate {
     Netlink* netlink_;
     GateProgram program_;
     CardFilter card_;
-    std::map<GroupId, Guarded> groups_;
-    std::map<int, Hook> hooks_;  // by ifindex
+    std::vector<std::unique_ptr<Guarded>> groups_;  // by GroupId; null: unknown
+    std::map<int, Hook> hooks_;                     // by ifindex
 };
 
 }  // namespace carpd

@@ -57,7 +57,7 @@ class GateTest : public TwoHosts {
 };
 
 TEST_F(GateTest, OpensAndClosesWithTheLease) {
-    ASSERT_FALSE(gate->guard(kGroup, guarded));
+    ASSERT_FALSE(gate->guard(kGroup, guarded, ""));
     EXPECT_TRUE(is_silent("192.0.2.100"));
     EXPECT_TRUE(is_silent("2001:db8::100"));
     const Instant end = host_now() + 1500ms;
@@ -78,17 +78,17 @@ TEST_F(GateTest, OpensAndClosesWithTheLease) {
 
 // The next group of the same number begins without a lease.
 TEST_F(GateTest, AReleasedGroupsLeaseIsOver) {
-    ASSERT_FALSE(gate->guard(kGroup, guarded));
+    ASSERT_FALSE(gate->guard(kGroup, guarded, ""));
     gate->open_until(kGroup, host_now() + 1h);
     gate->release(kGroup);
-    ASSERT_FALSE(gate->guard(kGroup, guarded));
+    ASSERT_FALSE(gate->guard(kGroup, guarded, ""));
     EXPECT_TRUE(is_silent("192.0.2.100"));
 }
 
 // A reload may give an address, or the vhid, to another group before the first is released.
 TEST_F(GateTest, AnAddressMovesToAnotherGroup) {
-    ASSERT_FALSE(gate->guard(kGroup, guarded));
-    ASSERT_FALSE(gate->guard(kGroup + 1, guarded));
+    ASSERT_FALSE(gate->guard(kGroup, guarded, ""));
+    ASSERT_FALSE(gate->guard(kGroup + 1, guarded, ""));
     gate->open_until(kGroup + 1, host_now() + 1h);
     gate->release(kGroup);
     EXPECT_TRUE(answers_them("192.0.2.100"));
@@ -97,9 +97,9 @@ TEST_F(GateTest, AnAddressMovesToAnotherGroup) {
 }
 
 TEST_F(GateTest, FollowsItsAddresses) {
-    ASSERT_FALSE(gate->guard(kGroup, guarded));
+    ASSERT_FALSE(gate->guard(kGroup, guarded, ""));
     guarded.addresses = {ip("2001:db8::100")};
-    ASSERT_FALSE(gate->guard(kGroup, guarded));
+    ASSERT_FALSE(gate->guard(kGroup, guarded, ""));
     EXPECT_TRUE(is_silent("2001:db8::100"));
     them->enter();
     run("ip neigh replace 192.0.2.100 lladdr 02:00:00:00:00:09 dev eth0");
@@ -109,7 +109,7 @@ TEST_F(GateTest, FollowsItsAddresses) {
 }
 
 TEST_F(GateTest, SaysThatItIsFull) {
-    const auto error = gate->guard(16384, guarded);
+    const auto error = gate->guard(16384, guarded, "");
     ASSERT_TRUE(error);
     EXPECT_EQ(error->to_string(), "cannot guard more than 16384 groups by the BPF gate");
     guarded.addresses.clear();
@@ -122,14 +122,14 @@ TEST_F(GateTest, SaysThatItIsFull) {
     // Looking for each of them among the others would take minutes.
     for (GroupId group = 0; group < 256; ++group) {
         guarded.addresses.assign(too_many.begin() + group * 256, too_many.begin() + (group + 1) * 256);
-        ASSERT_FALSE(gate->guard(group, guarded));
+        ASSERT_FALSE(gate->guard(group, guarded, ""));
     }
     guarded.addresses = {too_many.back()};
-    const auto full = gate->guard(256, guarded);
+    const auto full = gate->guard(256, guarded, "");
     ASSERT_TRUE(full);
     EXPECT_THAT(full->to_string(), HasSubstr("cannot guard more than 65536 addresses by the BPF gate"));
     gate->release(0);
-    EXPECT_FALSE(gate->guard(256, guarded));
+    EXPECT_FALSE(gate->guard(256, guarded, ""));
 }
 
 }  // namespace
