@@ -24,6 +24,8 @@ constexpr mode_t kControlMode = 0660;
 // An engine that doesn't come round its loop for so long hangs, whatever it owns.
 constexpr Duration kHangs = std::chrono::seconds(10);
 constexpr int kHeartbeatMs = 1000;
+// Packets that come closer than this after one another may gather for so long.
+constexpr Duration kGathering = std::chrono::milliseconds(1);
 // What can wait waits until nothing else is to do, but no longer than this.
 constexpr Duration kChoresWait = std::chrono::milliseconds(100);
 constexpr InterfaceId kForeignInterface = ~InterfaceId{0};  // one that no group asked for (rule R1)
@@ -53,6 +55,13 @@ LogLevel refusal_level(DropReason reason, bool ours) {
         case DropReason::not_running: return LogLevel::debug;
         default: return LogLevel::info;
     }
+}
+
+bool watch(int epoll, const std::vector<int>& fds) {
+    return std::all_of(fds.begin(), fds.end(), [epoll](int fd) {
+        epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
+        return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+    });
 }
 
 // Null: the data plane does without.
@@ -89,22 +98,20 @@ Expected<std::unique_ptr<Engine>, SysError> Engine::open(std::shared_ptr<const C
     if (!control) return Unexpected{control.error()};
     auto signals = open_signals({SIGTERM, SIGINT, SIGHUP});
     if (!signals) return Unexpected{signals.error()};
-    UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
-    if (!epoll) return Unexpected{sys_error("create an epoll instance")};
+    UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC)), epoll_but_packets(epoll_create1(EPOLL_CLOEXEC));
+    if (!epoll || !epoll_but_packets) return Unexpected{sys_error("create an epoll instance")};
     UniqueFd timer(timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
     if (!timer) return Unexpected{sys_error("create a timer")};
 
     std::vector<int> watched = {monitor->fd(), control->fd(), timer.get(), signals->get()};
+    bool is_watched = watch(epoll_but_packets.get(), watched);
     for (int fd : socket->fds()) watched.push_back(fd);
-    for (int fd : watched) {
-        epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
-        if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) != 0)
-            return Unexpected{sys_error("watch a socket")};
-    }
-    return std::unique_ptr<Engine>(new Engine(
-        std::move(config), std::move(path), supervision,
-        Kernel{std::move(owned_netlink), std::move(*monitor), std::move(*socket), std::move(data_plane),
-               std::move(*control), std::move(epoll), std::move(timer), std::move(*signals)}));
+    if (!is_watched || !watch(epoll.get(), watched)) return Unexpected{sys_error("watch a socket")};
+    return std::unique_ptr<Engine>(
+        new Engine(std::move(config), std::move(path), supervision,
+                   Kernel{std::move(owned_netlink), std::move(*monitor), std::move(*socket),
+                          std::move(data_plane), std::move(*control), std::move(epoll),
+                          std::move(epoll_but_packets), std::move(timer), std::move(*signals)}));
 }
 
 Engine::Engine(std::shared_ptr<const Config> config, std::string path, const Supervision& supervision,
@@ -133,8 +140,7 @@ void Engine::run() {
         std::array<epoll_event, 16> events;
         const bool has_chores =
             pump_.has_reports() || !kernel_.data_plane.is_settled() || can_continue_answers();
-        const int count =
-            epoll_wait(kernel_.epoll.get(), events.data(), events.size(), has_chores ? 0 : kHeartbeatMs);
+        const int count = wait(events, has_chores);
         now_ = host_now();
         if (!has_chores) chores_due_ = now_ + kChoresWait;
         const auto is_ready = [&](int fd) {
@@ -143,7 +149,12 @@ void Engine::run() {
         };
         // What the host is comes before what the network says, and that before anybody's wishes.
         if (is_ready(kernel_.monitor.fd())) update_links(kernel_.monitor.drain());
+        heard_ = 0;
         pump_.wake(now_);
+        if (heard_ > 0)
+            gathers_ = std::exchange(heard_at_, now_) + kGathering > now_ || (gathers_ && heard_ > 1);
+        else
+            gathers_ = false;
         if (is_ready(kernel_.control.fd()))
             kernel_.control.wake([this](auto client, std::string_view line) { handle_line(client, line); });
         if (is_ready(kernel_.signals.get())) handle_signals();
@@ -154,6 +165,17 @@ void Engine::run() {
         }
     }
     stop();
+}
+
+// A thousand wake-ups a second are enough to hear thousands of masters; everything else wakes us at once.
+int Engine::wait(std::span<epoll_event> events, bool has_chores) {
+    const bool gathers = gathers_ && !has_chores;
+    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(kGathering).count();
+    return epoll_wait(gathers ? kernel_.epoll_but_packets.get() : kernel_.epoll.get(), events.data(),
+                      static_cast<int>(events.size()),
+                      has_chores ? 0
+                      : gathers  ? static_cast<int>(milliseconds)
+                                 : kHeartbeatMs);
 }
 
 // A timer that is set too early wakes us for nothing, once; to set it anew each time that a master is heard
@@ -386,6 +408,7 @@ std::span<const ReceivedPacket> Engine::receive() {
     std::span<const Received> received;
     do {
         received = kernel_.socket.receive();
+        heard_ += received.size();
         for (const Received& packet : received) {
             const auto found = interface_of_.find(packet.ifindex);
             if (found != interface_of_.end())

@@ -28,6 +28,8 @@
 #include "linux/unique_fd.h"
 #include "linux/watchdog.h"
 
+struct epoll_event;
+
 namespace carpd {
 
 // What the engine has from the supervisor (carpd/supervisor.h) that started it.
@@ -69,7 +71,7 @@ class Engine : private Port {
         CarpSocket socket;
         DataPlane data_plane;
         LineServer control;
-        UniqueFd epoll, timer, signals;
+        UniqueFd epoll, epoll_but_packets, timer, signals;
     };
 
     Engine(std::shared_ptr<const Config> config, std::string path, const Supervision& supervision,
@@ -96,6 +98,7 @@ class Engine : private Port {
     bool continue_answer(LineServer::ClientId client, StatusAnswer& answer, int groups);
     std::string demote(const Request& request, std::optional<GroupId> id);
     std::string reload();
+    int wait(std::span<epoll_event> events, bool has_chores);
     void arm_timer();
     void push_watchdog();
     void fence(GroupId id, Instant at);
@@ -136,6 +139,9 @@ class Engine : private Port {
     std::vector<OutgoingFrame> frames_;                   // to be sent together
     std::vector<DataPlane::Installation> installations_;  // to be made together
     std::vector<RateLimit> refusal_limits_;               // by DropReason
+    std::size_t heard_ = 0;                               // packets, in this wake-up
+    bool gathers_ = false;                                // packets come one after the other: they may gather
+    Instant heard_at_ = Instant::min();
     Instant now_;
     Instant armed_ = kNever;           // for when the timer is set
     Instant pushed_ = Instant::min();  // to when the watchdog is

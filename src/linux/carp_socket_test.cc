@@ -213,5 +213,70 @@ TEST_F(CarpSocketTest, ReceivesManyPacketsInOrder) {
     EXPECT_EQ(next, kCount);
 }
 
+// A packet of protocol 112 that no place in the ring is long enough for.
+std::vector<std::uint8_t> long_frame(std::size_t size, std::uint8_t mark) {
+    const Frame head = multicast_frame(kVirtualMac, packet("192.0.2.2", "224.0.0.18").bytes());
+    std::vector<std::uint8_t> frame(head.bytes().begin(), head.bytes().end());
+    frame.resize(ETH_HLEN + size, mark);
+    return frame;
+}
+
+TEST_F(CarpSocketTest, HearsLongPacketsWholeAndInTheirPlace) {
+    them->enter();
+    const UniqueFd raw(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+    sockaddr_ll to{};
+    to.sll_family = AF_PACKET;
+    to.sll_ifindex = their_eth0;
+    const std::vector<std::size_t> sizes = {80, 81, 300, 56, 1500, 1500, 60};
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+        const auto frame = long_frame(sizes[i], static_cast<std::uint8_t>(i));
+        ASSERT_GT(
+            sendto(raw.get(), frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+    }
+    us->enter();
+    std::size_t next = 0;
+    while (next < sizes.size() && readable(ours->fds()[0])) {
+        for (const Received& received : ours->receive()) {
+            const auto sent = long_frame(sizes[next], static_cast<std::uint8_t>(next));
+            EXPECT_TRUE(equal(received.bytes, Bytes(sent).subspan(ETH_HLEN))) << next;
+            ++next;
+        }
+    }
+    EXPECT_EQ(next, sizes.size());
+}
+
+TEST_F(CarpSocketTest, GoesOnAfterAFlood) {
+    const Frame frame = multicast_frame(kVirtualMac, packet("192.0.2.2", "224.0.0.18").bytes());
+    std::vector<OutgoingFrame> flood(6000, OutgoingFrame{their_eth0, frame});
+    theirs->send_frames(flood);
+    std::size_t heard = 0;
+    while (const std::size_t count = ours->receive().size()) heard += count;
+    EXPECT_GT(heard, 1000u) << "the ring was full of them";
+    EXPECT_LT(heard, flood.size());
+    ASSERT_TRUE(say(frame));
+    EXPECT_FALSE(hear().bytes.empty());
+}
+
+TEST_F(CarpSocketTest, PassesOverWhatTheNetworkRefuses) {
+    them->enter();
+    run("ip link add gone type veth peer name its-peer");  // down
+    const int gone = static_cast<int>(if_nametoindex("gone"));
+    us->enter();
+    std::vector<OutgoingFrame> frames;
+    for (int i = 0; i < 9; ++i) {
+        AdvertisementBytes payload{};
+        payload[0] = static_cast<std::uint8_t>(i);
+        const AdvertisementPacket sent(ip("192.0.2.2"), ip("224.0.0.18"), payload);
+        frames.push_back({i % 3 == 1 ? gone : their_eth0, multicast_frame(kVirtualMac, sent.bytes())});
+    }
+    for (int times = 0; times < 500; ++times) {  // more than the ring has places
+        theirs->send_frames(frames);
+        std::vector<int> heard;
+        for (const Received& received : ours->receive()) heard.push_back(received.bytes[20]);
+        ASSERT_THAT(heard, testing::ElementsAre(0, 2, 3, 5, 6, 8));
+        for (std::size_t i = 0; i < frames.size(); ++i) ASSERT_EQ(frames[i].sent, i % 3 != 1);
+    }
+}
+
 }  // namespace
 }  // namespace carpd

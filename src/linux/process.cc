@@ -44,16 +44,17 @@ bool try_lock(int fd) {
 }
 
 // All that this process has, and will have, stays in memory. A plain MCL_CURRENT would write to each page,
-// and so copy what parent and child share, first of all the configuration: reading makes code and data
-// present, too.
+// and so copy what parent and child share, first of all the configuration. What could have to wait for a disk
+// is of files: reading makes it present, too.
 bool lock_memory() {
     if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0) return false;
     std::ifstream maps("/proc/self/maps");
     bool any = false;
     for (std::string line; std::getline(maps, line);) {
         std::uintptr_t begin = 0, end = 0;
-        if (std::sscanf(line.c_str(), "%zx-%zx", &begin, &end) != 2) continue;
-        // Some can't be read; on Linux before 5.14 none can in this way.
+        const bool is_of_a_file = line.find(" /") != std::string::npos;
+        if (!is_of_a_file || std::sscanf(line.c_str(), "%zx-%zx", &begin, &end) != 2) continue;
+        // On Linux before 5.14 none can be read in this way.
         any |= madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_READ) == 0;
     }
     return any || mlockall(MCL_CURRENT | MCL_FUTURE) == 0;
