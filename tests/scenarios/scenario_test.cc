@@ -135,8 +135,9 @@ class Interpreter {
         host.alive = true;
         host.owned.clear();
         host.node = Node(host.number + 100u);
-        host.pump.input(world_.now,
-                        [&](Node& node, Actions& out) { node.configure(world_.now, share(host.groups), out); });
+        host.pump.input(world_.now, [&](Node& node, Actions& out) {
+            node.configure(world_.now, share(host.groups), out);
+        });
         set_link(host);
     }
     GroupId id_of(Host& host, const std::string& name) { return host.node.find_group(name).value(); }
