@@ -23,11 +23,27 @@ enum class DataPlaneChoice : std::uint8_t {
     macvlan,
 };
 
+// What hooks are told of: a group entered a state, or it stayed MASTER although another one advertised.
+enum class HookEvent : std::uint8_t { init, backup, master, reasserted };
+
+// A program that is run when something happens to a group (carpd/hook_queue.h).
+struct HookConfig {
+    std::vector<HookEvent> on{HookEvent::master, HookEvent::backup, HookEvent::init};
+    std::vector<std::string> groups;   // their names; empty: all
+    std::vector<std::string> command;  // at least the program's absolute path
+    Duration timeout = std::chrono::seconds(10);
+    bool operator==(const HookConfig&) const = default;
+};
+
 struct Config {
     std::string control{kDefaultControlSocket};
     DataPlaneChoice dataplane = DataPlaneChoice::automatic;
     Duration hold_down{0};            // after the start all groups are demoted for so long; whole seconds
     std::vector<GroupConfig> groups;  // in the order of the file, at least one
+    std::vector<HookConfig> hooks;    // in the order of the file
+
+    // Whether there is anything for the process `carpd: helper` to do.
+    bool needs_helper() const { return !hooks.empty(); }
 };
 
 // A place in the file, both numbers from 1; a column counts characters, not bytes.

@@ -51,6 +51,14 @@ std::string show(const GroupConfig& g) {
                 : fmt::format("  interface groups {}\n", fmt::join(g.interface_groups, ", ")));
 }
 
+std::string show(const HookConfig& hook) {
+    constexpr const char* kEvents[] = {"init", "backup", "master", "reasserted"};
+    std::string on;
+    for (HookEvent event : hook.on) on += fmt::format(" {}", kEvents[static_cast<std::size_t>(event)]);
+    return fmt::format("hook on{} of {}: {} within {} s\n", on, fmt::join(hook.groups, ", "),
+                       fmt::join(hook.command, " | "), hook.timeout / std::chrono::seconds(1));
+}
+
 // All that carpd makes of a file, as text.
 std::string show(const std::string& name, const std::string& text) {
     const auto file = parse_config(text, "/nonexistent");
@@ -66,6 +74,7 @@ std::string show(const std::string& name, const std::string& text) {
     if (file->config.hold_down > Duration(0))
         out += fmt::format("hold-down {} s\n", file->config.hold_down / std::chrono::seconds(1));
     for (const GroupConfig& group : file->config.groups) out += show(group);
+    for (const HookConfig& hook : file->config.hooks) out += show(hook);
     return out;
 }
 

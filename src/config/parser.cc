@@ -1,4 +1,4 @@
-// The only file that knows toml++.
+// The file as a whole, and its groups.
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
@@ -9,37 +9,26 @@
 #include <utility>
 
 #include "config/config.h"
-#include "config/nearest.h"
+#include "config/hooks.h"
+#include "config/reader.h"
 #include "config/values.h"
 
 namespace carpd {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> kFileKeys = {"control", "dataplane", "hold-down", "group"};
-constexpr int kMostDelay = 3600;  // seconds
+constexpr std::array<std::string_view, 5> kFileKeys = {"control", "dataplane", "hold-down", "group", "hook"};
 constexpr std::array<std::string_view, 15> kGroupKeys = {
     "name",          "interface", "vhid",    "addresses",   "password",
     "password-file", "key-hex",   "advbase", "advskew",     "preempt",
     "preempt-delay", "mac",       "peers",   "peer-routed", "interface-groups"};
 
-Position position_of(const toml::source_region& source) {
-    return {source.begin.line, source.begin.column};
-}
-Position position_of(const toml::node& node) {
-    return position_of(node.source());
-}
-
-std::string_view type_name(const toml::node& node) {
-    switch (node.type()) {
-        case toml::node_type::string: return "a string";
-        case toml::node_type::integer: return "a whole number";
-        case toml::node_type::floating_point: return "a number with a fraction";
-        case toml::node_type::boolean: return "true or false";
-        case toml::node_type::array: return "a list";
-        case toml::node_type::table: return "a table";
-        default: return "a date or time";
-    }
+std::string place_of(std::string_view key) {
+    if (std::find(kGroupKeys.begin(), kGroupKeys.end(), key) != kGroupKeys.end())
+        return "it belongs below a [[group]]";
+    if (std::find(kFileKeys.begin(), kFileKeys.end(), key) != kFileKeys.end())
+        return "it belongs above the first [[group]]";
+    return "";
 }
 
 // toml++ says "Error while parsing table header: expected ...".
@@ -50,24 +39,15 @@ std::string without_prefix(std::string_view description) {
 }
 
 // Reads a document into a ConfigFile and goes on after every error, to find them all.
-class Parser {
+class Parser : public Reader {
  public:
     Parser(const std::string& directory, InterfaceNames interfaces)
         : directory_(directory), interfaces_(std::move(interfaces)) {}
 
     void read_file(const toml::table& root);
-    void fail(Position at, std::string message, std::string hint = {}) {
-        errors_.push_back({at, std::move(message), std::move(hint)});
-    }
     Expected<ConfigFile, ConfigErrors> result();
 
  private:
-    void warn(Position at, std::string message, std::string hint = {}) {
-        file_.warnings.push_back({at, std::move(message), std::move(hint)});
-    }
-    void fail(Position at, const Complaint& complaint) { fail(at, complaint.message, complaint.hint); }
-
-    void refuse_unknown_keys(const toml::table& table, std::span<const std::string_view> known);
     void read_dataplane(const toml::table& root);
     void read_groups(const toml::node& node);
     void read_group(const toml::table& table);
@@ -85,16 +65,10 @@ class Parser {
     void check_peer_families(const toml::node& peers, const GroupConfig& group);
 
     const toml::node* require(const toml::table& table, std::string_view key, std::string_view hint);
-    std::optional<std::string> text(const toml::node& node, std::string_view what);
-    std::optional<bool> flag(const toml::table& table, std::string_view key);
-    std::optional<int> number(const toml::node& node, std::string_view key, int least, int most);
-    Duration delay(const toml::table& table, std::string_view key);
-    const toml::array* list(const toml::node& node, std::string_view key);
 
     const std::string& directory_;
     const InterfaceNames interfaces_;
     ConfigFile file_;
-    ConfigErrors errors_;
     // What groups may not have in common, with the line it stands in. The interface is part of an address's
     // identity where it is link-local.
     std::map<std::pair<std::string, std::uint8_t>, std::uint32_t> vhids_;
@@ -103,55 +77,9 @@ class Parser {
 };
 
 Expected<ConfigFile, ConfigErrors> Parser::result() {
-    const auto by_position = [](const ConfigError& a, const ConfigError& b) { return a.at < b.at; };
-    std::stable_sort(errors_.begin(), errors_.end(), by_position);
-    std::stable_sort(file_.warnings.begin(), file_.warnings.end(), by_position);
-    if (!errors_.empty()) return Unexpected{std::move(errors_)};
+    if (!errors().empty()) return Unexpected{errors()};
+    file_.warnings = warnings();
     return std::move(file_);
-}
-
-// ---- values of one type
-
-std::optional<std::string> Parser::text(const toml::node& node, std::string_view what) {
-    if (const auto* value = node.as_string()) return value->get();
-    fail(position_of(node), fmt::format("{} is {}", what, type_name(node)), "it must be a string in quotes");
-    return std::nullopt;
-}
-
-std::optional<bool> Parser::flag(const toml::table& table, std::string_view key) {
-    const toml::node* node = table.get(key);
-    if (node == nullptr) return std::nullopt;
-    if (const auto* value = node->as_boolean()) return value->get();
-    fail(position_of(*node), fmt::format("{} is {}", key, type_name(*node)),
-         "it must be true or false, without quotes");
-    return std::nullopt;
-}
-
-std::optional<int> Parser::number(const toml::node& node, std::string_view key, int least, int most) {
-    const auto* value = node.as_integer();
-    if (value == nullptr) {
-        fail(position_of(node), fmt::format("{} is {}", key, type_name(node)),
-             fmt::format("it must be a whole number, {} to {}", least, most));
-        return std::nullopt;
-    }
-    if (value->get() < least || value->get() > most) {
-        fail(position_of(node), fmt::format("{} {} is out of range", key, value->get()),
-             fmt::format("it must be {} to {}", least, most));
-        return std::nullopt;
-    }
-    return static_cast<int>(value->get());
-}
-
-Duration Parser::delay(const toml::table& table, std::string_view key) {
-    const toml::node* node = table.get(key);
-    return std::chrono::seconds(node != nullptr ? number(*node, key, 0, kMostDelay).value_or(0) : 0);
-}
-
-const toml::array* Parser::list(const toml::node& node, std::string_view key) {
-    if (const auto* array = node.as_array()) return array;
-    fail(position_of(node), fmt::format("{} is {}", key, type_name(node)),
-         "it must be a list of strings in [ ]");
-    return nullptr;
 }
 
 const toml::node* Parser::require(const toml::table& table, std::string_view key, std::string_view hint) {
@@ -162,24 +90,8 @@ const toml::node* Parser::require(const toml::table& table, std::string_view key
 
 // ---- the file
 
-void Parser::refuse_unknown_keys(const toml::table& table, std::span<const std::string_view> known) {
-    for (const auto& [key, value] : table) {
-        if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
-        std::string hint;
-        const bool of_a_group =
-            std::find(kGroupKeys.begin(), kGroupKeys.end(), key.str()) != kGroupKeys.end();
-        if (const auto meant = nearest(key.str(), known); !meant.empty())
-            hint = fmt::format("did you mean '{}'?", meant);
-        else if (of_a_group)
-            hint = "it belongs below a [[group]]";
-        else if (std::find(kFileKeys.begin(), kFileKeys.end(), key.str()) != kFileKeys.end())
-            hint = "it belongs above the first [[group]]";
-        fail(position_of(key.source()), fmt::format("unknown key '{}'", key.str()), hint);
-    }
-}
-
 void Parser::read_file(const toml::table& root) {
-    refuse_unknown_keys(root, kFileKeys);
+    refuse_unknown_keys(root, kFileKeys, place_of);
     if (const toml::node* control = root.get("control")) {
         const auto path = text(*control, "control");
         if (path) {
@@ -190,7 +102,8 @@ void Parser::read_file(const toml::table& root) {
     read_dataplane(root);
     file_.config.hold_down = delay(root, "hold-down");
     if (const toml::node* groups = root.get("group")) read_groups(*groups);
-    if (file_.config.groups.empty() && errors_.empty())
+    if (const toml::node* hooks = root.get("hook")) file_.config.hooks = read_hooks(*this, *hooks, names_);
+    if (file_.config.groups.empty() && errors().empty())
         fail({}, "there is no [[group]]", "carpd needs one with interface, vhid and addresses at least");
 }
 
@@ -225,7 +138,7 @@ void Parser::read_groups(const toml::node& node) {
 
 void Parser::read_group(const toml::table& table) {
     GroupConfig group;
-    refuse_unknown_keys(table, kGroupKeys);
+    refuse_unknown_keys(table, kGroupKeys, place_of);
     read_interface(table, group);
     read_vhid(table, group);
     read_name(table, group);
@@ -381,9 +294,9 @@ void Parser::read_peers(const toml::table& table, GroupConfig& group) {
     if (node != nullptr) {
         const toml::array* array = list(*node, "peers");
         if (array == nullptr) return;
-        const std::size_t errors_before = errors_.size();
+        const std::size_t errors_before = errors().size();
         for (const toml::node& element : *array) read_peer(element, group);
-        if (errors_.size() != errors_before) return;
+        if (errors().size() != errors_before) return;
         check_peer_families(*node, group);
     }
     if (group.peer_routed && group.peers.empty())

@@ -1,0 +1,49 @@
+// What the parsers of carpd.toml's parts share: values of one type, unknown keys, and the list of errors, to
+// which each adds and then goes on, so that all of them are found. With its users the only file that knows
+// toml++.
+#pragma once
+
+#include <toml++/toml.h>
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "config/config.h"
+#include "config/values.h"
+
+namespace carpd {
+
+Position position_of(const toml::source_region& source);
+Position position_of(const toml::node& node);
+
+// "a string", "a list", ...
+std::string_view type_name(const toml::node& node);
+
+class Reader {
+ public:
+    void fail(Position at, std::string message, std::string hint = {});
+    void fail(Position at, const Complaint& complaint) { fail(at, complaint.message, complaint.hint); }
+    void warn(Position at, std::string message, std::string hint = {});
+
+    // Of a value that isn't what it must be: nothing, and an error. `what` or `key` begins its message.
+    std::optional<std::string> text(const toml::node& node, std::string_view what);
+    std::optional<bool> flag(const toml::table& table, std::string_view key);  // nothing also if not given
+    std::optional<int> number(const toml::node& node, std::string_view key, int least, int most);
+    Duration delay(const toml::table& table, std::string_view key);  // 0 to 3600 s; 0 if not given
+    const toml::array* list(const toml::node& node, std::string_view key);
+
+    // `place_of` says where a key belongs that is none of `known` and doesn't resemble one; empty if nowhere.
+    void refuse_unknown_keys(const toml::table& table, std::span<const std::string_view> known,
+                             std::string (*place_of)(std::string_view key) = nullptr);
+
+    // Sorted by position.
+    ConfigErrors errors() const;
+    ConfigErrors warnings() const;
+
+ private:
+    ConfigErrors errors_, warnings_;
+};
+
+}  // namespace carpd
