@@ -96,6 +96,8 @@ Expected<std::unique_ptr<Engine>, SysError> Engine::open(std::shared_ptr<const C
     auto control =
         LineServer::open(config->control, kControlMode, error_line("the request is longer than 4096 bytes"));
     if (!control) return Unexpected{control.error()};
+    auto helper = HelperLink::open(supervision.helper);
+    if (!helper) return Unexpected{helper.error()};
     auto signals = open_signals({SIGTERM, SIGINT, SIGHUP});
     if (!signals) return Unexpected{signals.error()};
     UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC)), epoll_but_packets(epoll_create1(EPOLL_CLOEXEC));
@@ -103,14 +105,14 @@ Expected<std::unique_ptr<Engine>, SysError> Engine::open(std::shared_ptr<const C
     UniqueFd timer(timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
     if (!timer) return Unexpected{sys_error("create a timer")};
 
-    std::vector<int> watched = {monitor->fd(), control->fd(), timer.get(), signals->get()};
+    std::vector<int> watched = {monitor->fd(), control->fd(), helper->fd(), timer.get(), signals->get()};
     bool is_watched = watch(epoll_but_packets.get(), watched);
     for (int fd : socket->fds()) watched.push_back(fd);
     if (!is_watched || !watch(epoll.get(), watched)) return Unexpected{sys_error("watch a socket")};
     return std::unique_ptr<Engine>(
         new Engine(std::move(config), std::move(path), supervision,
                    Kernel{std::move(owned_netlink), std::move(*monitor), std::move(*socket),
-                          std::move(data_plane), std::move(*control), std::move(epoll),
+                          std::move(data_plane), std::move(*control), std::move(*helper), std::move(epoll),
                           std::move(epoll_but_packets), std::move(timer), std::move(*signals)}));
 }
 
@@ -125,6 +127,7 @@ Engine::Engine(std::shared_ptr<const Config> config, std::string path, const Sup
       now_(host_now()) {
     for (const std::string& line : remove_leftovers(*kernel_.netlink, config->groups))
         log(LogLevel::warning, line);
+    kernel_.helper.set_wanted(config->needs_helper());
     configure(std::move(config));
     if (config_->hold_down > Duration(0))
         pump_.input(
@@ -138,8 +141,8 @@ void Engine::run() {
         arm_timer();
         push_watchdog();
         std::array<epoll_event, 16> events;
-        const bool has_chores =
-            pump_.has_reports() || !kernel_.data_plane.is_settled() || can_continue_answers();
+        const bool has_chores = pump_.has_reports() || !kernel_.data_plane.is_settled() ||
+                                can_continue_answers() || kernel_.helper.can_go_on();
         const int count = wait(events, has_chores);
         now_ = host_now();
         if (!has_chores) chores_due_ = now_ + kChoresWait;
@@ -157,11 +160,13 @@ void Engine::run() {
             gathers_ = false;
         if (is_ready(kernel_.control.fd()))
             kernel_.control.wake([this](auto client, std::string_view line) { handle_line(client, line); });
+        if (is_ready(kernel_.helper.fd())) kernel_.helper.wake(now_);
         if (is_ready(kernel_.signals.get())) handle_signals();
         if (has_chores && (count == 0 || chores_due_ <= now_)) {
             pump_.report();
             kernel_.data_plane.settle();
             continue_answers();
+            kernel_.helper.go_on(node_);
         }
     }
     stop();
@@ -294,6 +299,7 @@ std::string Engine::reload() {
         log(LogLevel::warning, "another dataplane takes effect at the next start");
     if (std::exchange(next.control, config_->control) != config_->control)
         log(LogLevel::warning, "a new path of the control socket takes effect at the next start");
+    kernel_.helper.set_wanted(next.needs_helper());
     configure(keep(std::move(*file)));
     log(LogLevel::notice, fmt::format("reloaded {}: {} groups", path_, config_->groups.size()));
     return ok_line();
@@ -516,12 +522,15 @@ void Engine::perform(const ReportTransition& action) {
     const GroupConfig& group = *groups_[action.group].config;
     log(LogLevel::notice, describe(group, action));
     broadcast([&](std::string_view time) { return monitor_line(group, action, time); });
+    kernel_.helper.tell(news_of(group, action));
 }
 
 void Engine::perform(const ReportRival& action) {
     const GroupConfig& group = *groups_[action.group].config;
     log(LogLevel::warning, describe(group, action));
     broadcast([&](std::string_view time) { return monitor_line(group, action, time); });
+    const VirtualHost* host = node_.group(action.group);
+    kernel_.helper.tell(news_of(group, host != nullptr ? host->demotion().value() : 0, action));
 }
 
 void Engine::perform(const ReportDemotion& action) {

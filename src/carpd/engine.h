@@ -3,6 +3,7 @@
 //
 //   packet sockets, timer  -> Pump::wake          rtnetlink   -> Node::handle_link, DataPlane::renew
 //   control socket         -> requests            signals     -> stop, reload
+//   changes of groups      -> helper
 #pragma once
 
 #include <functional>
@@ -16,6 +17,7 @@
 #include "base/deadlines.h"
 #include "base/expected.h"
 #include "carp/pump.h"
+#include "carpd/helper_link.h"
 #include "config/config.h"
 #include "control/request.h"
 #include "control/status.h"
@@ -37,6 +39,7 @@ struct Supervision {
     pid_t supervisor;
     int restarts;        // of the engine, since the supervisor started
     Watchdog& watchdog;  // armed as long as the engine is in service
+    MessageSocket& helper;
 };
 
 class Engine : private Port {
@@ -71,6 +74,7 @@ class Engine : private Port {
         CarpSocket socket;
         DataPlane data_plane;
         LineServer control;
+        HelperLink helper;
         UniqueFd epoll, epoll_but_packets, timer, signals;
     };
 

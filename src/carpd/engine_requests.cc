@@ -1,16 +1,15 @@
 // The engine's part that talks to carpctl.
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <iterator>
 #include <limits>
 #include <set>
 #include <utility>
 
 #include "carpd/engine.h"
+#include "linux/clock.h"
 #include "linux/log.h"
 
 namespace carpd {
@@ -21,17 +20,6 @@ namespace {
 // them.
 constexpr int kGroupsAtOnce = 32;
 constexpr std::size_t kMuchUnsent = 256 * 1024;
-
-// RFC 3339 with milliseconds; the only use of wall-clock time, for people.
-std::string wall_clock() {
-    const auto now = std::chrono::system_clock::now();
-    const auto ms =
-        std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
-    const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-    const std::string zone = fmt::format("{:%z}", fmt::localtime(seconds));  // +0100
-    return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}{}:{}", fmt::localtime(seconds), ms, zone.substr(0, 3),
-                       zone.substr(3));
-}
 
 }  // namespace
 
@@ -77,7 +65,7 @@ std::string Engine::execute(const Request& request, LineServer::ClientId client)
 }
 
 Processes Engine::processes() const {
-    return {getpid(), supervision_.supervisor, supervision_.restarts};
+    return {getpid(), supervision_.supervisor, supervision_.restarts, kernel_.helper.status()};
 }
 
 // Telling of thousands of groups takes longer than an advertisement may be late, so it is a chore.

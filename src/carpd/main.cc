@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "carpd/engine.h"
+#include "carpd/helper.h"
 #include "carpd/keep.h"
 #include "carpd/supervisor.h"
 #include "config/config.h"
@@ -57,6 +58,14 @@ int run_engine(const std::shared_ptr<const Config>& config, const std::string& p
     return kStopped;
 }
 
+// The helper's process.
+int run_helper(const Config& config, const std::string& path, MessageSocket engine) {
+    auto helper = Helper::open(config, path, std::move(engine));
+    if (!helper) return fail(kFailed, helper.error().to_string());
+    helper->run();
+    return kStopped;
+}
+
 int run(const Options& options, std::shared_ptr<const Config> config) {
     if (const auto capability = missing_capability(config->dataplane == DataPlaneChoice::bpf))
         return fail(kNoPermission,
@@ -65,10 +74,14 @@ int run(const Options& options, std::shared_ptr<const Config> config) {
     if (!lock) return fail(kFailed, lock.error().to_string());
 
     std::signal(SIGPIPE, SIG_IGN);
-    auto supervisor = Supervisor::open(std::move(config), options.config,
-                                       [&options](const auto& current, const Supervision& supervision) {
-                                           return run_engine(current, options.config, supervision);
-                                       });
+    auto supervisor = Supervisor::open(
+        std::move(config), options.config,
+        [&options](const auto& current, const Supervision& supervision) {
+            return run_engine(current, options.config, supervision);
+        },
+        [&options](const Config& current, MessageSocket engine) {
+            return run_helper(current, options.config, std::move(engine));
+        });
     if (!supervisor) return fail(kFailed, supervisor.error().to_string());
     return supervisor->run();
 }

@@ -27,58 +27,50 @@ namespace {
 // How long an engine that was late has to show that it lives.
 constexpr Duration kPatience = std::chrono::seconds(1);
 
-std::string describe_end(pid_t engine, int status) {
-    if (WIFEXITED(status)) return fmt::format("engine (pid {}) exited with {}", engine, WEXITSTATUS(status));
-    return fmt::format("engine (pid {}) was killed by SIG{}", engine, sigabbrev_np(WTERMSIG(status)));
-}
-
 }  // namespace
 
-Duration Backoff::after(Duration lived) {
-    constexpr Duration kHealthy = std::chrono::seconds(60), kMost = std::chrono::seconds(10),
-                       kLeast = std::chrono::milliseconds(100);
-    if (lived >= kHealthy) next_ = Duration(0);
-    const Duration delay = next_;
-    next_ = std::clamp(2 * delay, kLeast, kMost);
-    return delay;
-}
-
 Expected<Supervisor, SysError> Supervisor::open(std::shared_ptr<const Config> config, std::string path,
-                                                EngineMain engine_main) {
+                                                EngineMain engine_main, HelperKeeper::Main helper_main) {
+    auto helper = HelperKeeper::open(std::move(helper_main));
+    if (!helper) return Unexpected{helper.error()};
     auto watchdog = Watchdog::open();
     if (!watchdog) return Unexpected{watchdog.error()};
     // Otherwise, if our own parent ignored it, we would not learn how an engine ended.
     std::signal(SIGCHLD, SIG_DFL);
     auto signals = open_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD});
     if (!signals) return Unexpected{signals.error()};
-    return Supervisor(std::move(config), std::move(path), std::move(engine_main), std::move(*watchdog),
-                      std::move(*signals));
+    return Supervisor(std::move(config), std::move(path), std::move(engine_main), std::move(*helper),
+                      std::move(*watchdog), std::move(*signals));
 }
 
 Supervisor::Supervisor(std::shared_ptr<const Config> config, std::string path, EngineMain engine_main,
-                       Watchdog watchdog, UniqueFd signals)
+                       HelperKeeper helper, Watchdog watchdog, UniqueFd signals)
     : config_(std::move(config)),
       path_(std::move(path)),
       engine_main_(std::move(engine_main)),
+      helper_(std::move(helper)),
       watchdog_(std::move(watchdog)),
       signals_(std::move(signals)) {}
 
 int Supervisor::run() {
     become_real_time(kSupervisorPriority);  // where it fails, it fails for the engine too, which says so
     start_engine();
+    helper_.configure(*config_);
     while (!exit_code_) {
         wait();
         handle_signals();
+        helper_.wake(*config_);
         if (watchdog_.expired()) fence_late_engine();
         if (judge_at_ <= host_now()) judge_late_engine();
         if (start_again_at_ <= host_now()) start_again();
     }
+    helper_.finish();
     return *exit_code_;
 }
 
 void Supervisor::wait() {
     pollfd events[] = {{signals_.get(), POLLIN, 0}, {watchdog_.fd(), POLLIN, 0}};
-    const Instant until = std::min(judge_at_, start_again_at_);
+    const Instant until = std::min({judge_at_, start_again_at_, helper_.next_deadline()});
     const Duration left = std::max(until - host_now(), Duration(0));
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
     const timespec timeout{seconds.count(), (left - seconds).count()};
@@ -109,7 +101,7 @@ void Supervisor::become_engine(pid_t supervisor) {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != supervisor) _exit(kFailed);  // it died before we asked
     set_process_name("carpd: engine");
-    _exit(engine_main_(config_, Supervision{supervisor, restarts_, watchdog_}));
+    _exit(engine_main_(config_, Supervision{supervisor, restarts_, watchdog_, helper_.become_engine()}));
 }
 
 void Supervisor::start_again() {
@@ -119,6 +111,7 @@ void Supervisor::start_again() {
         log(LogLevel::warning,
             fmt::format("{} is not valid now: the engine starts with what it said before", path_));
     start_engine();
+    helper_.configure(*config_);
 }
 
 bool Supervisor::read_config() {
@@ -136,10 +129,11 @@ void Supervisor::handle_signals() {
         if (signal == SIGCHLD) {
             int status = 0;
             if (engine_ > 0 && waitpid(engine_, &status, WNOHANG) == engine_) engine_ended(status);
+            helper_.reap();
             continue;
         }
         if (signal == SIGUSR1) {
-            read_config();
+            if (read_config()) helper_.configure(*config_);
             continue;
         }
         if (signal != SIGHUP) stopping_ = true;
@@ -151,7 +145,8 @@ void Supervisor::handle_signals() {
 }
 
 void Supervisor::engine_ended(int status) {
-    const std::string end = describe_end(std::exchange(engine_, 0), status);
+    const std::string end = fmt::format("engine (pid {}) {}", engine_, describe_end(status));
+    engine_ = 0;
     if (watchdog_.is_armed() || watchdog_.expired()) has_served_ = true;
     watchdog_.disarm();
     judge_at_ = kNever;
@@ -161,6 +156,7 @@ void Supervisor::engine_ended(int status) {
         return;
     }
     clean(true);
+    helper_.tell_engine_ended();
     if (!has_served_ && exited) {
         exit_code_ = WEXITSTATUS(status);  // it has said why
     } else if (!has_served_ || stopping_) {

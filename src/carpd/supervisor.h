@@ -1,7 +1,7 @@
 // The parent of the engine, and all that carpd's first process does: it waits. When the engine dies or hangs,
 // it removes the addresses that the engine left, so that nobody but the next MASTER answers for them, and
 // starts another engine. It opens nothing but what the header names below, so an engine begins with a clean
-// process.
+// process. Where there are hooks it also keeps a helper (carpd/helper_keeper.h).
 //
 //   SIGTERM, SIGINT, SIGHUP -> to the engine           SIGCHLD -> remove what it left, start another
 //   SIGUSR1 from the engine -> read the file again     watchdog expired -> remove its addresses, and if it
@@ -15,7 +15,9 @@
 #include <optional>
 #include <string>
 
+#include "carpd/backoff.h"
 #include "carpd/engine.h"
+#include "carpd/helper_keeper.h"
 #include "config/config.h"
 #include "linux/unique_fd.h"
 #include "linux/watchdog.h"
@@ -25,16 +27,6 @@ namespace carpd {
 // What either process of carpd exits with (docs/man/carpd.8).
 enum ExitCode { kStopped = 0, kFailed = 1, kUsage = 2, kNoPermission = 4, kConfigInvalid = 6 };
 
-// How long to wait before the engine is started again: not at all the first time, then 100 ms, doubled with
-// each death up to 10 s; from the beginning when one has lived for a minute.
-class Backoff {
- public:
-    Duration after(Duration lived);
-
- private:
-    Duration next_{0};
-};
-
 class Supervisor {
  public:
     // Runs in the engine's process; returns its exit code.
@@ -42,15 +34,16 @@ class Supervisor {
 
     // `path` is read again whenever the engine has read it and before another is started.
     static Expected<Supervisor, SysError> open(std::shared_ptr<const Config> config, std::string path,
-                                               EngineMain engine_main);
+                                               EngineMain engine_main, HelperKeeper::Main helper_main);
 
-    // Runs until an engine stops in order, or until the first one ends before it is in service; its exit code
-    // is the result. kFailed if the engine was killed then, or while it was stopping.
+    // Runs until an engine stops in order, or until the first one ends before it is in service, and until the
+    // helper has run its last hooks; the engine's exit code is the result. kFailed if the engine was killed
+    // then, or while it was stopping.
     int run();
 
  private:
     Supervisor(std::shared_ptr<const Config> config, std::string path, EngineMain engine_main,
-               Watchdog watchdog, UniqueFd signals);
+               HelperKeeper helper, Watchdog watchdog, UniqueFd signals);
 
     void start_engine();
     [[noreturn]] void become_engine(pid_t supervisor);
@@ -66,6 +59,7 @@ class Supervisor {
     std::shared_ptr<const Config> config_;  // the engine uses it where it stands
     std::string path_;
     EngineMain engine_main_;
+    HelperKeeper helper_;
     Watchdog watchdog_;
     UniqueFd signals_;
     pid_t engine_ = 0;  // 0: none runs

@@ -7,7 +7,7 @@
 //     something
 //     {"message":"engine_ended"}       it crashed or was killed, and its addresses were removed
 //   helper -> engine
-//     {"message":"hello","pid":815}    it is new and knows nothing
+//     {"message":"hello","pid":815}    one of the two is new: tell me how all groups are
 //     {"message":"hooks","run":12,"failed":1,"timed_out":0,"missed":0}
 //
 // Both parse what may come from a process that has gone mad: nothing here throws or trusts.

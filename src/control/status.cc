@@ -49,6 +49,13 @@ Json to_json(const Rival& rival) {
     return json;
 }
 
+Json to_json(const HookFigures& hooks) {
+    return {{"run", hooks.run},
+            {"failed", hooks.failed},
+            {"timed_out", hooks.timed_out},
+            {"missed", hooks.missed}};
+}
+
 template <class Values>
 Json texts(const Values& values) {
     Json json = Json::array();
@@ -149,11 +156,20 @@ std::string describe(const Rival& rival) {
 }  // namespace
 
 std::string status_head(const Processes& processes) {
-    const std::string head = dump({{"ok", true},
-                                   {"schema", 1},
-                                   {"pid", processes.engine_pid},
-                                   {"supervisor_pid", processes.supervisor_pid},
-                                   {"restarts", processes.restarts}});
+    Json json{{"ok", true},
+              {"schema", 1},
+              {"pid", processes.engine_pid},
+              {"supervisor_pid", processes.supervisor_pid},
+              {"restarts", processes.restarts},
+              {"helper", nullptr},
+              {"hooks", nullptr}};
+    if (processes.helper) {
+        json["helper"] = {{"pid", processes.helper->pid},
+                          {"messages_lost", processes.helper->messages_lost},
+                          {"messages_refused", processes.helper->messages_refused}};
+        json["hooks"] = to_json(processes.helper->hooks);
+    }
+    const std::string head = dump(json);
     return head.substr(0, head.size() - 1) + ",\"groups\":[";
 }
 

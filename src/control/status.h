@@ -7,14 +7,24 @@
 #include <string_view>
 
 #include "carp/node.h"
+#include "control/helper_message.h"
 
 namespace carpd {
+
+// `carpd: helper`, as the engine knows it.
+struct HelperStatus {
+    int pid = 0;                         // of the one that last said hello; 0: none has yet
+    std::uint64_t messages_lost = 0;     // by the engine, because the helper didn't read
+    std::uint64_t messages_refused = 0;  // of the helper, because they made no sense
+    HookFigures hooks;
+};
 
 // carpd's processes.
 struct Processes {
     int engine_pid = 0;
     int supervisor_pid = 0;
-    int restarts = 0;  // of the engine, since the supervisor started
+    int restarts = 0;                      // of the engine, since the supervisor started
+    std::optional<HelperStatus> helper{};  // nothing where there is none to be
 };
 
 // The answer to a status request, in parts that are one line together: the engine of thousands of groups does

@@ -10,12 +10,14 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <fstream>
 
@@ -87,6 +89,21 @@ std::vector<SysError> become_real_time(int priority) {
 
 void set_process_name(const char* name) {
     prctl(PR_SET_NAME, name);
+}
+
+std::string describe_end(int status) {
+    if (WIFEXITED(status)) return "exited with " + std::to_string(WEXITSTATUS(status));
+    return "was killed by SIG" + std::string(sigabbrev_np(WTERMSIG(status)));
+}
+
+UniqueFd open_pidfd(pid_t pid) {
+    return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));  // glibc's is not for C++
+}
+
+void close_all_but(int fd) {
+    const auto kept = static_cast<unsigned>(fd);
+    if (kept > 3) close_range(3, kept - 1, 0);
+    close_range(kept + 1, ~0U, 0);
 }
 
 Expected<UniqueFd, SysError> open_signals(const std::vector<int>& signals) {

@@ -28,6 +28,16 @@ std::vector<SysError> become_real_time(int priority);
 // What ps(1) and top(1) call this process; at most 15 bytes of it.
 void set_process_name(const char* name);
 
+// "exited with 1", "was killed by SIGSEGV": of a status that waitpid(2) gave.
+std::string describe_end(int status);
+
+// Readable when the process has ended; none if there is no such process.
+UniqueFd open_pidfd(pid_t pid);
+
+// Closes every descriptor but standard input, output, error and this one: what a process was given by its
+// parent and has no use for.
+void close_all_but(int fd);
+
 // Blocks these signals; the descriptor tells them (signalfd(2), non-blocking).
 Expected<UniqueFd, SysError> open_signals(const std::vector<int>& signals);
 

@@ -6,7 +6,6 @@
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +16,8 @@
 #include <cstring>
 #include <utility>
 #include <vector>
+
+#include "linux/process.h"
 
 namespace carpd {
 
@@ -151,7 +152,7 @@ int ScriptRunner::launch(const Script& script, Run& run, RunId id) {
     if (child < 0) return fork_error;
 
     run.pid = child;
-    run.pidfd = UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
+    run.pidfd = open_pidfd(child);
     run.output = std::move(output.read);
     run.exec_error = std::move(exec_error.read);
     for (int fd : {run.pidfd.get(), run.output.get()}) {

@@ -1,4 +1,4 @@
-#include "carpd/supervisor.h"
+#include "carpd/backoff.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,55 @@
+// The engine's end of what it says to the helper. The engine never waits: what the socket can't take is lost
+// and counted, and as soon as it takes something again, it is told how all groups are. So in the end the
+// helper knows every group's state, whichever of the two was away or slow.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "carp/node.h"
+#include "control/helper_message.h"
+#include "control/status.h"
+#include "linux/log.h"
+#include "linux/message_socket.h"
+#include "linux/unique_fd.h"
+
+namespace carpd {
+
+class HelperLink {
+ public:
+    // `socket` outlives it.
+    static Expected<HelperLink, SysError> open(MessageSocket& socket);
+
+    // Readable when there is something for wake().
+    int fd() const { return epoll_.get(); }
+    // Whether there is a helper, or should be: otherwise nothing is said. One that is new is told everything.
+    void set_wanted(bool wanted);
+    // A group's news; `sequence` and `time` are filled in here.
+    void tell(GroupNews news);
+    // Whether go_on() has something to do now.
+    bool can_go_on() const { return wanted_ && next_ && !is_full_; }
+    // Goes on telling how all groups are, some at a time.
+    void go_on(const Node& node);
+    void wake(Instant now);
+
+    // Nothing while there is no helper.
+    std::optional<HelperStatus> status() const;
+
+ private:
+    HelperLink(MessageSocket& socket, UniqueFd epoll) : socket_(&socket), epoll_(std::move(epoll)) {}
+
+    bool send(GroupNews news);
+    void set_full(bool full);
+    void handle(std::string_view text, Instant now);
+
+    MessageSocket* socket_;
+    UniqueFd epoll_;
+    bool wanted_ = false;
+    bool is_full_ = false;         // the socket; we hear when it is not any more
+    std::optional<GroupId> next_;  // which group's state to tell next; nothing when all are told
+    std::uint64_t sequence_ = 0;
+    HelperStatus status_;
+    RateLimit log_limit_{3, std::chrono::seconds(30)};
+};
+
+}  // namespace carpd
