@@ -64,7 +64,7 @@ bool HelperLink::send(GroupNews news) {
 void HelperLink::set_full(bool full) {
     is_full_ = full;
     epoll_event event{.events = full ? EPOLLIN | EPOLLOUT : EPOLLIN, .data = {}};
-    CARPD_ASSERT(epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, socket_->fd(), &event) == 0);
+    epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, socket_->fd(), &event);  // fails where it is not watched any more
 }
 
 void HelperLink::wake(Instant now) {
@@ -73,9 +73,11 @@ void HelperLink::wake(Instant now) {
     if (is_full_ && (event.events & EPOLLOUT) != 0) set_full(false);
     for (int heard = 0; heard < kMessagesAtOnce; ++heard) {
         const auto message = socket_->receive();
-        if (!message) return;
+        if (!message) break;
         handle(*message, now);
     }
+    // The supervisor has died, and any helper: the engine is about to learn it. This would wake it for ever.
+    if (socket_->is_closed()) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket_->fd(), nullptr);
 }
 
 void HelperLink::handle(std::string_view text, Instant now) {

@@ -88,6 +88,7 @@ void HookQueue::engine_ended(const std::string& time, std::uint64_t sequence) {
         if (!group.last) continue;
         GroupNews news = *group.last;
         news.kind = GroupNews::Kind::state;
+        news.from.reset();
         news.sequence = std::max(sequence, news.sequence + 1);
         news.time = time;
         news.state = State::init;

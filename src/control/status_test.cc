@@ -79,6 +79,14 @@ class StatusTest : public testing::Test {
     Actions out_;
 };
 
+TEST_F(StatusTest, TellsOfTheHelper) {
+    Processes processes = kProcesses;
+    processes.helper = HelperStatus{815, 6, 5, {4, 3, 2, 1}};
+    const json status = json::parse(status_head(processes) + status_tail(node_));
+    EXPECT_EQ(status["helper"], json({{"pid", 815}, {"messages_lost", 6}, {"messages_refused", 5}}));
+    EXPECT_EQ(status["hooks"], json({{"run", 4}, {"failed", 3}, {"timed_out", 2}, {"missed", 1}}));
+}
+
 TEST_F(StatusTest, KeepsTheContract) {
     const json status = this->status(kStart + 1234ms);
     EXPECT_EQ(status["ok"], true);
@@ -86,6 +94,8 @@ TEST_F(StatusTest, KeepsTheContract) {
     EXPECT_EQ(status["pid"], 124);
     EXPECT_EQ(status["supervisor_pid"], 123);
     EXPECT_EQ(status["restarts"], 2);
+    EXPECT_TRUE(status["helper"].is_null());
+    EXPECT_TRUE(status["hooks"].is_null());
     ASSERT_EQ(status["groups"].size(), 2u);
     const json& group = status["groups"][0];
     EXPECT_EQ(group["name"], "lan");
