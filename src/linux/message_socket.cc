@@ -21,6 +21,7 @@ bool MessageSocket::send(std::string_view message) const {
 }
 
 std::optional<std::string_view> MessageSocket::receive() {
+    buffer_.resize(kMaxMessage);
     const ssize_t size = recv(fd_.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
     if (size > 0) return std::string_view(buffer_).substr(0, static_cast<std::size_t>(size));
     closed_ = size == 0 || errno == ECONNRESET;

@@ -34,10 +34,10 @@ class MessageSocket {
     void close() { fd_ = UniqueFd(); }
 
  private:
-    explicit MessageSocket(UniqueFd fd) : fd_(std::move(fd)), buffer_(kMaxMessage, '\0') {}
+    explicit MessageSocket(UniqueFd fd) : fd_(std::move(fd)) {}
 
     UniqueFd fd_;
-    std::string buffer_;
+    std::string buffer_;  // empty until something is received
     bool closed_ = false;
 };
 
