@@ -20,7 +20,7 @@ class Link : public testing::Test {
             groups[i].addresses = {{IpAddress::parse(fmt::format("192.0.2.{}", i)).value(), 24}};
         }
         Actions actions;
-        node_.configure(Instant{}, groups, actions);
+        node_.configure(Instant{}, share(groups), actions);
     }
     void wake() { link_.wake(now_ += std::chrono::seconds(1)); }
     // As the engine does it when nothing else is to do.
