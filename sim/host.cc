@@ -376,6 +376,7 @@ void Host::perform(const ReportTransition& action) {
     if (world_.witnessed()) {
         std::string text = fmt::format("{} -> {}: {}", to_upper_string(action.from),
                                        to_upper_string(action.to), to_string(action.cause));
+        if (!action.together.empty()) text += ", together with " + action.together;
         if (action.rival) text += " (" + describe(*action.rival, action.ours) + ")";
         world_.tell(index, group, text);
     }
@@ -387,6 +388,13 @@ void Host::perform(const ReportRival& action) {
     world_.record(index, 6, static_cast<std::uint64_t>(action.cause));
     if (world_.witnessed())
         world_.tell(index, group_of(action.group), fmt::format("stays MASTER: {}", to_string(action.cause)));
+}
+
+void Host::perform(const ReportHeld& action) {
+    world_.record(index, 8, static_cast<std::uint64_t>(action.cause));
+    if (world_.witnessed())
+        world_.tell(index, group_of(action.group),
+                    fmt::format("held by {}: {}", action.member, to_string(action.cause)));
 }
 
 void Host::perform(const ReportDemotion& action) {

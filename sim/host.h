@@ -62,6 +62,7 @@ class Host : public Station, private Port {
     void perform(std::span<const AnnounceAddresses> actions) override;
     void perform(const ReportTransition& action) override;
     void perform(const ReportRival& action) override;
+    void perform(const ReportHeld& action) override;
     void perform(const ReportDemotion& action) override;
 
     Instant local_now() const;

@@ -65,7 +65,8 @@ struct ReportTransition {
     Standing ours;
     std::optional<Rival> rival;  // whose advertisement caused it
     Instant at;
-    Duration previous;  // how long the group was in `from`
+    Duration previous;     // how long the group was in `from`
+    std::string together;  // the member of its set that it follows, whose cause this is; empty: its own
 };
 
 // We are MASTER, heard another one and stay. At most one in ten seconds (rule A4).
@@ -73,6 +74,15 @@ struct ReportRival {
     GroupId group;
     Cause cause;
     Rival rival;
+};
+
+// A BACKUP would take over (`cause`) and may not, because `member` of its set hears a master that we would
+// lose to (rule G3). Said once it lasts, and at most once in ten seconds.
+struct ReportHeld {
+    GroupId group;
+    Cause cause;
+    std::string member;
+    std::optional<Rival> rival;  // whom `member` hears; none if it has heard nobody yet
 };
 
 // The sum of a group's demotion changed to `value`, by the contribution `name`.
@@ -83,8 +93,8 @@ struct ReportDemotion {
 };
 
 using Action = std::variant<SendAdvertisement, SendProbe, InstallAddresses, RenewLease, WithdrawAddresses,
-                            AnnounceAddresses, ReportTransition, ReportRival, ReportDemotion>;
-using Report = std::variant<ReportTransition, ReportRival, ReportDemotion>;  // those of them that people read
+                            AnnounceAddresses, ReportTransition, ReportRival, ReportHeld, ReportDemotion>;
+using Report = std::variant<ReportTransition, ReportRival, ReportHeld, ReportDemotion>;  // what people read
 using Actions = std::vector<Action>;
 
 }  // namespace carpd

@@ -17,6 +17,8 @@ void Node::configure(Instant now, GroupConfigs groups, Actions& out) {
     std::set<std::pair<InterfaceId, Vhid>> wanted_places;
     for (const GroupConfig& wanted : *groups)
         wanted_places.emplace(interface_id(wanted.interface), wanted.vhid);
+    for (auto& group : groups_)
+        if (group) group->join(nullptr);
     // What goes leaves before what is new comes, so that an address can move from one group to another.
     for (GroupId id = 0; id < groups_.size(); ++id)
         if (groups_[id] && !wanted_places.contains({interface_of_[id], groups_[id]->config().vhid}))
@@ -42,6 +44,28 @@ void Node::configure(Instant now, GroupConfigs groups, Actions& out) {
         reschedule(id);
     }
     configs_ = std::move(groups);
+    form_sets(now, out);
+}
+
+void Node::form_sets(Instant now, Actions& out) {
+    std::map<std::string, std::vector<VirtualHost*>> members;
+    for (auto& group : groups_) {
+        if (!group) continue;
+        if (group->config().together.empty()) {
+            group->carry(now, "", 0, true, out);
+            reschedule(group->id());
+        } else {
+            members[group->config().together].push_back(group.get());
+        }
+    }
+    sets_.clear();
+    for (auto& [name, of_set] : members) {
+        Together& set = *(sets_[name] = std::make_unique<Together>(name));
+        for (VirtualHost* member : of_set) member->join(&set);
+        set.set_members(std::move(of_set));
+        set.settle_all(now, true, out);
+        for (const VirtualHost* member : set.members()) reschedule(member->id());
+    }
 }
 
 InterfaceId Node::interface_id(const std::string& name) {
@@ -79,6 +103,8 @@ void Node::hold_down(Instant now, Instant until, Actions& out) {
         groups_[id]->hold_down(now, until, out);
         reschedule(id);
     }
+    for (auto& group : groups_)
+        if (group) finish(now, group->id(), out);
 }
 
 void Node::stop(Instant now, Actions& out) {
@@ -118,7 +144,7 @@ Receipt Node::receive(Instant now, InterfaceId interface, Bytes bytes, Actions& 
     const auto id = group_of(interface, advertisement->vhid);
     if (!id) return {DropReason::bad_vhid, {}};  // R7
     const auto refused = groups_[*id]->on_advertisement(now, *packet, *advertisement, out);
-    if (!refused) reschedule(*id);
+    if (!refused) finish(now, *id, out);
     return {refused, id};
 }
 
@@ -130,6 +156,8 @@ void Node::handle_link(Instant now, InterfaceId interface, const LinkStatus& lin
         groups_[id]->on_link(now, interfaces_[interface].link, out);
         reschedule(id);
     }
+    for (GroupId id : interfaces_[interface].by_vhid)
+        if (id != kNoGroup) finish(now, id, out);
 }
 
 void Node::handle_timer(Instant now, Actions& out) {
@@ -137,26 +165,26 @@ void Node::handle_timer(Instant now, Actions& out) {
     for (auto [id, at] = deadlines_.earliest(); at <= now && served < kMaxTimers;
          std::tie(id, at) = deadlines_.earliest(), ++served) {
         groups_[id]->on_timer(now, out);
-        reschedule(static_cast<GroupId>(id));
+        finish(now, static_cast<GroupId>(id), out);
     }
 }
 
 void Node::handle_send_result(Instant now, GroupId id, bool sent, Actions& out) {
     if (!group(id)) return;  // the last words of a group that was removed
     groups_[id]->on_send_result(now, sent, out);
-    reschedule(id);
+    finish(now, id, out, false);  // see VirtualHost::on_demotion
 }
 
 void Node::handle_install_result(Instant now, GroupId id, bool installed, Actions& out) {
     if (!group(id)) return;
     groups_[id]->on_install_result(now, installed, out);
-    reschedule(id);
+    finish(now, id, out);
 }
 
 void Node::handle_demotion(Instant now, GroupId id, std::string_view name, int amount, Actions& out) {
     CARPD_ASSERT(group(id) != nullptr);
     groups_[id]->on_demotion(now, name, amount, out);
-    reschedule(id);
+    finish(now, id, out);
 }
 
 bool Node::demote_group(Instant now, GroupId id, std::string_view name, int amount, Actions& out) {
@@ -178,9 +206,10 @@ bool Node::demote_interface_group(Instant now, std::string_view interface_group,
     if (is_new && counter.contributions().size() >= kMaxOperatorNames) return false;
     counter.set(name, amount);
     const std::string full_name = std::string(interface_group) + ':' + std::string(name);
-    for (GroupId id = 0; id < groups_.size(); ++id)
-        if (groups_[id] && groups_[id]->config().is_in(interface_group))
-            handle_demotion(now, id, full_name, amount, out);
+    for (auto& group : groups_)
+        if (group && group->config().is_in(interface_group)) group->on_demotion(now, full_name, amount, out);
+    for (auto& group : groups_)
+        if (group && group->config().is_in(interface_group)) finish(now, group->id(), out);
     return true;
 }
 
@@ -196,12 +225,24 @@ void Node::follow_interface_groups(Instant now, GroupId id, Actions& out) {
 
 bool Node::handle_request(Instant now, GroupId id, State state, Actions& out) {
     CARPD_ASSERT(group(id) != nullptr);
-    const bool done = groups_[id]->on_request(now, state, out);
-    reschedule(id);
+    VirtualHost& first = *groups_[id];
+    const bool done = first.on_request(now, state, out);
+    if (done && first.set())
+        for (VirtualHost* member : first.set()->members())
+            if (member != &first) member->on_request(now, state, out, first.config().name);
+    finish(now, id, out);
     return done;
 }
 
 // ---- views
+
+void Node::finish(Instant now, GroupId id, Actions& out, bool at_once) {
+    const auto set = groups_[id]->set();
+    if (set && set->settle(now, *groups_[id], at_once, out))
+        for (const VirtualHost* member : set->members())
+            if (member->id() != id) reschedule(member->id());
+    reschedule(id);
+}
 
 void Node::reschedule(GroupId id) {
     deadlines_.set(id, groups_[id]->next_deadline());

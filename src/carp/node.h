@@ -18,6 +18,7 @@
 #include "base/deadlines.h"
 #include "base/random.h"
 #include "carp/actions.h"
+#include "carp/together.h"
 #include "carp/virtual_host.h"
 
 namespace carpd {
@@ -35,6 +36,7 @@ class Node {
     // The groups as configured now; the first call starts them, a later one applies the difference: a group
     // is known by interface and vhid, and one that didn't change is not touched. Removed groups bow out and
     // withdraw. No interface and vhid may stand twice.
+    // The groups with the same `together` are a set.
     void configure(Instant now, GroupConfigs groups, Actions& out);
     // The host has just started: all groups configured now are demoted until then (rule M4).
     void hold_down(Instant now, Instant until, Actions& out);
@@ -60,6 +62,7 @@ class Node {
     bool demote_interface_group(Instant now, std::string_view interface_group, std::string_view name,
                                 int amount, Actions& out);
     static constexpr std::size_t kMaxOperatorNames = 8;
+    // For the other members of the group's set, too.
     bool handle_request(Instant now, GroupId group, State state, Actions& out);
 
     // The earliest time at which handle_timer() has something to do.
@@ -88,12 +91,16 @@ class Node {
     std::optional<GroupId> group_of(InterfaceId interface, std::uint8_t vhid) const;
     void remove_group(Instant now, GroupId id, Actions& out);
     void follow_interface_groups(Instant now, GroupId id, Actions& out);
+    void form_sets(Instant now, Actions& out);
+    // What every input to a group ends with.
+    void finish(Instant now, GroupId id, Actions& out, bool at_once = true);
     void reschedule(GroupId id);
 
     Random random_;
     GroupConfigs configs_;
-    std::vector<std::unique_ptr<VirtualHost>> groups_;  // by GroupId; null where one was removed
-    std::vector<InterfaceId> interface_of_;             // by GroupId
+    std::vector<std::unique_ptr<VirtualHost>> groups_;       // by GroupId; null where one was removed
+    std::vector<InterfaceId> interface_of_;                  // by GroupId
+    std::map<std::string, std::unique_ptr<Together>> sets_;  // by name
     std::vector<std::string> interface_names_;
     std::map<std::string, InterfaceId> interface_ids_;  // by name
     std::deque<Interface> interfaces_;                  // virtual hosts keep a pointer to the link

@@ -166,6 +166,7 @@ class Host : public Port {
     void perform(std::span<const AnnounceAddresses> actions) override;
     void perform(const ReportTransition& action) override;
     void perform(const ReportRival&) override { count(); }
+    void perform(const ReportHeld&) override { count(); }
     void perform(const ReportDemotion&) override { count(); }
 
     Draw draw_;

@@ -38,6 +38,7 @@ class Port {
     virtual void perform(std::span<const AnnounceAddresses> actions) = 0;
     virtual void perform(const ReportTransition& action) = 0;
     virtual void perform(const ReportRival& action) = 0;
+    virtual void perform(const ReportHeld& action) = 0;
     virtual void perform(const ReportDemotion& action) = 0;
 };
 

@@ -99,6 +99,7 @@ struct GroupConfig {
     // What it is demoted together with, besides kAllGroups (rule M5). At most 8, none twice.
     std::vector<std::string> interface_groups;
     bool peer_routed = false;  // peers sit behind a router: a TTL below 255 is accepted from them
+    std::string together;      // the set that it is in (carp/together.h); empty: in none
 
     bool has(Family family) const {
         return std::any_of(addresses.begin(), addresses.end(),

@@ -1,6 +1,9 @@
 #include "carp/virtual_host.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "carp/together.h"
 
 namespace carpd {
 
@@ -10,7 +13,7 @@ namespace {
 // further apart than that (rule A1).
 constexpr Duration kAnnouncementGap = std::chrono::milliseconds(1100);
 constexpr int kRepeatedAnnouncements = 2;
-constexpr Duration kRivalReportGap = std::chrono::seconds(10);
+constexpr Duration kReportGap = std::chrono::seconds(10);
 constexpr int kSendErrorLimit = 3;   // rule S1: this many failures in a row demote, as many successes clear
 constexpr int kFaultDemotion = 240;  // of a host that can't send, or can't install its addresses
 constexpr int kNewDemotion = 128;    // of a host that has just started, as OpenBSD's rc has it
@@ -45,6 +48,7 @@ void VirtualHost::stop(Instant now, Cause cause, Actions& out) {
 void VirtualHost::on_link(Instant now, const LinkStatus& link, Actions& out) {
     expire_lease(now, out);
     link_ = &link;
+    link_is_known_ = true;
     const Cause fault = link_fault();
     if (fault == Cause::none) {
         const Cause cause = counters_.transitions_to_backup == 0 ? Cause::started : Cause::link_up;
@@ -97,7 +101,11 @@ std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPac
     last_heard_at_ = now;
 
     Decision decision = judge(state_, standing(), rival.standing, preempts(now), tie);
-    if (decision.verdict == Verdict::take_over && !can_take_over(now, decision.cause))
+    const bool would_take_over = decision.verdict == Verdict::take_over && can_take_over(now, decision.cause);
+    const bool is_held =
+        would_take_over && !advertisement.is_bow_out() && hold(now, decision.cause, true, out);
+    if (!is_held) let_go();
+    if (decision.verdict == Verdict::take_over && (is_held || !would_take_over))
         decision.verdict = Verdict::hold;
     if (state_ == State::master && !advertisement.is_bow_out()) ++counters_.rivals_heard;
     switch (decision.verdict) {
@@ -113,19 +121,21 @@ std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPac
 
 // Trying at every advertisement what has just failed would make the master yield and return each time, as
 // fast as the network is (rule O2).
-bool VirtualHost::can_take_over(Instant now, Cause cause) const {
+bool VirtualHost::has_just_failed(Instant now) const {
     const bool has_failed = cause_ == Cause::cannot_advertise || cause_ == Cause::addresses_refused;
-    if (has_failed && now < since_ + interval()) return false;
+    return has_failed && now < since_ + interval();
+}
+
+bool VirtualHost::can_take_over(Instant now, Cause cause) const {
+    if (has_just_failed(now)) return false;
     return cause == Cause::master_bowed_out || demotion_.amount(kAddressesDemotion) == 0;
 }
 
 void VirtualHost::on_timer(Instant now, Actions& out) {
     // A fixed order: first who we are, then what we say.
     expire_lease(now, out);
-    if (state_ == State::backup && passed(master_down(Family::ipv4), now))
-        enter(now, State::master, Cause::master_timed_out_ipv4, std::nullopt, out);
-    if (state_ == State::backup && passed(master_down(Family::ipv6), now))
-        enter(now, State::master, Cause::master_timed_out_ipv6, std::nullopt, out);
+    for (Family family : kFamilies)
+        if (state_ == State::backup && passed(master_down(family), now)) time_out(now, family, out);
     if (passed(advertise_at_, now)) {
         if (state_ == State::master) {
             advertise(now, out);
@@ -139,6 +149,18 @@ void VirtualHost::on_timer(Instant now, Actions& out) {
         hold_down_ends_ = kNever;
         on_demotion(now, kHoldDownDemotion, 0, out);
     }
+    if (passed(look_again_, now)) {
+        look_again_ = kNever;
+        told_.reset();
+    }
+}
+
+void VirtualHost::time_out(Instant now, Family family, Actions& out) {
+    const Cause cause = family == Family::ipv4 ? Cause::master_timed_out_ipv4 : Cause::master_timed_out_ipv6;
+    if (const VirtualHost* holder = hold(now, cause, false, out))
+        master_down(family) = holder->gone_at();
+    else
+        enter(now, State::master, cause, std::nullopt, out);
 }
 
 void VirtualHost::on_send_result(Instant now, bool sent, Actions& out) {
@@ -213,11 +235,11 @@ void VirtualHost::hold_down(Instant now, Instant until, Actions& out) {
     on_demotion(now, kHoldDownDemotion, kNewDemotion, out);
 }
 
-bool VirtualHost::on_request(Instant now, State state, Actions& out) {
+bool VirtualHost::on_request(Instant now, State state, Actions& out, const std::string& together) {
     CARPD_ASSERT(state != State::init);
     expire_lease(now, out);
     if (state_ == State::init) return false;
-    enter(now, state, Cause::operator_request, std::nullopt, out);
+    enter(now, state, Cause::operator_request, std::nullopt, out, together);
     return true;
 }
 
@@ -235,13 +257,108 @@ void VirtualHost::reconfigure(Instant now, const GroupConfig& config, Actions& o
     if (addresses_changed && owns_) out.emplace_back(InstallAddresses{id_, lease_until_});
 }
 
+// ---- its set
+
+void VirtualHost::join(Together* set) {
+    set_ = set;
+    told_.reset();
+}
+
+Instant VirtualHost::gone_at() const {
+    if (!has_heard_master())
+        return since_ + (config_->advbase.seconds > 0 ? lease_length(config_->advbase, config_->advskew)
+                                                      : master_down_wait(std::nullopt));
+    const Standing& theirs = last_heard_->standing;
+    return last_heard_at_ +
+           std::min(lease_length(theirs.advbase, theirs.advskew), master_down_wait(last_heard_));
+}
+
+Prospect VirtualHost::prospect(Instant now) const {
+    if (state_ != State::backup) return Prospect::none;
+    if (has_just_failed(now)) return Prospect::unknown;
+    if (now >= gone_at()) return Prospect::open;
+    if (!has_heard_master()) return Prospect::unknown;
+    // As a MASTER would judge us, so that it does yield (E6, E8); of an equal one we can't be sure.
+    const Standing ours = standing(), theirs = last_heard_->standing;
+    const bool wins = judge(State::master, theirs, ours, false, Tie::ours).verdict == Verdict::yield;
+    const bool may_preempt = theirs.demote > ours.demote || now >= joined_at_ + config_->preempt_delay;  // O3
+    const bool bowed_out = theirs.advbase.seconds == 255 && theirs.advskew.value == 255;
+    if (bowed_out || (wins && may_preempt && can_take_over(now, Cause::preempting))) return Prospect::open;
+    return Prospect::blocked;
+}
+
+// Returns the member of its set that forbids it to take over now (rule G3), null if none does.
+const VirtualHost* VirtualHost::hold(Instant now, Cause cause, bool master_lives, Actions& out) {
+    const VirtualHost* holder = set_ ? set_->holder(now, *this, master_lives) : nullptr;
+    if (!holder) return nullptr;
+    ++counters_.takeovers_held;
+    // Others of the set may hear in the same moment what ends it, so that it lasts is seen the second time.
+    const bool lasts = std::exchange(held_, cause) != Cause::none;
+    if (!lasts || held_is_reported_ || now < held_report_due_) return holder;
+    held_is_reported_ = true;
+    held_report_due_ = now + kReportGap;
+    out.emplace_back(ReportHeld{id_, cause, holder->config().name,
+                                holder->has_heard_master() ? holder->last_heard_ : std::nullopt});
+    return holder;
+}
+
+void VirtualHost::let_go() {
+    held_ = Cause::none;
+    held_is_reported_ = false;
+}
+
+void VirtualHost::go_along(Instant now, const VirtualHost& first, Actions& out) {
+    enter(now, State::master, first.cause_, std::nullopt, out,
+          first.together_with_.empty() ? first.config_->name : first.together_with_);
+}
+
+void VirtualHost::try_again(Instant now, Actions& out) {
+    const bool timed_out = held_ == Cause::master_timed_out_ipv4 || held_ == Cause::master_timed_out_ipv6;
+    const bool still_wants = timed_out || (held_ != Cause::none && prospect(now) == Prospect::open);
+    if (!still_wants || set_->holder(now, *this, !timed_out)) return;
+    enter(now, State::master, held_, timed_out ? std::nullopt : last_heard_, out);
+}
+
+void VirtualHost::carry(Instant now, std::string_view member, int amount, bool at_once, Actions& out) {
+    const auto& all = demotion_.contributions();
+    const auto carried = std::find_if(all.begin(), all.end(),
+                                      [](const auto& c) { return c.name.starts_with(kTogetherDemotion); });
+    if (carried == all.end() && amount == 0) return;
+    expire_lease(now, out);
+    const std::uint8_t before = demotion_.value();
+    std::string name;
+    if (carried != all.end()) {
+        name = carried->name;
+        demotion_.set(name, 0);
+    }
+    if (amount != 0) {
+        name = std::string(kTogetherDemotion) + std::string(member);
+        demotion_.set(name, amount);
+    }
+    if (demotion_.value() == before) return;
+    out.emplace_back(ReportDemotion{id_, name, demotion_.value()});
+    if (state_ == State::master && at_once) advertise(now, out);
+}
+
+bool VirtualHost::has_news(Instant now) {
+    int demotion = 0;
+    for (const auto& c : demotion_.contributions())
+        if (!c.name.starts_with(kTogetherDemotion)) demotion += c.amount;
+    const News news{state_, prospect(now), held_, demotion};
+    const bool is_new = told_ != news;
+    told_ = news;
+    return is_new;
+}
+
 // ---- the state machine
 
 void VirtualHost::enter(Instant now, State state, Cause cause, const std::optional<Rival>& rival,
-                        Actions& out) {
+                        Actions& out, const std::string& together) {
     if (state == state_) return;
     const State from = state_;
     const Duration previous = now - since_;
+    let_go();
+    together_with_ = together;
     state_ = state;
     cause_ = cause;
     since_ = now;
@@ -263,7 +380,7 @@ void VirtualHost::enter(Instant now, State state, Cause cause, const std::option
             advertise(now, out);
             break;
     }
-    out.emplace_back(ReportTransition{id_, from, state, cause, standing(), rival, now, previous});
+    out.emplace_back(ReportTransition{id_, from, state, cause, standing(), rival, now, previous, together});
 }
 
 // The addresses go first, so that no successor answers while we still do; then, in an orderly leave, the
@@ -294,14 +411,14 @@ void VirtualHost::reassert(Instant now, Cause cause, const Rival& rival, Actions
     }
     // In our first interval it may not have heard us yet.
     if (now < since_ + interval() || now < rival_report_due_) return;
-    rival_report_due_ = now + kRivalReportGap;
+    rival_report_due_ = now + kReportGap;
     out.emplace_back(ReportRival{id_, cause, rival});
 }
 
 // With advbase 0 all timers follow from an advskew: a better host must not time out a slower master between
 // two of its advertisements, nor before its lease is over (rule T5). Who has just joined first waits for one
 // of the slowest master that there can be. A demoted master doesn't say its advskew.
-void VirtualHost::restart_master_down(Instant now, Family family, const std::optional<Rival>& master) {
+Duration VirtualHost::master_down_wait(const std::optional<Rival>& master) const {
     const AdvBase base = config_->advbase;
     Duration wait = master_down_interval(base, config_->advskew);
     const bool joins = cause_ == Cause::started || cause_ == Cause::link_up;
@@ -310,17 +427,21 @@ void VirtualHost::restart_master_down(Instant now, Family family, const std::opt
     else if (base.seconds == 0 && master && master->standing.advbase.seconds == 0 &&
              master->standing.demote == 0)
         wait = std::max(wait, master_down_interval(base, master->standing.advskew));
-    master_down(family) = config_->has(family) ? now + wait : kNever;
+    return wait;
+}
+
+void VirtualHost::restart_master_down(Instant now, Family family, const std::optional<Rival>& master) {
+    master_down(family) = config_->has(family) ? now + master_down_wait(master) : kNever;
 }
 
 void VirtualHost::disarm_all() {
-    advertise_at_ = announce_at_ = kNever;
+    advertise_at_ = announce_at_ = look_again_ = kNever;
     for (Family family : kFamilies) master_down(family) = kNever;
 }
 
 Instant VirtualHost::next_deadline() const {
-    return std::min(
-        {advertise_at_, announce_at_, hold_down_ends_, master_down_[0], master_down_[1], lease_until_});
+    return std::min({advertise_at_, announce_at_, hold_down_ends_, look_again_, master_down_[0],
+                     master_down_[1], lease_until_});
 }
 
 // ---- what we say

@@ -29,6 +29,18 @@ inline constexpr std::string_view kSendErrorDemotion = "send_error";
 inline constexpr std::string_view kAddressesDemotion = "addresses";
 inline constexpr std::string_view kOperatorDemotion = "operator";
 inline constexpr std::string_view kHoldDownDemotion = "hold_down";
+// Followed by the name of the member of its set whose fault a group carries (rule G1).
+inline constexpr std::string_view kTogetherDemotion = "together:";
+
+class Together;
+
+// What would become of a BACKUP that took over now, without having been asked to (rule G2).
+enum class Prospect : std::uint8_t {
+    none,     // it is no BACKUP
+    unknown,  // it has just come, or just failed to, and has heard no master yet
+    open,     // there is no master, or one that would lose to us
+    blocked,  // it hears a master that we would lose to
+};
 
 class VirtualHost {
  public:
@@ -48,12 +60,27 @@ class VirtualHost {
     void on_demotion(Instant now, std::string_view name, int amount, Actions& out);
     // Demoted until then, because its host has just started (rule M4).
     void hold_down(Instant now, Instant until, Actions& out);
-    // The operator wants `state` (BACKUP or MASTER), once; false in INIT (rule O1).
-    bool on_request(Instant now, State state, Actions& out);
+    // The operator wants `state` (BACKUP or MASTER), once; false in INIT (rule O1). `together`: of the member
+    // of its set with this name.
+    bool on_request(Instant now, State state, Actions& out, const std::string& together = {});
     // A changed configuration of the same vhid on the same interface. A MASTER stays one (rule L1).
     void reconfigure(Instant now, const GroupConfig& config, Actions& out);
     // The same configuration at another place.
     void follow(const GroupConfig& config) { config_ = &config; }
+
+    // What its set (carp/together.h) wants of it; null: it is in none.
+    void join(Together* set);
+    // Becomes MASTER with `first`, another member, and for the cause that `first` has.
+    void go_along(Instant now, const VirtualHost& first, Actions& out);
+    // It was held: it takes over if that is past.
+    void try_again(Instant now, Actions& out);
+    // Carries `amount` for the faults of others, first of all `member`'s; said to peers at once, or with the
+    // next advertisement.
+    void carry(Instant now, std::string_view member, int amount, bool at_once, Actions& out);
+    // on_timer() is wanted then, which makes the set look at its members.
+    void look_again(Instant at) { look_again_ = at; }
+    // Whether what a set looks at has changed since the last call.
+    bool has_news(Instant now);
 
     Instant next_deadline() const;
 
@@ -63,6 +90,16 @@ class VirtualHost {
     State state() const { return state_; }
     Instant since() const { return since_; }
     Cause cause() const { return cause_; }
+    // The member of its set that it followed into its state; empty: none.
+    const std::string& together_with() const { return together_with_; }
+    Together* set() const { return set_; }
+    Prospect prospect(Instant now) const;
+    // It is in INIT, and not only because nobody has told it of its interface yet.
+    bool is_out_of_service() const { return state_ == State::init && link_is_known_; }
+    // When its master is gone if it isn't heard again: even one that hangs doesn't answer any more.
+    Instant gone_at() const;
+    // Why it would take over if its set let it; `none` if it isn't held.
+    Cause held() const { return set_ ? held_ : Cause::none; }
     const DemotionCounter& demotion() const { return demotion_; }
     // What our advertisements say: advskew is at least 240 while demoted (rule M2).
     Standing standing() const;
@@ -84,7 +121,8 @@ class VirtualHost {
         }
         out.emplace_back(std::move(action));
     }
-    void enter(Instant now, State state, Cause cause, const std::optional<Rival>& rival, Actions& out);
+    void enter(Instant now, State state, Cause cause, const std::optional<Rival>& rival, Actions& out,
+               const std::string& together = {});
     void leave_master(Instant now, Cause cause, Actions& out);
     void send_advertisements(Instant now, Actions& out, bool bow_out = false);
     void send_copy(Instant now, Family family, const IpAddress& destination, bool bow_out, Actions& out);
@@ -94,10 +132,16 @@ class VirtualHost {
     bool preempts(Instant now) const {
         return config_->preempt && now >= joined_at_ + config_->preempt_delay;
     }
+    bool has_just_failed(Instant now) const;
     bool can_take_over(Instant now, Cause cause) const;
+    bool has_heard_master() const { return last_heard_ && last_heard_at_ >= since_; }
+    void time_out(Instant now, Family family, Actions& out);
+    void let_go();
+    const VirtualHost* hold(Instant now, Cause cause, bool master_lives, Actions& out);
     void arm_probe(Instant now);
     void send_ended(Instant now, Actions& out);
     void expire_lease(Instant now, Actions& out);
+    Duration master_down_wait(const std::optional<Rival>& master) const;
     void restart_master_down(Instant now, Family family, const std::optional<Rival>& master);
     void disarm_all();
     Cause link_fault() const;
@@ -113,6 +157,7 @@ class VirtualHost {
     SentCounters sent_counters_;
     DemotionCounter demotion_;
     const LinkStatus* link_ = nullptr;  // since start()
+    bool link_is_known_ = false;
     Counters counters_;
 
     State state_ = State::init;
@@ -124,6 +169,22 @@ class VirtualHost {
     Instant master_down_[2] = {kNever, kNever};
     Instant announce_at_ = kNever;
     Instant hold_down_ends_ = kNever;
+    Instant look_again_ = kNever;
+
+    // Its set, and what that was told of it.
+    struct News {
+        State state;
+        Prospect prospect;
+        Cause held;
+        int demotion;
+        bool operator==(const News&) const = default;
+    };
+    Together* set_ = nullptr;
+    std::optional<News> told_;
+    Cause held_ = Cause::none;
+    std::string together_with_;
+    bool held_is_reported_ = false;
+    Instant held_report_due_ = Instant::min();
 
     Instant joined_at_ = Instant::min();  // when it last came from INIT
 

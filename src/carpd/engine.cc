@@ -533,6 +533,12 @@ void Engine::perform(const ReportRival& action) {
     kernel_.helper.tell(news_of(group, host != nullptr ? host->demotion().value() : 0, action));
 }
 
+void Engine::perform(const ReportHeld& action) {
+    const GroupConfig& group = groups_[action.group].config;
+    log(LogLevel::warning, describe(group, action));
+    broadcast([&](std::string_view time) { return monitor_line(group, action, time); });
+}
+
 void Engine::perform(const ReportDemotion& action) {
     const GroupConfig& group = *groups_[action.group].config;
     log(LogLevel::notice, describe(group, action));

@@ -125,6 +125,7 @@ class Engine : private Port {
     void perform(std::span<const AnnounceAddresses> actions) override;
     void perform(const ReportTransition& action) override;
     void perform(const ReportRival& action) override;
+    void perform(const ReportHeld& action) override;
     void perform(const ReportDemotion& action) override;
 
     std::shared_ptr<const Config> config_;

@@ -48,7 +48,8 @@ std::string show(const GroupConfig& g) {
                g.mac == MacMode::virtual_mac ? "virtual" : "interface", list(g.peers), g.peer_routed) +
            (g.interface_groups.empty()
                 ? ""
-                : fmt::format("  interface groups {}\n", fmt::join(g.interface_groups, ", ")));
+                : fmt::format("  interface groups {}\n", fmt::join(g.interface_groups, ", "))) +
+           (g.together.empty() ? "" : fmt::format("  together {}\n", g.together));
 }
 
 std::string show(const HookConfig& hook) {

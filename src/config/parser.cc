@@ -17,7 +17,9 @@ namespace carpd {
 
 namespace {
 
-constexpr std::array<std::string_view, 5> kFileKeys = {"control", "dataplane", "hold-down", "group", "hook"};
+constexpr std::array<std::string_view, 6> kFileKeys = {"control", "dataplane", "hold-down",
+                                                       "group",   "hook",      "together"};
+constexpr std::array<std::string_view, 2> kTogetherKeys = {"name", "groups"};
 constexpr std::array<std::string_view, 15> kGroupKeys = {
     "name",          "interface", "vhid",    "addresses",   "password",
     "password-file", "key-hex",   "advbase", "advskew",     "preempt",
@@ -49,7 +51,8 @@ class Parser : public Reader {
 
  private:
     void read_dataplane(const toml::table& root);
-    void read_groups(const toml::node& node);
+    void read_sections(const toml::table& root, std::string_view key,
+                       void (Parser::*read)(const toml::table&));
     void read_group(const toml::table& table);
     void read_interface(const toml::table& table, GroupConfig& group);
     void read_vhid(const toml::table& table, GroupConfig& group);
@@ -63,6 +66,9 @@ class Parser : public Reader {
     void read_peer(const toml::node& node, GroupConfig& group);
     void read_interface_groups(const toml::table& table, GroupConfig& group);
     void check_peer_families(const toml::node& peers, const GroupConfig& group);
+    void read_together(const toml::table& table);
+    std::optional<std::string> read_set_name(const toml::table& table);
+    GroupConfig* read_member(const toml::node& node);
 
     const toml::node* require(const toml::table& table, std::string_view key, std::string_view hint);
 
@@ -74,6 +80,7 @@ class Parser : public Reader {
     std::map<std::pair<std::string, std::uint8_t>, std::uint32_t> vhids_;
     std::map<std::pair<IpAddress, std::string>, std::uint32_t> addresses_;
     std::map<std::string, std::uint32_t> names_;
+    std::map<std::string, std::uint32_t> set_names_;
 };
 
 Expected<ConfigFile, ConfigErrors> Parser::result() {
@@ -101,7 +108,8 @@ void Parser::read_file(const toml::table& root) {
     }
     read_dataplane(root);
     file_.config.hold_down = delay(root, "hold-down");
-    if (const toml::node* groups = root.get("group")) read_groups(*groups);
+    read_sections(root, "group", &Parser::read_group);
+    read_sections(root, "together", &Parser::read_together);
     if (const toml::node* hooks = root.get("hook")) file_.config.hooks = read_hooks(*this, *hooks, names_);
     if (file_.config.groups.empty() && errors().empty())
         fail({}, "there is no [[group]]", "carpd needs one with interface, vhid and addresses at least");
@@ -120,19 +128,23 @@ void Parser::read_dataplane(const toml::table& root) {
              "it must be \"auto\", \"bpf\" or \"macvlan\"");
 }
 
-void Parser::read_groups(const toml::node& node) {
-    const toml::array* groups = node.as_array();
-    if (groups == nullptr) {
-        fail(position_of(node),
-             node.is_table() ? "[group] is written with single brackets" : "group is not a section",
-             "begin every group with [[group]]");
-        return;
-    }
-    for (const toml::node& element : *groups) {
+// Calls `read` for each section [[key]].
+void Parser::read_sections(const toml::table& root, std::string_view key,
+                           void (Parser::*read)(const toml::table&)) {
+    const toml::node* node = root.get(key);
+    if (node == nullptr) return;
+    const std::string message = fmt::format("{} is not a section", key);
+    const std::string hint = fmt::format("begin every {} with [[{}]]", key == "group" ? "group" : "set", key);
+    const toml::array* sections = node->as_array();
+    if (sections == nullptr)
+        return fail(position_of(*node),
+                    node->is_table() ? fmt::format("[{}] is written with single brackets", key) : message,
+                    hint);
+    for (const toml::node& element : *sections) {
         if (const toml::table* table = element.as_table())
-            read_group(*table);
+            (this->*read)(*table);
         else
-            fail(position_of(element), "group is not a section", "begin every group with [[group]]");
+            fail(position_of(element), message, hint);
     }
 }
 
@@ -360,6 +372,76 @@ void Parser::check_peer_families(const toml::node& peers, const GroupConfig& gro
             warn(position_of(peers), fmt::format("the group has {} peers, but no {} address", name, name),
                  "these peers are sent nothing");
     }
+}
+
+// ---- sets
+
+void Parser::read_together(const toml::table& table) {
+    refuse_unknown_keys(table, kTogetherKeys, place_of);
+    const auto name = read_set_name(table);
+    const toml::node* node = table.get("groups");
+    if (node == nullptr)
+        return fail(position_of(table), "the set has no groups",
+                    "add the names of the groups that move together, like [\"lan\", \"wan\"]");
+    const toml::array* array = list(*node, "groups");
+    if (array == nullptr) return;
+    const GroupConfig* first = nullptr;
+    for (const toml::node& element : *array) {
+        GroupConfig* member = read_member(element);
+        if (member == nullptr) continue;
+        member->together = name.value_or("?");
+        if (first == nullptr) first = member;
+        if (member->advbase != first->advbase)
+            warn(position_of(element),
+                 fmt::format("the advbase of '{}' is not that of '{}'", member->name, first->name),
+                 "a set takes over when the slowest of its groups may");
+    }
+    if (array->size() < 2)
+        fail(position_of(*node), "the set has fewer than two groups",
+             "a group alone needs no set; remove it");
+}
+
+std::optional<std::string> Parser::read_set_name(const toml::table& table) {
+    const toml::node* node = table.get("name");
+    if (node == nullptr) {
+        fail(position_of(table), "the set has no name", "add the name by which the log calls it");
+        return std::nullopt;
+    }
+    const Position at = position_of(*node);
+    const auto name = text(*node, "name");
+    if (!name) return std::nullopt;
+    if (const auto complaint = check_name(*name)) {
+        fail(at, *complaint);
+        return std::nullopt;
+    }
+    const auto [found, is_new] = set_names_.try_emplace(*name, at.line);
+    if (!is_new)
+        fail(at, fmt::format("name '{}' is used twice", *name),
+             fmt::format("the set of line {} has it already", found->second));
+    return name;
+}
+
+// Null, and an error, if the group can't be in this set.
+GroupConfig* Parser::read_member(const toml::node& node) {
+    const Position at = position_of(node);
+    const auto name = text(node, "a group's name");
+    if (!name) return nullptr;
+    auto& groups = file_.config.groups;
+    const auto found = std::find_if(groups.begin(), groups.end(),
+                                    [&](const GroupConfig& group) { return group.name == *name; });
+    if (found == groups.end()) {
+        std::vector<std::string_view> known;
+        for (const GroupConfig& group : groups)
+            if (!group.name.empty()) known.push_back(group.name);
+        fail(at, fmt::format("there is no group '{}'", *name),
+             fmt::format("there are: {}", fmt::join(known, ", ")));
+        return nullptr;
+    }
+    if (!found->together.empty()) {
+        fail(at, fmt::format("group '{}' is in a set already", *name), "a group can be in one set, once");
+        return nullptr;
+    }
+    return &*found;
 }
 
 }  // namespace

@@ -36,6 +36,7 @@ Json to_json(const Counters& c) {
             {"transitions_to_master", c.transitions_to_master},
             {"announcements", c.announcements},
             {"rivals_heard", c.rivals_heard},
+            {"takeovers_held", c.takeovers_held},
             {"dropped", to_json(c.dropped)}};
 }
 
@@ -88,6 +89,19 @@ Json source_of(const LinkStatus& link, Family family) {
     return link.source(family).to_string();
 }
 
+// As a person says it: the cause, and whose it is.
+std::string reason(Cause cause, const std::string& together) {
+    const std::string text(to_string(cause));
+    return together.empty() ? text : fmt::format("together with {}: {}", together, text);
+}
+
+// Of whom takes part in a set and would take over, the member that keeps it from that.
+Json held_by(const VirtualHost& host, Instant now) {
+    if (host.held() == Cause::none) return nullptr;
+    const VirtualHost* holder = host.set()->holder(now, host, true);
+    return holder ? Json(holder->config().name) : Json(nullptr);
+}
+
 // Short ones are fractions of a millisecond apart: advskew counts in 3.90625 ms.
 double exact_milliseconds(Duration d) {
     return std::chrono::duration<double, std::milli>(d).count();
@@ -105,7 +119,7 @@ Json group_status(const Node& node, const VirtualHost& host, Instant now, bool h
         {"state", to_string(host.state())},
         {"since_ms", milliseconds(now - host.since())},
         {"cause", to_identifier(host.cause())},
-        {"reason", to_string(host.cause())},
+        {"reason", reason(host.cause(), host.together_with())},
         {"addresses", texts(config.addresses)},
         {"advbase", config.advbase.seconds},
         {"advskew", config.advskew.value},
@@ -113,6 +127,9 @@ Json group_status(const Node& node, const VirtualHost& host, Instant now, bool h
         {"demotion", host.demotion().value()},
         {"demotion_reasons", demotion_reasons(host.demotion())},
         {"interface_groups", config.interface_groups},
+        {"together", config.together.empty() ? Json(nullptr) : Json(config.together)},
+        {"together_with", host.together_with().empty() ? Json(nullptr) : Json(host.together_with())},
+        {"held_by", held_by(host, now)},
         {"preempt", config.preempt},
         {"preempt_delay_ms", milliseconds(config.preempt_delay)},
         {"mac", has_virtual_mac ? "virtual" : "interface"},
@@ -185,8 +202,9 @@ std::string monitor_line(const GroupConfig& group, const ReportTransition& repor
     Json json = change("transition", group, time);
     json["from"] = to_string(report.from);
     json["to"] = to_string(report.to);
-    json["reason"] = to_string(report.cause);
+    json["reason"] = reason(report.cause, report.together);
     json["cause"] = to_identifier(report.cause);
+    json["together_with"] = report.together.empty() ? Json(nullptr) : Json(report.together);
     json["previous_ms"] = milliseconds(report.previous);
     json["ours"] = to_json(report.ours);
     json["rival"] = report.rival ? to_json(*report.rival) : Json(nullptr);
@@ -203,6 +221,17 @@ std::string monitor_line(const GroupConfig& group, const ReportRival& report, st
     return dump(json);
 }
 
+std::string monitor_line(const GroupConfig& group, const ReportHeld& report, std::string_view time) {
+    Json json = change("held", group, time);
+    json["reason"] = to_string(report.cause);
+    json["cause"] = to_identifier(report.cause);
+    json["together"] = group.together;
+    json["held_by"] = report.member;
+    json["rival"] = report.rival ? to_json(*report.rival) : Json(nullptr);
+    json["text"] = describe(group, report);
+    return dump(json);
+}
+
 std::string monitor_line(const GroupConfig& group, const ReportDemotion& report, std::string_view time) {
     Json json = change("demotion", group, time);
     json["reason"] = report.name;
@@ -213,7 +242,7 @@ std::string monitor_line(const GroupConfig& group, const ReportDemotion& report,
 
 std::string describe(const GroupConfig& group, const ReportTransition& report) {
     std::string text = fmt::format("{}: {} -> {} ({})", group.name, to_upper_string(report.from),
-                                   to_upper_string(report.to), to_string(report.cause));
+                                   to_upper_string(report.to), reason(report.cause, report.together));
     if (report.rival) text += " from " + describe(*report.rival);
     if (report.cause == Cause::started) return text;
     return text +
@@ -223,6 +252,12 @@ std::string describe(const GroupConfig& group, const ReportTransition& report) {
 std::string describe(const GroupConfig& group, const ReportRival& report) {
     return fmt::format("{}: another MASTER advertises ({}): {}; staying MASTER", group.name,
                        to_string(report.cause), describe(report.rival));
+}
+
+std::string describe(const GroupConfig& group, const ReportHeld& report) {
+    const std::string heard = report.rival ? "a better master, " + describe(*report.rival) : "nobody yet";
+    return fmt::format("{}: stays BACKUP although it would take over ({}): in the set '{}' {} hears {}",
+                       group.name, to_string(report.cause), group.together, report.member, heard);
 }
 
 std::string describe(const GroupConfig& group, const ReportDemotion& report) {

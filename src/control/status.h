@@ -39,6 +39,7 @@ std::string status_tail(const Node& node);
 // the Node has forgotten it already.
 std::string monitor_line(const GroupConfig& group, const ReportTransition& report, std::string_view time);
 std::string monitor_line(const GroupConfig& group, const ReportRival& report, std::string_view time);
+std::string monitor_line(const GroupConfig& group, const ReportHeld& report, std::string_view time);
 std::string monitor_line(const GroupConfig& group, const ReportDemotion& report, std::string_view time);
 
 // The same for people, in the BSDs' words:
@@ -47,6 +48,7 @@ std::string monitor_line(const GroupConfig& group, const ReportDemotion& report,
 //   2 h 5 min ...
 std::string describe(const GroupConfig& group, const ReportTransition& report);
 std::string describe(const GroupConfig& group, const ReportRival& report);
+std::string describe(const GroupConfig& group, const ReportHeld& report);
 std::string describe(const GroupConfig& group, const ReportDemotion& report);
 
 }  // namespace carpd

@@ -4,10 +4,10 @@
 //
 // > host NAME GROUP...
 //       a host with groups, each NAME[:KEY=VALUE,...] with vhid, base, skew, preempt, password, mac, routed,
-//       addresses and peers (joined by +)
+//       on (an interface, eth0 if not said), together, addresses and peers (joined by +)
 // > run SECONDS
 //       lets time pass
-// > link HOST up|down|missing
+// > link HOST up|down|missing [INTERFACE]
 // > sources HOST none
 //       the interface, and its own addresses
 // > stop|crash|revive HOST
@@ -19,9 +19,9 @@
 // > demote HOST GROUP NAME AMOUNT
 // > fail-sends HOST N
 // > fail-install HOST yes|no
-// > cut A B
-// > join A B
-//       one-way loss from A to B, and its end
+// > cut A B [INTERFACE]
+// > join A B [INTERFACE]
+//       one-way loss from A to B, on one LAN or on all, and its end
 // > lose ipv4|ipv6|nothing
 //       loss of one family on the LAN
 // > echo HOST
@@ -85,6 +85,10 @@ GroupConfig group(const std::string& text) {
             config.preempt_delay = std::chrono::seconds(number());
         else if (key == "in")
             config.interface_groups = split(value, '+');
+        else if (key == "on")
+            config.interface = value;
+        else if (key == "together")
+            config.together = value;
         else if (key == "routed")
             config.peer_routed = true;
         else if (key == "password")
@@ -127,8 +131,12 @@ class Interpreter {
         });
     }
     void set_link(Host& host) {
-        host.pump.input(world_.now,
-                        [&](Node& node, Actions& out) { node.handle_link(world_.now, 0, host.link, out); });
+        for (InterfaceId id = 0; id < host.node.interfaces().size(); ++id) {
+            LinkStatus link = host.link;
+            link.running = host.is_running(host.node.interfaces()[id]);
+            host.pump.input(world_.now,
+                            [&](Node& node, Actions& out) { node.handle_link(world_.now, id, link, out); });
+        }
     }
     // A process with an empty memory; what the last one installed was removed, as the daemon does at start.
     void revive(Host& host) {
@@ -158,6 +166,11 @@ class Interpreter {
         {"link",
          [this](const Words& c) {
              Host& host = world_.host(c.at(1));
+             if (c.size() > 3) {
+                 host.down.erase(c.at(3));
+                 if (c.at(2) == "down") host.down.insert(c.at(3));
+                 return set_link(host);
+             }
              host.link.present = host.link.up = c.at(2) != "missing";
              host.link.running = c.at(2) == "up";
              set_link(host);
@@ -220,11 +233,11 @@ class Interpreter {
         {"fail-install", [this](const Words& c) { world_.host(c.at(1)).install_works = c.at(2) == "no"; }},
         {"cut",
          [this](const Words& c) {
-             world_.cut.insert({c.at(1), c.at(2)});
+             world_.cut.insert({c.at(1), c.at(2), c.size() > 3 ? c.at(3) : ""});
          }},
         {"join",
          [this](const Words& c) {
-             world_.cut.erase({c.at(1), c.at(2)});
+             world_.cut.erase({c.at(1), c.at(2), c.size() > 3 ? c.at(3) : ""});
          }},
         {"lose",
          [this](const Words& c) {
@@ -235,7 +248,7 @@ class Interpreter {
         {"echo",
          [this](const Words& c) {
              Host& host = world_.host(c.at(1));
-             world_.inject(host, world_.last_packet);
+             world_.inject(host, host.groups.at(0).interface, world_.last_packet);
              host.pump.wake(world_.now);
          }},
         {"packets", [this](const Words& c) { world_.show_packets = c.at(1) == "on"; }},

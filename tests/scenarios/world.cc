@@ -47,17 +47,18 @@ void Host::refused(const ReceivedPacket& packet, DropReason reason, const GroupI
 }
 
 void Host::perform(std::span<SendAdvertisement> actions) {
-    for (SendAdvertisement& action : actions) action.sent = send(action.packet.bytes());
+    for (SendAdvertisement& action : actions)
+        action.sent = send(known[action.group].interface, action.packet.bytes());
 }
 
-bool Host::send(Bytes packet) {
+bool Host::send(const std::string& interface, Bytes packet) {
     if (failing_sends > 0) {
         --failing_sends;
         if (world.show_packets) world.note(*this, "cannot send");
         return false;
     }
     if (world.show_packets) world.note(*this, "sends " + describe_packet(packet));
-    world.transmit(*this, packet);
+    world.transmit(*this, interface, packet);
     return true;
 }
 
@@ -94,7 +95,9 @@ void Host::perform(std::span<const AnnounceAddresses> actions) {
 void Host::perform(const ReportTransition& action) {
     std::string text =
         fmt::format("{}: {} -> {} ({})", known[action.group].name, to_upper_string(action.from),
-                    to_upper_string(action.to), to_string(action.cause));
+                    to_upper_string(action.to),
+                    (action.together.empty() ? "" : "together with " + action.together + ": ") +
+                        std::string(to_string(action.cause)));
     if (action.rival)
         text += fmt::format(", heard {} from {}, ours {}", standing_text(action.rival->standing),
                             action.rival->source.to_string(), standing_text(action.ours));
@@ -105,6 +108,15 @@ void Host::perform(const ReportRival& action) {
     world.note(*this, fmt::format("{}: stays MASTER ({}), heard {} from {}", known[action.group].name,
                                   to_string(action.cause), standing_text(action.rival.standing),
                                   action.rival.source.to_string()));
+}
+
+void Host::perform(const ReportHeld& action) {
+    std::string text = fmt::format("{}: held ({}): {} hears ", known[action.group].name,
+                                   to_string(action.cause), action.member);
+    text += action.rival ? fmt::format("{} from {}", standing_text(action.rival->standing),
+                                       action.rival->source.to_string())
+                         : "nobody yet";
+    world.note(*this, text);
 }
 
 void Host::perform(const ReportDemotion& action) {
@@ -132,7 +144,8 @@ void World::run(Duration duration) {
         if (next > end) break;
         now = std::max(now, next);
         for (; !in_flight_.empty() && in_flight_.front().at <= now; in_flight_.pop_front())
-            inject(host(in_flight_.front().to), std::move(in_flight_.front().packet));
+            inject(host(in_flight_.front().to), in_flight_.front().interface,
+                   std::move(in_flight_.front().packet));
         for (auto& host : hosts_) {
             if (!host->alive || host->frozen) continue;
             host->pump.wake(now);
@@ -142,21 +155,26 @@ void World::run(Duration duration) {
     now = end;
 }
 
-void World::transmit(const Host& from, Bytes packet) {
+void World::transmit(const Host& from, const std::string& interface, Bytes packet) {
     last_packet.assign(packet.begin(), packet.end());
     const auto parsed = parse_ip_packet(packet);
-    if (!from.link.running || lost_families.count(parsed->source.family())) return;
+    if (!from.is_running(interface) || lost_families.count(parsed->source.family())) return;
     for (auto& to : hosts_) {
         const bool addressed = parsed->destination.is_multicast() ||
                                parsed->destination == to->link.source4 ||
                                parsed->destination == to->link.source6;
-        if (to.get() == &from || !addressed || cut.count({from.name, to->name})) continue;
-        in_flight_.push_back({now + kNetworkDelay, to->name, last_packet});
+        const bool is_cut =
+            cut.contains({from.name, to->name, ""}) || cut.contains({from.name, to->name, interface});
+        if (to.get() == &from || !addressed || is_cut) continue;
+        in_flight_.push_back({now + kNetworkDelay, to->name, interface, last_packet});
     }
 }
 
-void World::inject(Host& to, std::vector<std::uint8_t> packet) {
-    if (to.alive && to.link.running) to.inbox.emplace_back(0, std::move(packet));
+void World::inject(Host& to, const std::string& interface, std::vector<std::uint8_t> packet) {
+    const auto& names = to.node.interfaces();
+    const auto found = std::find(names.begin(), names.end(), interface);
+    if (to.alive && to.is_running(interface) && found != names.end())
+        to.inbox.emplace_back(static_cast<InterfaceId>(found - names.begin()), std::move(packet));
 }
 
 void World::note(const Host& host, const std::string& text) {

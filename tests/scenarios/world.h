@@ -3,6 +3,7 @@
 // nodes' seeds.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <map>
 #include <memory>
@@ -30,6 +31,7 @@ class Host : public Port {
     void perform(std::span<const AnnounceAddresses> actions) override;
     void perform(const ReportTransition& action) override;
     void perform(const ReportRival& action) override;
+    void perform(const ReportHeld& action) override;
     void perform(const ReportDemotion& action) override;
 
     World& world;
@@ -39,7 +41,8 @@ class Host : public Port {
     Pump pump;
     std::vector<GroupConfig> groups;
     std::map<GroupId, GroupConfig> known;  // as a driver keeps them, also of groups just removed
-    LinkStatus link;
+    LinkStatus link;                       // of each interface
+    std::set<std::string> down;            // interfaces without a carrier, whatever `link` says
     bool alive = true;
     bool frozen = false;    // its process doesn't run; what it hears waits
     int failing_sends = 0;  // that many sends fail
@@ -47,8 +50,10 @@ class Host : public Port {
     std::map<GroupId, Instant> owned;  // installed addresses, and until when they may answer
     std::deque<std::pair<InterfaceId, std::vector<std::uint8_t>>> inbox;
 
+    bool is_running(const std::string& interface) const { return link.running && !down.contains(interface); }
+
  private:
-    bool send(Bytes packet);
+    bool send(const std::string& interface, Bytes packet);
 
     std::vector<ReceivedPacket> batch_;
     std::vector<std::vector<std::uint8_t>> batch_bytes_;
@@ -60,9 +65,10 @@ class World {
     Host& host(const std::string& name);
     // Lets `duration` pass; what happens is written to `log`.
     void run(Duration duration);
-    void transmit(const Host& from, Bytes packet);
+    // To the other hosts' interfaces of that name: they are on one LAN.
+    void transmit(const Host& from, const std::string& interface, Bytes packet);
     // Puts a packet before `to`, as if from the network.
-    void inject(Host& to, std::vector<std::uint8_t> packet);
+    void inject(Host& to, const std::string& interface, std::vector<std::uint8_t> packet);
     void note(const Host& host, const std::string& text);
     // Hosts whose data plane answers for group `name` now, as "a", "a+b" or "nobody".
     std::string owners(const std::string& name);
@@ -70,14 +76,15 @@ class World {
     Instant now{};
     std::string log;
     bool show_packets = false;
-    std::set<std::pair<std::string, std::string>> cut;  // packets from the first to the second are lost
+    // Packets from the first to the second are lost, on the LAN of the third or, if that is empty, on all.
+    std::set<std::array<std::string, 3>> cut;
     std::set<Family> lost_families;
     std::vector<std::uint8_t> last_packet;
 
  private:
     struct Delivery {
         Instant at;
-        std::string to;
+        std::string to, interface;
         std::vector<std::uint8_t> packet;
     };
 
