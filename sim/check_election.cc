@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "sim/checkers.h"
 #include "sim/host.h"
@@ -26,7 +27,9 @@ class RightfulMaster : public Checker {
  private:
     void check_all() {
         for (int g = 0; g < world_.groups(); ++g)
-            if (world_.now() - world_.disturbed_at() > world_.plan().settling_bound(g)) check(g);
+            if (world_.now() - world_.disturbed_at() > world_.plan().settling_bound(g) &&
+                !world_.set_is_cut(g))
+                check(g);
     }
 
     // Each side of a partition elects its own.
@@ -61,6 +64,8 @@ class RightfulMaster : public Checker {
 
     // A less demoted host takes over from a MASTER; an equally demoted and faster one does if it preempts.
     void check_pair(int group, int master, int backup) {
+        // Together with its set a better host may have to wait.
+        if (world_.plan().groups[static_cast<std::size_t>(group)].set != 0) return;
         const bool foreign = world_.plan().has_foreign(static_cast<HostSet>(1u << master | 1u << backup));
         const int theirs = world_.station(master).demotion(group),
                   ours = world_.station(backup).demotion(group);
@@ -94,6 +99,7 @@ class NoChangeWithoutACause : public Checker {
         if (heard.refused) return;
         const Packet& p = world_.packets()[heard.packet];
         waits_since(host, p.group)[static_cast<std::size_t>(p.family)] = local(host);
+        last_heard_[{host, p.group}] = p.standing;
     }
     void on_start(int host) override {
         for (int g = 0; g < world_.groups(); ++g) waits_since(host, g) = {local(host), local(host)};
@@ -121,7 +127,7 @@ class NoChangeWithoutACause : public Checker {
             const GroupPlan& plan = world_.plan().groups[static_cast<std::size_t>(g)];
             if (plan.advbase.seconds == 0 || world_.station(host).state(g) != State::backup) continue;
             for (Family family : kFamilies)
-                if (timed_out(host, g, family))
+                if (timed_out(host, g, family) && !is_held(host, g))
                     broken(g, fmt::format("{} is BACKUP although it has heard nothing by {} for too long",
                                           name_of(world_, host), family == Family::ipv4 ? "IPv4" : "IPv6"));
         }
@@ -149,7 +155,29 @@ class NoChangeWithoutACause : public Checker {
                                        master_down_interval(plan.advbase, skew);
     }
 
+    // Another group of its set hears a master, so that it has to wait.
+    bool is_held(int host, int group) {
+        for (int other : world_.plan().together(host, group)) {
+            const GroupPlan& plan = world_.plan().groups[static_cast<std::size_t>(other)];
+            const auto& since = waits_since(host, other);
+            if (other != group && world_.station(host).state(other) == State::backup &&
+                local(host) - std::max(since[0], since[1]) < std::chrono::seconds(3 * plan.advbase.seconds))
+                return true;
+        }
+        return false;
+    }
+
+    // What it heard, in this wake-up or, if it is in a set and had to wait for the others, last.
+    template <class Predicate>
+    bool heard_or_waited(const Change& c, const Predicate& predicate) const {
+        const auto last = last_heard_.find({c.host, c.group});
+        const bool in_set = !world_.plan().together(c.host, c.group).empty();
+        if (in_set && last != last_heard_.end() && predicate(last->second)) return true;
+        return heard(c, [&](const Packet& p) { return predicate(p.standing); });
+    }
+
     bool explained(const Change& c) {
+        if (c.together) return !world_.plan().together(c.host, c.group).empty();
         const auto rank = [](const Standing& s) { return std::pair(s.advbase.seconds, s.advskew.value); };
         const Standing& ours = c.ours;
         const Host& host = carpd(c.host);
@@ -158,15 +186,15 @@ class NoChangeWithoutACause : public Checker {
             case Cause::master_timed_out_ipv6: return timed_out(c.host, c.group, Family::ipv6);
             case Cause::master_bowed_out: return heard(c, [](const Packet& p) { return p.is_bow_out(); });
             case Cause::master_more_demoted:
-                return heard(c, [&](const Packet& p) { return p.standing.demote > ours.demote; });
+                return heard_or_waited(c, [&](const Standing& s) { return s.demote > ours.demote; });
             case Cause::preempting:
-                return host.settings(c.group).preempt && heard(c, [&](const Packet& p) {
-                           return p.standing.demote >= ours.demote && rank(ours) < rank(p.standing);
+                return host.settings(c.group).preempt && heard_or_waited(c, [&](const Standing& s) {
+                           return s.demote >= ours.demote && rank(ours) < rank(s);
                        });
             case Cause::master_too_slow:
-                return heard(c, [&](const Packet& p) {
+                return heard_or_waited(c, [&](const Standing& s) {
                     return std::pair(3 * ours.advbase.seconds, ours.advskew.value) <
-                           std::pair(int{p.standing.advbase.seconds}, p.standing.advskew.value);
+                           std::pair(int{s.advbase.seconds}, s.advskew.value);
                 });
             case Cause::peer_less_demoted:
                 return heard(c, [&](const Packet& p) { return p.standing.demote < ours.demote; });
@@ -209,6 +237,7 @@ class NoChangeWithoutACause : public Checker {
     }
 
     std::vector<PerFamily> waits_since_;
+    std::map<std::pair<int, int>, Standing> last_heard_;  // by host and group
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "sim/checkers.h"
 #include "sim/host.h"
@@ -119,6 +120,9 @@ class Lease : public Checker {
         overlaps_.on_ownership(host, group, owns,
                                [this](int g, int a, int b, Moment since) { check(g, a, b, since); });
     }
+    void on_heard(int host, const Heard& heard) override {
+        if (!heard.refused) heard_at_[{host, world_.packets()[heard.packet].group}] = world_.now();
+    }
     // A host that timed out joins nobody, except one that timed out while its first advertisement was on the
     // way.
     void on_change(const Change& c) override {
@@ -126,6 +130,11 @@ class Lease : public Checker {
             c.cause == Cause::master_timed_out_ipv4 || c.cause == Cause::master_timed_out_ipv6;
         if (!timed_out || !network_was_faultless(c.group, world_.now())) return;
         if (!contains(world_.owners(c.group), c.host)) return;
+        // One that goes along with another group of its set may also have heard a master that loses to it.
+        const auto heard_at = heard_at_.find({c.host, c.group});
+        if (c.together && heard_at != heard_at_.end() &&
+            world_.now() - heard_at->second <= 2 * world_.plan().longest_interval(c.group))
+            return;
         const bool demoted_fast =
             world_.plan().groups[static_cast<std::size_t>(c.group)].advbase.seconds == 0 && c.ours.demote > 0;
         for (int other = 0; other < world_.hosts(); ++other) {
@@ -176,6 +185,7 @@ class Lease : public Checker {
     Overlaps overlaps_;
     std::vector<std::array<Moment, kMaxHosts>> owner_since_;
     std::vector<Moment> asleep_at_;
+    std::map<std::pair<int, int>, Moment> heard_at_;  // by host and group
 };
 
 class DataPlane : public Checker {
@@ -221,7 +231,7 @@ std::unique_ptr<Checker> data_plane(World& world) {
 std::vector<std::unique_ptr<Checker>> all_checkers(World& world) {
     std::vector<std::unique_ptr<Checker>> all;
     for (auto* make : {one_owner, data_plane, rightful_master, no_change_without_a_cause, authenticity, lease,
-                       progress, hand_over})
+                       progress, hand_over, together})
         all.push_back(make(world));
     return all;
 }

@@ -28,6 +28,7 @@ struct Change {
     State from, to;
     Cause cause;
     Standing ours;
+    bool together;                 // it follows another group of its set, and the cause is that group's
     std::span<const Heard> heard;  // what it read in the same wake-up
 };
 

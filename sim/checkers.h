@@ -19,5 +19,6 @@ std::unique_ptr<Checker> authenticity(World& world);
 std::unique_ptr<Checker> lease(World& world);
 std::unique_ptr<Checker> progress(World& world);
 std::unique_ptr<Checker> hand_over(World& world);
+std::unique_ptr<Checker> together(World& world);
 
 }  // namespace carpd::sim

@@ -10,7 +10,7 @@ namespace carpd::sim {
 
 namespace {
 
-enum Purpose : std::uint64_t { kHosts = 1, kGroups, kFaults, kTimes };
+enum Purpose : std::uint64_t { kHosts = 1, kGroups, kFaults, kTimes, kSets };
 
 IpAddress address(const std::string& text) {
     return *IpAddress::parse(text);
@@ -115,6 +115,23 @@ void draw_groups(Plan& plan, bool fast) {
     }
 }
 
+// In every third world the groups that have the same members as the first are in a set: on all hosts, mostly.
+// Where hosts without it contradict those with it about who is better, it need not come to rest (rule G6).
+void draw_sets(Plan& plan) {
+    Dice dice(stream(plan.seed, kSets));
+    const GroupPlan first = plan.groups.front();
+    HostSet in_set = first.members;
+    const bool partly = dice.one_in(4);
+    if (partly) in_set = static_cast<HostSet>(in_set & dice.between(1, 255));
+    if (!dice.one_in(3) || plan.has_foreign(first.members)) return;
+    for (GroupPlan& g : plan.groups) {
+        if (g.members != first.members || g.advbase != first.advbase) continue;
+        g.set = 1;
+        g.in_set = in_set;
+        if (partly) g.settings = first.settings;
+    }
+}
+
 // Of what a fault may be. The common ones of a real cluster come more often.
 FaultKind draw_fault_kind(Dice& dice) {
     constexpr FaultKind kOften[] = {FaultKind::crash,     FaultKind::kill,         FaultKind::pause,
@@ -176,6 +193,7 @@ Plan draw_plan(std::uint64_t seed) {
     const bool fast = dice.one_in(8);
     draw_hosts(plan, fast);
     draw_groups(plan, fast);
+    draw_sets(plan);
     plan.healed = dice.between(300, 480) * kSecond;
     plan.end = 600 * kSecond;
     draw_faults(plan, fast);

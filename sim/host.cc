@@ -380,7 +380,8 @@ void Host::perform(const ReportTransition& action) {
         if (action.rival) text += " (" + describe(*action.rival, action.ours) + ")";
         world_.tell(index, group, text);
     }
-    const Change change{index, group, action.from, action.to, action.cause, action.ours, heard_};
+    const Change change{
+        index, group, action.from, action.to, action.cause, action.ours, !action.together.empty(), heard_};
     for (const auto& checker : world_.checkers()) checker->on_change(change);
 }
 
@@ -399,7 +400,7 @@ void Host::perform(const ReportHeld& action) {
 
 void Host::perform(const ReportDemotion& action) {
     world_.record(index, 7, action.value);
-    if (action.name != kSendErrorDemotion)
+    if (action.name != kSendErrorDemotion && !action.name.starts_with(kTogetherDemotion))
         for (const auto& checker : world_.checkers()) checker->on_demoted(index, group_of(action.group));
     if (world_.witnessed())
         world_.tell(index, group_of(action.group),

@@ -86,7 +86,19 @@ Moment Plan::settling_bound(int group) const {
     Moment down = master_down_interval(g.advbase, slowest(*this, group)).count();
     if (g.advbase.seconds == 0) down = 4 * kSecond;  // rule T5
     if (foreign) down = std::max(down, 7 * interval);
-    return down + 6 * interval + 100 * kMillisecond;
+    const Moment alone = down + 6 * interval + 100 * kMillisecond;
+    if (g.set == 0) return alone;
+    // Then a set that is split waits for so long, and moves again.
+    return 3 * alone;
+}
+
+std::vector<int> Plan::together(int host, int group) const {
+    const GroupPlan& g = groups[static_cast<std::size_t>(group)];
+    std::vector<int> all;
+    for (std::size_t i = 0; i < groups.size(); ++i)
+        if (g.set != 0 && groups[i].set == g.set && contains(g.in_set, host))
+            all.push_back(static_cast<int>(i));
+    return all;
 }
 
 GroupConfig Plan::config(int host, int group, const Settings& settings) const {
@@ -111,6 +123,7 @@ GroupConfig Plan::config(int host, int group, const Settings& settings) const {
     c.advbase = g.advbase;
     c.advskew = AdvSkew{settings.advskew};
     c.preempt = settings.preempt;
+    if (contains(g.in_set, host)) c.together = fmt::format("set{}", g.set);
     if (!g.unicast) return c;
     for (std::size_t h = 0; h < hosts.size(); ++h) {
         if (!contains(g.members, static_cast<int>(h)) || static_cast<int>(h) == host) continue;
@@ -189,6 +202,7 @@ std::string describe(const Plan& plan, const GroupPlan& g) {
         if (contains(g.members, static_cast<int>(h)))
             text += fmt::format(", {} {}{}", plan.hosts[h].name, g.settings[h].advskew,
                                 g.settings[h].preempt ? "p" : "");
+    if (g.set != 0) text += fmt::format(", set {} on {}", g.set, names(plan, g.in_set));
     return text;
 }
 

@@ -50,6 +50,8 @@ struct GroupPlan {
     std::vector<InterfaceAddress> addresses;
     bool unicast = false;
     HostSet members = 0;
+    int set = 0;         // its [[together]], from 1; 0: in none
+    HostSet in_set = 0;  // the hosts whose file has that
     std::array<Settings, kMaxHosts> settings;
     // By host, what a user's file says of the group; empty in worlds that are drawn. It counts alone.
     std::vector<GroupConfig> from_files;
@@ -118,6 +120,8 @@ struct Plan {
     // Within this time an undisturbed group has settled on its master (docs/simulation.md).
     Moment settling_bound(int group) const;
     Moment longest_interval(int group) const;
+    // The groups of `group`'s set, with itself, if it is in one on `host`; all of them have the same members.
+    std::vector<int> together(int host, int group) const;
     GroupConfig config(int host, int group, const Settings& settings) const;
 };
 

@@ -88,6 +88,15 @@ bool World::takes_part(int host, int group) const {
     return s.awake() && s.connected() && settings(host, group).present;
 }
 
+bool World::set_is_cut(int group) const {
+    const auto& groups = plan_.groups;
+    const int set = groups[static_cast<std::size_t>(group)].set;
+    return set != 0 && std::any_of(active_.begin(), active_.end(), [&](std::uint32_t place) {
+               const Fault& f = plan_.faults[place];
+               return f.kind == FaultKind::removal && groups[static_cast<std::size_t>(f.group)].set == set;
+           });
+}
+
 Settings World::settings(int host, int group) const {
     const GroupPlan& g = plan_.groups[static_cast<std::size_t>(group)];
     Settings s = g.settings[static_cast<std::size_t>(host)];

@@ -77,6 +77,8 @@ class World {
     Moment network_faulty_at() const { return network_faults_ > 0 ? now_ : network_faulty_at_; }
     // Whether packets of `a` reach `b`, partitions considered.
     bool same_side(int a, int b) const;
+    // One host lacks a group of `group`'s set just now: the others don't know what to make of that one.
+    bool set_is_cut(int group) const;
     // A carpd host's process runs, with a link, and has the group.
     bool takes_part(int host, int group) const;
     std::size_t queue_size() const { return queue_.size(); }

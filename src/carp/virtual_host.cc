@@ -264,13 +264,14 @@ void VirtualHost::join(Together* set) {
     told_.reset();
 }
 
+// As long as a lease lasts, with what it leaves for clocks that run apart (§10).
 Instant VirtualHost::gone_at() const {
-    if (!has_heard_master())
-        return since_ + (config_->advbase.seconds > 0 ? lease_length(config_->advbase, config_->advskew)
-                                                      : master_down_wait(std::nullopt));
-    const Standing& theirs = last_heard_->standing;
-    return last_heard_at_ +
-           std::min(lease_length(theirs.advbase, theirs.advskew), master_down_wait(last_heard_));
+    const bool heard = has_heard_master();
+    const Duration wait = master_down_wait(heard ? last_heard_ : std::nullopt);
+    if (!heard && config_->advbase.seconds == 0) return since_ + wait;
+    const Standing theirs = heard ? last_heard_->standing : Standing{config_->advbase, AdvSkew{0}};
+    const AdvSkew skew = theirs.advbase.seconds > 0 ? AdvSkew{0} : theirs.advskew;
+    return (heard ? last_heard_at_ : since_) + std::min(wait, master_down_interval(theirs.advbase, skew));
 }
 
 Prospect VirtualHost::prospect(Instant now) const {

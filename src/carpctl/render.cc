@@ -217,6 +217,12 @@ void add_election(const Json& group, Details& out) {
     out.add("takes over",
             fmt::format("after {} without a master{}", duration(group.at("master_down_interval_ms")),
                         group.at("preempt").get<bool>() ? preemption(group) : ""));
+    if (group.contains("together") && !group.at("together").is_null())
+        out.add("together", fmt::format("in the set {}{}", text(group, "together"),
+                                        group.at("held_by").is_null()
+                                            ? ""
+                                            : "; would take over, but " + text(group, "held_by") +
+                                                  " hears a master that is better than we are"));
     const std::string reasons = demotion_reasons(group);
     out.add("demotion", reasons.empty()
                             ? "0"

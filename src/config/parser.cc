@@ -28,6 +28,7 @@ constexpr std::array<std::string_view, 15> kGroupKeys = {
 std::string place_of(std::string_view key) {
     if (std::find(kGroupKeys.begin(), kGroupKeys.end(), key) != kGroupKeys.end())
         return "it belongs below a [[group]]";
+    if (key == "together") return "a set is a section of its own: [[together]]";
     if (std::find(kFileKeys.begin(), kFileKeys.end(), key) != kFileKeys.end())
         return "it belongs above the first [[group]]";
     return "";
