@@ -12,6 +12,7 @@ using DropCounters = std::array<std::uint64_t, kDropReasonCount>;
 
 struct Counters {
     std::uint64_t advertisements_received_ipv4 = 0, advertisements_received_ipv6 = 0;  // accepted ones
+    std::uint64_t alternate_accepted = 0;  // of them those signed as only the alternate allows (rule D5)
     std::uint64_t advertisements_sent_ipv4 = 0, advertisements_sent_ipv6 = 0;
     std::uint64_t bow_outs_received = 0, bow_outs_sent = 0;
     std::uint64_t send_errors = 0;

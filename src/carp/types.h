@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -99,12 +100,17 @@ struct GroupConfig {
     // What it is demoted together with, besides kAllGroups (rule M5). At most 8, none twice.
     std::vector<std::string> interface_groups;
     bool peer_routed = false;  // peers sit behind a router: a TTL below 255 is accepted from them
-    std::string together;      // the set that it is in (carp/together.h); empty: in none
+    // While it is being changed, also accepted from peers (rule D5): another key, another list of addresses,
+    // or both. No value: the group's own.
+    std::optional<Key> accept_key;
+    std::vector<InterfaceAddress> accept_addresses;
+    std::string together;  // the set that it is in (carp/together.h); empty: in none
 
     bool has(Family family) const {
         return std::any_of(addresses.begin(), addresses.end(),
                            [family](const InterfaceAddress& a) { return a.address.family() == family; });
     }
+    bool accepts_another() const { return accept_key || !accept_addresses.empty(); }
     bool is_in(std::string_view interface_group) const {
         return interface_group == kAllGroups || std::find(interface_groups.begin(), interface_groups.end(),
                                                           interface_group) != interface_groups.end();

@@ -24,12 +24,20 @@ bool passed(Instant deadline, Instant now) {
     return deadline <= now;
 }
 
+std::unique_ptr<const Authenticator> alternate_of(const GroupConfig& config) {
+    if (!config.accepts_another()) return nullptr;
+    return std::make_unique<const Authenticator>(
+        config.accept_key.value_or(config.key), config.vhid,
+        config.accept_addresses.empty() ? config.addresses : config.accept_addresses);
+}
+
 }  // namespace
 
 VirtualHost::VirtualHost(GroupId id, const GroupConfig& config, std::uint64_t first_counter, Instant now)
     : id_(id),
       config_(&config),
       authenticator_(config_->key, config_->vhid, config_->addresses),
+      alternate_(alternate_of(config)),
       sent_counters_(first_counter),
       since_(now) {}
 
@@ -67,6 +75,10 @@ Cause VirtualHost::link_fault() const {
     return Cause::none;
 }
 
+bool VirtualHost::is_alternate(const Advertisement& advertisement) const {
+    return alternate_ && alternate_->verify(advertisement.counter, advertisement.digest);
+}
+
 std::optional<DropReason> VirtualHost::refuse(const IpPacket& packet,
                                               const Advertisement& advertisement) const {
     const Family family = packet.source.family();
@@ -77,7 +89,7 @@ std::optional<DropReason> VirtualHost::refuse(const IpPacket& packet,
     const auto& peers = config_->peers;
     if (!peers.empty() && std::find(peers.begin(), peers.end(), packet.source) == peers.end())
         return DropReason::unknown_peer;  // R10
-    if (!authenticator_.verify(advertisement.counter, advertisement.digest))
+    if (!authenticator_.verify(advertisement.counter, advertisement.digest) && !is_alternate(advertisement))
         return DropReason::bad_digest;                                                 // R11
     if (sent_counters_.is_ours(advertisement.counter)) return DropReason::own_advert;  // R12
     return std::nullopt;
@@ -96,6 +108,8 @@ std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPac
     ++(family == Family::ipv4 ? counters_.advertisements_received_ipv4
                               : counters_.advertisements_received_ipv6);
     if (advertisement.is_bow_out()) ++counters_.bow_outs_received;
+    if (alternate_ && !authenticator_.verify(advertisement.counter, advertisement.digest))
+        ++counters_.alternate_accepted;
     sent_counters_.heard(advertisement.counter);
     last_heard_ = rival;
     last_heard_at_ = now;
@@ -249,6 +263,7 @@ void VirtualHost::reconfigure(Instant now, const GroupConfig& config, Actions& o
     const bool addresses_changed = config.addresses != config_->addresses || config.mac != config_->mac;
     config_ = &config;
     authenticator_ = Authenticator(config_->key, config_->vhid, config_->addresses);
+    alternate_ = alternate_of(config);
     if (state_ == State::backup)
         for (Family family : kFamilies)
             restart_master_down(now, family, last_heard_at_ >= since_ ? last_heard_ : std::nullopt);

@@ -10,6 +10,7 @@
 //                                            interface down, stop
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "carp/actions.h"
@@ -145,6 +146,7 @@ class VirtualHost {
     void restart_master_down(Instant now, Family family, const std::optional<Rival>& master);
     void disarm_all();
     Cause link_fault() const;
+    bool is_alternate(const Advertisement& advertisement) const;
     std::optional<DropReason> refuse(const IpPacket& packet, const Advertisement& advertisement) const;
     IpAddress source(const IpAddress& destination) const;
     Tie tie_with(const IpPacket& packet, const Advertisement& advertisement) const;
@@ -154,6 +156,7 @@ class VirtualHost {
     GroupId id_;
     const GroupConfig* config_;
     Authenticator authenticator_;
+    std::unique_ptr<const Authenticator> alternate_;  // null: only the group's own key and list
     SentCounters sent_counters_;
     DemotionCounter demotion_;
     const LinkStatus* link_ = nullptr;  // since start()

@@ -204,6 +204,8 @@ void add_identity(const Json& group, Details& out) {
             peers.empty() ? "multicast" : join(peers, ", ") + (routed ? " (behind a router)" : ""));
     out.add("password",
             group.at("has_password").get<bool>() ? "yes" : "none: anyone on the LAN can take over");
+    if (group.contains("accepts_another") && group.at("accepts_another").get<bool>())
+        out.add("accepts", "another password or list, too: accept-* is set");
 }
 
 std::string preemption(const Json& group) {

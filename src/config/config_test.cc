@@ -49,6 +49,9 @@ std::string show(const GroupConfig& g) {
            (g.interface_groups.empty()
                 ? ""
                 : fmt::format("  interface groups {}\n", fmt::join(g.interface_groups, ", "))) +
+           (g.accepts_another() ? fmt::format("  accepts {}key {}\n", g.accept_key ? "another " : "its ",
+                                              list(g.accept_addresses))
+                                : "") +
            (g.together.empty() ? "" : fmt::format("  together {}\n", g.together));
 }
 

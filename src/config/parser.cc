@@ -20,10 +20,25 @@ namespace {
 constexpr std::array<std::string_view, 6> kFileKeys = {"control", "dataplane", "hold-down",
                                                        "group",   "hook",      "together"};
 constexpr std::array<std::string_view, 2> kTogetherKeys = {"name", "groups"};
-constexpr std::array<std::string_view, 15> kGroupKeys = {
-    "name",          "interface", "vhid",    "addresses",   "password",
-    "password-file", "key-hex",   "advbase", "advskew",     "preempt",
-    "preempt-delay", "mac",       "peers",   "peer-routed", "interface-groups"};
+constexpr std::array<std::string_view, 19> kGroupKeys = {"name",
+                                                         "interface",
+                                                         "vhid",
+                                                         "addresses",
+                                                         "password",
+                                                         "password-file",
+                                                         "key-hex",
+                                                         "advbase",
+                                                         "advskew",
+                                                         "preempt",
+                                                         "preempt-delay",
+                                                         "mac",
+                                                         "peers",
+                                                         "peer-routed",
+                                                         "interface-groups",
+                                                         "accept-password",
+                                                         "accept-password-file",
+                                                         "accept-key-hex",
+                                                         "accept-addresses"};
 
 std::string place_of(std::string_view key) {
     if (std::find(kGroupKeys.begin(), kGroupKeys.end(), key) != kGroupKeys.end())
@@ -61,15 +76,19 @@ class Parser : public Reader {
     void read_addresses(const toml::table& table, GroupConfig& group);
     void read_address(const toml::node& node, GroupConfig& group);
     void read_timing(const toml::table& table, GroupConfig& group);
+    using SecretKeys = std::array<std::string_view, 3>;  // of a password, of a file with one, of 20 bytes
     void read_key(const toml::table& table, GroupConfig& group);
+    std::optional<Key> read_secret(const toml::table& table, const SecretKeys& keys, bool& is_given);
+    void read_alternate(const toml::table& table, GroupConfig& group);
     void read_mac(const toml::table& table, GroupConfig& group);
     void read_peers(const toml::table& table, GroupConfig& group);
     void read_peer(const toml::node& node, GroupConfig& group);
     void read_interface_groups(const toml::table& table, GroupConfig& group);
     void check_peer_families(const toml::node& peers, const GroupConfig& group);
     void read_together(const toml::table& table);
-    std::optional<std::string> read_set_name(const toml::table& table);
     GroupConfig* read_member(const toml::node& node);
+    void claim(std::map<std::string, std::uint32_t>& names, const std::string& name, Position at,
+               std::string_view what);
 
     const toml::node* require(const toml::table& table, std::string_view key, std::string_view hint);
 
@@ -158,6 +177,7 @@ void Parser::read_group(const toml::table& table) {
     read_addresses(table, group);
     read_timing(table, group);
     read_key(table, group);
+    read_alternate(table, group);
     read_mac(table, group);
     read_peers(table, group);
     read_interface_groups(table, group);
@@ -206,10 +226,15 @@ void Parser::read_name(const toml::table& table, GroupConfig& group) {
         if (group.interface.empty() || group.vhid.value == 0) return;
         group.name = fmt::format("{}-{}", group.interface, group.vhid.value);
     }
-    const auto [found, is_new] = names_.try_emplace(group.name, at.line);
+    claim(names_, group.name, at, "group");
+}
+
+void Parser::claim(std::map<std::string, std::uint32_t>& names, const std::string& name, Position at,
+                   std::string_view what) {
+    const auto [found, is_new] = names.try_emplace(name, at.line);
     if (!is_new)
-        fail(at, fmt::format("name '{}' is used twice", group.name),
-             fmt::format("the group of line {} has it already", found->second));
+        fail(at, fmt::format("name '{}' is used twice", name),
+             fmt::format("the {} of line {} has it already", what, found->second));
 }
 
 void Parser::read_addresses(const toml::table& table, GroupConfig& group) {
@@ -259,34 +284,68 @@ void Parser::read_timing(const toml::table& table, GroupConfig& group) {
 }
 
 void Parser::read_key(const toml::table& table, GroupConfig& group) {
-    const toml::node* first = nullptr;
+    bool is_given = false;
+    if (const auto key = read_secret(table, {"password", "password-file", "key-hex"}, is_given))
+        group.key = *key;
+    if (!is_given)
+        warn(position_of(table), "the group has no password: anyone on the LAN can take over",
+             "add password, password-file or key-hex");
+}
+
+// One of these keys. `is_given` is set if there is any, even a wrong one.
+std::optional<Key> Parser::read_secret(const toml::table& table, const SecretKeys& keys, bool& is_given) {
+    std::optional<Key> secret;
     std::string_view first_key;
-    for (std::string_view key : {"password", "password-file", "key-hex"}) {
+    for (std::string_view key : keys) {
         const toml::node* node = table.get(key);
         if (node == nullptr) continue;
         const Position at = position_of(*node);
-        if (first != nullptr)
+        if (is_given)
             fail(at, fmt::format("{} and {} are given together", first_key, key), "keep one of them");
-        first = node;
+        is_given = true;
         first_key = key;
         const auto value = text(*node, key);
         if (!value) continue;
         bool open_to_all = false;
-        const auto result = key == "password"        ? key_from_password(*value)
-                            : key == "password-file" ? key_from_file(*value, directory_, open_to_all)
-                                                     : key_from_hex(*value);
+        const auto result = key == keys[0]   ? key_from_password(*value)
+                            : key == keys[1] ? key_from_file(*value, directory_, open_to_all)
+                                             : key_from_hex(*value);
         if (!result) {
             fail(at, result.error());
             continue;
         }
-        group.key = *result;
-        if (key != "password-file") file_.holds_secret = true;
-        if (open_to_all)
-            warn(at, fmt::format("password-file {} can be read by everybody", *value), "chmod o-r it");
+        secret = *result;
+        if (key != keys[1]) file_.holds_secret = true;
+        if (open_to_all) warn(at, fmt::format("{} {} can be read by everybody", key, *value), "chmod o-r it");
     }
-    if (first == nullptr)
-        warn(position_of(table), "the group has no password: anyone on the LAN can take over",
-             "add password, password-file or key-hex");
+    return secret;
+}
+
+void Parser::read_alternate(const toml::table& table, GroupConfig& group) {
+    bool is_given = false;
+    group.accept_key =
+        read_secret(table, {"accept-password", "accept-password-file", "accept-key-hex"}, is_given);
+    const toml::node* node = table.get("accept-addresses");
+    const toml::array* array = node != nullptr ? list(*node, "accept-addresses") : nullptr;
+    if (array != nullptr && array->empty())
+        fail(position_of(*node), "accept-addresses is empty",
+             "list all addresses of the group as peers have it");
+    auto& addresses = group.accept_addresses;
+    for (std::size_t i = 0; array != nullptr && i < array->size(); ++i) {
+        const Position at = position_of((*array)[i]);
+        const auto value = text((*array)[i], "an address");
+        if (!value) continue;
+        const auto address = parse_virtual_address(*value);
+        if (!address)
+            fail(at, address.error());
+        else if (std::find(addresses.begin(), addresses.end(), *address) != addresses.end())
+            fail(at, fmt::format("address {} is given twice", *value));
+        else
+            addresses.push_back(*address);
+    }
+    if (group.accepts_another())
+        warn(position_of(table), fmt::format("group '{}' also accepts another password or list", group.name),
+             "remove accept-* when all hosts have changed");
 }
 
 void Parser::read_mac(const toml::table& table, GroupConfig& group) {
@@ -379,8 +438,13 @@ void Parser::check_peer_families(const toml::node& peers, const GroupConfig& gro
 
 void Parser::read_together(const toml::table& table) {
     refuse_unknown_keys(table, kTogetherKeys, place_of);
-    const auto name = read_set_name(table);
-    const toml::node* node = table.get("groups");
+    const toml::node *name = table.get("name"), *node = table.get("groups");
+    if (name == nullptr)
+        fail(position_of(table), "the set has no name", "add the name by which the log calls it");
+    const auto set = name != nullptr ? text(*name, "name") : std::nullopt;
+    if (set)
+        if (const auto complaint = check_name(*set)) fail(position_of(*name), *complaint);
+    if (set) claim(set_names_, *set, position_of(*name), "set");
     if (node == nullptr)
         return fail(position_of(table), "the set has no groups",
                     "add the names of the groups that move together, like [\"lan\", \"wan\"]");
@@ -390,7 +454,7 @@ void Parser::read_together(const toml::table& table) {
     for (const toml::node& element : *array) {
         GroupConfig* member = read_member(element);
         if (member == nullptr) continue;
-        member->together = name.value_or("?");
+        member->together = set.value_or("?");
         if (first == nullptr) first = member;
         if (member->advbase != first->advbase)
             warn(position_of(element),
@@ -400,26 +464,6 @@ void Parser::read_together(const toml::table& table) {
     if (array->size() < 2)
         fail(position_of(*node), "the set has fewer than two groups",
              "a group alone needs no set; remove it");
-}
-
-std::optional<std::string> Parser::read_set_name(const toml::table& table) {
-    const toml::node* node = table.get("name");
-    if (node == nullptr) {
-        fail(position_of(table), "the set has no name", "add the name by which the log calls it");
-        return std::nullopt;
-    }
-    const Position at = position_of(*node);
-    const auto name = text(*node, "name");
-    if (!name) return std::nullopt;
-    if (const auto complaint = check_name(*name)) {
-        fail(at, *complaint);
-        return std::nullopt;
-    }
-    const auto [found, is_new] = set_names_.try_emplace(*name, at.line);
-    if (!is_new)
-        fail(at, fmt::format("name '{}' is used twice", *name),
-             fmt::format("the set of line {} has it already", found->second));
-    return name;
 }
 
 // Null, and an error, if the group can't be in this set.

@@ -26,6 +26,7 @@ Json to_json(const DropCounters& dropped) {
 Json to_json(const Counters& c) {
     return {{"advertisements_received_ipv4", c.advertisements_received_ipv4},
             {"advertisements_received_ipv6", c.advertisements_received_ipv6},
+            {"alternate_accepted", c.alternate_accepted},
             {"advertisements_sent_ipv4", c.advertisements_sent_ipv4},
             {"advertisements_sent_ipv6", c.advertisements_sent_ipv6},
             {"bow_outs_received", c.bow_outs_received},
@@ -139,6 +140,7 @@ Json group_status(const Node& node, const VirtualHost& host, Instant now, bool h
         {"peers", texts(config.peers)},
         {"peer_routed", config.peer_routed},
         {"has_password", config.key != Key{}},
+        {"accepts_another", config.accepts_another()},
         {"interface_present", link.present},
         {"interface_up", link.up},
         {"interface_running", link.running},

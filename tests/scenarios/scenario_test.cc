@@ -87,6 +87,11 @@ GroupConfig group(const std::string& text) {
             config.interface_groups = split(value, '+');
         else if (key == "on")
             config.interface = value;
+        else if (key == "accept-password")
+            std::copy(value.begin(), value.end(), config.accept_key.emplace().begin());
+        else if (key == "accept-addresses")
+            for (const std::string& other : split(value, '+'))
+                config.accept_addresses.push_back(address(other));
         else if (key == "together")
             config.together = value;
         else if (key == "routed")
