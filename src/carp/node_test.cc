@@ -362,6 +362,83 @@ TEST_F(NodeTest, PacketsAndTimersAllocateNothing) {
     EXPECT_EQ(allocations, before);
 }
 
+// A set of lan and dmz, which is held: it would time out the lan's master, and hears a better one of the dmz.
+TEST_F(NodeTest, AHeldSetAllocatesNothingAndDoesNotSpin) {
+    auto lan = group("lan", 1), dmz = group("dmz", 2);
+    lan.together = dmz.together = "edge";
+    lan.advskew = dmz.advskew = AdvSkew{100};
+    configure({lan, dmz});
+    Peer peer{group("dmz", 2)};
+    const auto wait = [&] {
+        for (const Instant end = now_ + seconds(1); now_ < end;) {
+            const Instant due = node_.next_deadline();
+            EXPECT_GT(due, now_);
+            now_ = std::min(end, due);
+            node_.handle_timer(now_, out_);
+        }
+    };
+    out_.reserve(64);
+    for (int i = 0; i < 20; ++i, wait()) hear(peer.packet());
+    EXPECT_EQ(count<ReportHeld>(), 1);
+    forget();
+    std::vector<std::vector<std::uint8_t>> packets;
+    for (int i = 0; i < 100; ++i) packets.push_back(peer.packet());
+    const std::size_t before = allocations;
+    for (const auto& packet : packets) {
+        hear(packet);
+        wait();
+    }
+    EXPECT_EQ(allocations, before);
+    EXPECT_TRUE(out_.empty());
+    EXPECT_EQ(state(), State::backup);
+    EXPECT_EQ(node_.group(0)->held(), Cause::master_timed_out_ipv4);
+    EXPECT_GT(node_.group(0)->counters().takeovers_held, 30u);
+}
+
+// What each carries is what the others have, and what all have from elsewhere counts once.
+TEST_F(NodeTest, ASetHasOneStanding) {
+    auto lan = group("lan", 1), dmz = group("dmz", 2), wan = group("wan", 3);
+    lan.together = dmz.together = wan.together = "edge";
+    dmz.interface_groups = {"outside"};
+    configure({lan, dmz, wan});
+    node_.hold_down(now_, now_ + seconds(60), out_);
+    node_.demote_interface_group(now_, "outside", "work", 5, out_);
+    node_.demote_group(now_, 0, "disk", 20, out_);
+    for (GroupId id = 0; id < 3; ++id) EXPECT_EQ(node_.group(id)->demotion().value(), 153) << id;
+    EXPECT_EQ(node_.group(2)->demotion().amount("together:lan"), 25);
+    node_.demote_group(now_, 0, "disk", 0, out_);
+    node_.demote_interface_group(now_, "outside", "work", 0, out_);
+    for (GroupId id = 0; id < 3; ++id) EXPECT_EQ(node_.group(id)->demotion().contributions().size(), 1u);
+
+    // A member that leaves the set takes nothing along.
+    node_.demote_group(now_, 0, "disk", 20, out_);
+    wan.together.clear();
+    configure({lan, dmz, wan});
+    EXPECT_EQ(node_.group(1)->demotion().value(), 148);
+    EXPECT_EQ(node_.group(2)->demotion().value(), 128);
+}
+
+TEST_F(NodeTest, AcceptsAnAlternateAndCountsIt) {
+    auto lan = group("lan", 1);
+    lan.accept_key = Key{'n'};
+    configure({lan});
+    Peer newer{lan}, stranger{lan};
+    newer.config.key = Key{'n'};
+    stranger.config.key = Key{'x'};
+    EXPECT_FALSE(hear(Peer{lan}.packet()).refused);
+    EXPECT_EQ(node_.group(0)->counters().alternate_accepted, 0u);
+    EXPECT_FALSE(hear(newer.packet()).refused);
+    EXPECT_EQ(node_.group(0)->counters().alternate_accepted, 1u);
+    EXPECT_EQ(hear(stranger.packet()).refused, DropReason::bad_digest);
+    newer.config.addresses = {{ip("192.0.2.101"), 24}};
+    EXPECT_EQ(hear(newer.packet()).refused, DropReason::bad_digest);
+    lan.accept_addresses = newer.config.addresses;
+    configure({lan});
+    EXPECT_FALSE(hear(newer.packet()).refused);
+    configure({group("lan", 1)});
+    EXPECT_EQ(hear(newer.packet()).refused, DropReason::bad_digest);
+}
+
 TEST_F(NodeTest, ManyGroupsFireInOrderOfTheirDeadlines) {
     std::vector<GroupConfig> groups;
     for (int vhid = 1; vhid <= 255; ++vhid) {
