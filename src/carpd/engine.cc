@@ -534,7 +534,7 @@ void Engine::perform(const ReportRival& action) {
 }
 
 void Engine::perform(const ReportHeld& action) {
-    const GroupConfig& group = groups_[action.group].config;
+    const GroupConfig& group = *groups_[action.group].config;
     log(LogLevel::warning, describe(group, action));
     broadcast([&](std::string_view time) { return monitor_line(group, action, time); });
 }
