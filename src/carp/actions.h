@@ -67,6 +67,7 @@ struct ReportTransition {
     Instant at;
     Duration previous;     // how long the group was in `from`
     std::string together;  // the member of its set that it follows, whose cause this is; empty: its own
+    std::string check{};   // the one that failed, where the cause is that
 };
 
 // We are MASTER, heard another one and stay. At most one in ten seconds (rule A4).

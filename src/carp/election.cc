@@ -93,6 +93,8 @@ CauseText text_of(Cause cause) {
         case Cause::cannot_advertise: return {"cannot_advertise", "advertisements could not be sent"};
         case Cause::lease_lapsed:
             return {"lease_lapsed", "the lease lapsed: no advertisement was sent in time"};
+        case Cause::check_failed: return {"check_failed", "withdrawn by a failing check"};
+        case Cause::check_passed: return {"check_passed", "the checks that withdrew it pass again"};
     }
     return {"unknown", "unknown"};
 }

@@ -68,6 +68,8 @@ enum class Cause : std::uint8_t {
     addresses_refused,
     cannot_advertise,  // F3
     lease_lapsed,      // F4
+    check_failed,      // H2
+    check_passed,      // H2
 };
 
 std::string_view to_string(Cause cause);      // a phrase for people: "master timed out (IPv4)"

@@ -31,6 +31,7 @@ void Node::configure(Instant now, GroupConfigs groups, Actions& out) {
                 continue;
             }
             groups_[*id]->reconfigure(now, wanted, out);
+            groups_[*id]->on_failing_tracks(now, failing_, out);
             follow_interface_groups(now, *id, out);
             reschedule(*id);
             continue;
@@ -39,6 +40,7 @@ void Node::configure(Instant now, GroupConfigs groups, Actions& out) {
         groups_[id] = std::make_unique<VirtualHost>(id, wanted, random_.next(), now);
         interface_of_[id] = interface;
         interfaces_[interface].by_vhid[wanted.vhid.value] = id;
+        groups_[id]->on_failing_tracks(now, failing_, out);
         groups_[id]->start(now, interfaces_[interface].link, out);
         follow_interface_groups(now, id, out);
         reschedule(id);
@@ -220,6 +222,15 @@ void Node::follow_interface_groups(Instant now, GroupId id, Actions& out) {
         for (const auto& contribution : counter.contributions())
             groups_[id]->on_demotion(now, interface_group + ':' + contribution.name,
                                      is_member ? contribution.amount : 0, out);
+    }
+}
+
+void Node::handle_failing_tracks(Instant now, std::vector<FailingTrack> failing, Actions& out) {
+    failing_ = std::move(failing);
+    for (GroupId id = 0; id < groups_.size(); ++id) {
+        if (!groups_[id]) continue;
+        groups_[id]->on_failing_tracks(now, failing_, out);
+        reschedule(id);
     }
 }
 

@@ -64,6 +64,10 @@ class Node {
     static constexpr std::size_t kMaxOperatorNames = 8;
     // For the other members of the group's set, too.
     bool handle_request(Instant now, GroupId group, State state, Actions& out);
+    // The checks that fail from now on, all of them: groups that are or will be configured are demoted or
+    // withdrawn by those, and by no others (rules H1, H2). At most kMaxTracks concern one group.
+    void handle_failing_tracks(Instant now, std::vector<FailingTrack> failing, Actions& out);
+    static constexpr std::size_t kMaxTracks = 32;
 
     // The earliest time at which handle_timer() has something to do.
     Instant next_deadline() const { return deadlines_.earliest().second; }
@@ -104,6 +108,7 @@ class Node {
     std::vector<std::string> interface_names_;
     std::map<std::string, InterfaceId> interface_ids_;  // by name
     std::deque<Interface> interfaces_;                  // virtual hosts keep a pointer to the link
+    std::vector<FailingTrack> failing_;
     // What the operator set, by interface group; a group takes it as "INTERFACE-GROUP:NAME".
     std::map<std::string, DemotionCounter, std::less<>> interface_group_demotions_;
     Deadlines deadlines_;

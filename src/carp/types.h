@@ -126,6 +126,19 @@ inline GroupConfigs share(std::vector<GroupConfig> groups) {
     return std::make_shared<const std::vector<GroupConfig>>(std::move(groups));
 }
 
+// A check of the host's health ([[track]]) that fails now, and what that does to groups (rules H1, H2).
+struct FailingTrack {
+    std::string name;
+    int demote = 0;                   // added to their demotion, 1..240
+    bool withdraw = false;            // instead: they stay in INIT
+    std::vector<std::string> groups;  // their names; empty: all
+
+    bool concerns(std::string_view group) const {
+        return groups.empty() || std::find(groups.begin(), groups.end(), group) != groups.end();
+    }
+    bool operator==(const FailingTrack&) const = default;
+};
+
 // A group's place in its Node, stable while the group is configured; interfaces likewise.
 using GroupId = std::uint32_t;
 using InterfaceId = std::uint32_t;

@@ -45,7 +45,7 @@ VirtualHost::VirtualHost(GroupId id, const GroupConfig& config, std::uint64_t fi
 
 void VirtualHost::start(Instant now, const LinkStatus& link, Actions& out) {
     link_ = &link;
-    cause_ = link_fault();
+    cause_ = fault();
     if (cause_ == Cause::none) enter(now, State::backup, Cause::started, std::nullopt, out);
 }
 
@@ -57,15 +57,26 @@ void VirtualHost::on_link(Instant now, const LinkStatus& link, Actions& out) {
     expire_lease(now, out);
     link_ = &link;
     link_is_known_ = true;
-    const Cause fault = link_fault();
-    if (fault == Cause::none) {
-        const Cause cause = counters_.transitions_to_backup == 0 ? Cause::started : Cause::link_up;
+    follow_fault(now, Cause::link_up, out);
+}
+
+// What keeps it in INIT came or went; `recovered` is why it leaves INIT then.
+void VirtualHost::follow_fault(Instant now, Cause recovered, Actions& out) {
+    const Cause now_wrong = fault();
+    if (now_wrong == Cause::none) {
+        const Cause cause = counters_.transitions_to_backup == 0 ? Cause::started : recovered;
         if (state_ == State::init) enter(now, State::backup, cause, std::nullopt, out);
     } else if (state_ != State::init) {
-        enter(now, State::init, fault, std::nullopt, out);
+        enter(now, State::init, now_wrong, std::nullopt, out);
     } else {
-        cause_ = fault;
+        cause_ = now_wrong;
     }
+}
+
+// Without a link it could not be heard whatever the checks say.
+Cause VirtualHost::fault() const {
+    const Cause link = link_fault();
+    return link == Cause::none && !withdrawn_by_.empty() ? Cause::check_failed : link;
 }
 
 Cause VirtualHost::link_fault() const {
@@ -238,6 +249,29 @@ void VirtualHost::on_demotion(Instant now, std::string_view name, int amount, Ac
     if (state_ == State::backup) arm_probe(now);
 }
 
+void VirtualHost::on_failing_tracks(Instant now, const std::vector<FailingTrack>& failing, Actions& out) {
+    std::vector<std::string> withdrawn_by, past;
+    for (const DemotionCounter::Contribution& c : demotion_.contributions())
+        if (c.name.starts_with(kTrackDemotion)) past.push_back(c.name);
+    // What is new is added before what is past is taken away, so that nobody hears of a moment between.
+    for (const FailingTrack& track : failing) {
+        if (!track.concerns(config_->name)) continue;
+        if (track.withdraw) {
+            withdrawn_by.push_back(track.name);
+            continue;
+        }
+        const std::string name = std::string(kTrackDemotion) + track.name;
+        std::erase(past, name);
+        if (demotion_.amount(name) != track.demote) on_demotion(now, name, track.demote, out);
+    }
+    expire_lease(now, out);
+    if (withdrawn_by != withdrawn_by_) {
+        withdrawn_by_ = std::move(withdrawn_by);
+        if (link_ != nullptr) follow_fault(now, Cause::check_passed, out);  // otherwise start() does
+    }
+    for (const std::string& name : past) on_demotion(now, name, 0, out);
+}
+
 // A BACKUP says nothing, so one that was demoted because it could not send would never find out that it can
 // again: it tries with frames that nobody answers (rule S3).
 void VirtualHost::arm_probe(Instant now) {
@@ -396,7 +430,9 @@ void VirtualHost::enter(Instant now, State state, Cause cause, const std::option
             advertise(now, out);
             break;
     }
-    out.emplace_back(ReportTransition{id_, from, state, cause, standing(), rival, now, previous, together});
+    ReportTransition report{id_, from, state, cause, standing(), rival, now, previous, together};
+    if (cause == Cause::check_failed) report.check = withdrawn_by_.front();
+    out.emplace_back(std::move(report));
 }
 
 // The addresses go first, so that no successor answers while we still do; then, in an orderly leave, the
@@ -407,6 +443,7 @@ void VirtualHost::leave_master(Instant now, Cause cause, Actions& out) {
     lease_until_ = kNever;
     const bool orderly = cause == Cause::stopped || cause == Cause::removed ||
                          cause == Cause::operator_request || cause == Cause::addresses_refused ||
+                         cause == Cause::check_failed ||
                          cause == Cause::cannot_advertise;  // of its copies some may have been sent
     if (!orderly) return;
     ++counters_.bow_outs_sent;
@@ -437,7 +474,7 @@ void VirtualHost::reassert(Instant now, Cause cause, const Rival& rival, Actions
 Duration VirtualHost::master_down_wait(const std::optional<Rival>& master) const {
     const AdvBase base = config_->advbase;
     Duration wait = master_down_interval(base, config_->advskew);
-    const bool joins = cause_ == Cause::started || cause_ == Cause::link_up;
+    const bool joins = cause_ == Cause::started || cause_ == Cause::link_up || cause_ == Cause::check_passed;
     if (base.seconds == 0 && !master && joins)
         wait += advertisement_interval(base, kSlowestAdvSkew);
     else if (base.seconds == 0 && master && master->standing.advbase.seconds == 0 &&

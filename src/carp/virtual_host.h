@@ -7,7 +7,7 @@
 //          +------+ <------------- +--------+ <--------------------------------------- +--------+
 //              ^     interface down             an advertisement (E6, E8, E10)              |
 //              +----------------------------------------------------------------------------+
-//                                            interface down, stop
+//                               interface down, a check that withdraws, stop
 #pragma once
 
 #include <memory>
@@ -30,6 +30,8 @@ inline constexpr std::string_view kSendErrorDemotion = "send_error";
 inline constexpr std::string_view kAddressesDemotion = "addresses";
 inline constexpr std::string_view kOperatorDemotion = "operator";
 inline constexpr std::string_view kHoldDownDemotion = "hold_down";
+// What the name of a failing check's contribution begins with.
+inline constexpr std::string_view kTrackDemotion = "track:";
 // Followed by the name of the member of its set whose fault a group carries (rule G1).
 inline constexpr std::string_view kTogetherDemotion = "together:";
 
@@ -59,6 +61,8 @@ class VirtualHost {
     void on_send_result(Instant now, bool sent, Actions& out);
     void on_install_result(Instant now, bool installed, Actions& out);
     void on_demotion(Instant now, std::string_view name, int amount, Actions& out);
+    // The checks of the host's health that fail now, of all groups. Also before start() (rules H1, H2).
+    void on_failing_tracks(Instant now, const std::vector<FailingTrack>& failing, Actions& out);
     // Demoted until then, because its host has just started (rule M4).
     void hold_down(Instant now, Instant until, Actions& out);
     // The operator wants `state` (BACKUP or MASTER), once; false in INIT (rule O1). `together`: of the member
@@ -102,6 +106,8 @@ class VirtualHost {
     // Why it would take over if its set let it; `none` if it isn't held.
     Cause held() const { return set_ ? held_ : Cause::none; }
     const DemotionCounter& demotion() const { return demotion_; }
+    // The failing checks that keep it in INIT.
+    const std::vector<std::string>& withdrawn_by() const { return withdrawn_by_; }
     // What our advertisements say: advskew is at least 240 while demoted (rule M2).
     Standing standing() const;
     // The last authentic advertisement of somebody else, and when it came.
@@ -145,7 +151,9 @@ class VirtualHost {
     Duration master_down_wait(const std::optional<Rival>& master) const;
     void restart_master_down(Instant now, Family family, const std::optional<Rival>& master);
     void disarm_all();
+    void follow_fault(Instant now, Cause recovered, Actions& out);
     Cause link_fault() const;
+    Cause fault() const;
     bool is_alternate(const Advertisement& advertisement) const;
     std::optional<DropReason> refuse(const IpPacket& packet, const Advertisement& advertisement) const;
     IpAddress source(const IpAddress& destination) const;
@@ -159,6 +167,7 @@ class VirtualHost {
     std::unique_ptr<const Authenticator> alternate_;  // null: only the group's own key and list
     SentCounters sent_counters_;
     DemotionCounter demotion_;
+    std::vector<std::string> withdrawn_by_;
     const LinkStatus* link_ = nullptr;  // since start()
     bool link_is_known_ = false;
     Counters counters_;

@@ -17,6 +17,8 @@
 // > reconfigure HOST GROUP...
 // > request HOST GROUP master|backup
 // > demote HOST GROUP NAME AMOUNT
+// > failing HOST CHECK=AMOUNT|withdraw[@GROUP+GROUP]...
+//       the checks of the host's health that fail now, and for which groups
 // > fail-sends HOST N
 // > fail-install HOST yes|no
 // > cut A B [INTERFACE]
@@ -112,6 +114,17 @@ GroupConfig group(const std::string& text) {
     }
     std::copy(password.begin(), password.end(), config.key.begin());
     return config;
+}
+
+FailingTrack track(const std::string& text) {
+    const std::size_t equals = text.find('='), at = std::min(text.find('@'), text.size());
+    const std::string effect = text.substr(equals + 1, at - equals - 1);
+    FailingTrack track;
+    track.name = text.substr(0, equals);
+    track.withdraw = effect == "withdraw";
+    if (!track.withdraw) track.demote = std::stoi(effect);
+    track.groups = split(text.substr(std::min(at + 1, text.size())), '+');
+    return track;
 }
 
 class Interpreter {
@@ -232,6 +245,15 @@ class Interpreter {
              Host& host = world_.host(c.at(1));
              host.pump.input(world_.now, [&](Node& node, Actions& out) {
                  node.hold_down(world_.now, world_.now + std::chrono::seconds(std::stoi(c.at(2))), out);
+             });
+         }},
+        {"failing",
+         [this](const Words& c) {
+             Host& host = world_.host(c.at(1));
+             std::vector<FailingTrack> failing;
+             for (std::size_t i = 2; i < c.size(); ++i) failing.push_back(track(c[i]));
+             host.pump.input(world_.now, [&](Node& node, Actions& out) {
+                 node.handle_failing_tracks(world_.now, failing, out);
              });
          }},
         {"fail-sends", [this](const Words& c) { world_.host(c.at(1)).failing_sends = std::stoi(c.at(2)); }},

@@ -98,6 +98,7 @@ void Host::perform(const ReportTransition& action) {
                     to_upper_string(action.to),
                     (action.together.empty() ? "" : "together with " + action.together + ": ") +
                         std::string(to_string(action.cause)));
+    if (!action.check.empty()) text += ", the check " + action.check;
     if (action.rival)
         text += fmt::format(", heard {} from {}, ours {}", standing_text(action.rival->standing),
                             action.rival->source.to_string(), standing_text(action.ours));
