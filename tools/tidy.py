@@ -16,12 +16,13 @@ import sys
 import tempfile
 
 # What each folder of src/ may include besides itself (ARCHITECTURE.md). CMakeLists.txt links the same.
-PURE = ["base", "crypto", "wire", "carp"]
+PURE = ["base", "crypto", "wire", "carp", "health"]
 LAYERS = {
     "base": [],
     "crypto": ["base"],
     "wire": ["base", "crypto"],
     "carp": ["base", "crypto", "wire"],
+    "health": ["base", "crypto", "wire", "carp"],
     "config": PURE,
     "control": PURE + ["config"],
     "linux": PURE + ["config"],
