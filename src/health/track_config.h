@@ -27,7 +27,7 @@ struct RouteCheck {
 struct GatewayCheck {
     IpAddress address;
     bool icmp = false;
-    std::string device;  // to ask on; empty: what the routes say
+    std::string device{};  // to ask on; empty: what the routes say
     bool operator==(const GatewayCheck&) const = default;
 };
 // Passes if a connection is accepted.

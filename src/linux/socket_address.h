@@ -1,0 +1,43 @@
+// An IpAddress as the socket calls take it.
+#pragma once
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "base/addresses.h"
+
+namespace carpd {
+
+struct SocketAddress {
+    sockaddr_storage storage{};
+    socklen_t size = 0;
+
+    // `ifindex` is for link-local addresses.
+    SocketAddress(const IpAddress& address, std::uint16_t port, int ifindex = 0) {
+        if (address.family() == Family::ipv4) {
+            sockaddr_in in{};
+            in.sin_family = AF_INET;
+            in.sin_port = htons(port);
+            std::memcpy(&in.sin_addr, address.bytes().data(), 4);
+            std::memcpy(&storage, &in, size = sizeof in);
+        } else {
+            sockaddr_in6 in{};
+            in.sin6_family = AF_INET6;
+            in.sin6_port = htons(port);
+            in.sin6_scope_id = address.is_link_local() ? static_cast<std::uint32_t>(ifindex) : 0;
+            std::memcpy(&in.sin6_addr, address.bytes().data(), 16);
+            std::memcpy(&storage, &in, size = sizeof in);
+        }
+    }
+    const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+
+constexpr int domain_of(Family family) {
+    return family == Family::ipv4 ? AF_INET : AF_INET6;
+}
+
+}  // namespace carpd
