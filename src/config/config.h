@@ -11,6 +11,7 @@
 
 #include "base/expected.h"
 #include "carp/types.h"
+#include "health/track_config.h"
 
 namespace carpd {
 
@@ -41,9 +42,10 @@ struct Config {
     Duration hold_down{0};            // after the start all groups are demoted for so long; whole seconds
     std::vector<GroupConfig> groups;  // in the order of the file, at least one
     std::vector<HookConfig> hooks;    // in the order of the file
+    std::vector<TrackConfig> tracks;  // in the order of the file, no name twice
 
     // Whether there is anything for the process `carpd: helper` to do.
-    bool needs_helper() const { return !hooks.empty(); }
+    bool needs_helper() const { return !hooks.empty() || !tracks.empty(); }
 };
 
 // A place in the file, both numbers from 1; a column counts characters, not bytes.

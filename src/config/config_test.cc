@@ -63,6 +63,39 @@ std::string show(const HookConfig& hook) {
                        fmt::join(hook.command, " | "), hook.timeout / std::chrono::seconds(1));
 }
 
+std::string show(const TcpCheck& c) {
+    return fmt::format("{} port {}", c.address.to_string(), c.port);
+}
+
+std::string show(const Subject& subject) {
+    struct Visitor {
+        std::string operator()(const LinkCheck& c) const { return c.interface; }
+        std::string operator()(const RouteCheck& c) const { return c.prefix.to_string(); }
+        std::string operator()(const GatewayCheck& c) const {
+            return fmt::format("{} by {} on {}", c.address.to_string(), c.icmp ? "icmp" : "arp",
+                               c.device.empty() ? "its subnet" : c.device);
+        }
+        std::string operator()(const TcpCheck& c) const { return show(c); }
+        std::string operator()(const HttpCheck& c) const {
+            return fmt::format("{} of {} at {} answers {}", c.path, c.authority, show(c.server), c.status);
+        }
+        std::string operator()(const ProcessCheck& c) const { return c.name; }
+        std::string operator()(const FileCheck& c) const { return c.path; }
+        std::string operator()(const ScriptCheck& c) const {
+            return fmt::format("{}", fmt::join(c.argv, " | "));
+        }
+    };
+    return fmt::format("{} {}", kind_of(subject), std::visit(Visitor{}, subject));
+}
+
+std::string show(const TrackConfig& t) {
+    return fmt::format("track {}: {}\n  {} of {}, every {} s within {} s, rise {} fall {}\n", t.name,
+                       show(t.subject), t.withdraw ? "withdraws" : fmt::format("demotes by {}", t.demote),
+                       t.groups.empty() ? "all" : fmt::format("{}", fmt::join(t.groups, ", ")),
+                       t.interval / std::chrono::seconds(1), t.timeout / std::chrono::seconds(1), t.rise,
+                       t.fall);
+}
+
 // All that carpd makes of a file, as text.
 std::string show(const std::string& name, const std::string& text) {
     const auto file = parse_config(text, "/nonexistent");
@@ -79,6 +112,7 @@ std::string show(const std::string& name, const std::string& text) {
         out += fmt::format("hold-down {} s\n", file->config.hold_down / std::chrono::seconds(1));
     for (const GroupConfig& group : file->config.groups) out += show(group);
     for (const HookConfig& hook : file->config.hooks) out += show(hook);
+    for (const TrackConfig& track : file->config.tracks) out += show(track);
     return out;
 }
 

@@ -25,8 +25,13 @@ class HookReader {
         HookConfig hook;
         reader_.refuse_unknown_keys(table, kHookKeys);
         if (const toml::node* on = table.get("on")) read_events(*on, hook);
-        if (const toml::node* groups = table.get("groups")) read_groups(*groups, hook);
-        read_command(table, hook);
+        if (const toml::node* groups = table.get("groups"))
+            hook.groups = reader_.group_names(*groups, groups_);
+        if (const toml::node* command = table.get("command"))
+            hook.command = reader_.command(*command, "command");
+        else
+            reader_.fail(position_of(table), "the hook has no command",
+                         "add the program to run and its arguments as a list of strings");
         if (const toml::node* timeout = table.get("timeout"))
             hook.timeout =
                 std::chrono::seconds(reader_.number(*timeout, "timeout", 1, kMostTimeout).value_or(1));
@@ -36,7 +41,7 @@ class HookReader {
  private:
     void read_events(const toml::node& node, HookConfig& hook) {
         const toml::array* array =
-            list(node, "on", "it must name at least one of init, backup, master, reasserted");
+            reader_.list(node, "on", "it must name at least one of init, backup, master, reasserted");
         if (array == nullptr) return;
         hook.on.clear();
         for (const toml::node& element : *array) {
@@ -57,64 +62,6 @@ class HookReader {
         }
     }
 
-    void read_groups(const toml::node& node, HookConfig& hook) {
-        const toml::array* array = list(node, "groups", "leave it out for all groups");
-        if (array == nullptr) return;
-        for (const toml::node& element : *array) {
-            const auto name = reader_.text(element, "a group");
-            if (!name) continue;
-            if (!groups_.contains(*name)) {
-                reader_.fail(position_of(element), fmt::format("there is no group '{}'", *name),
-                             known_groups(*name));
-            } else if (std::find(hook.groups.begin(), hook.groups.end(), *name) != hook.groups.end()) {
-                reader_.fail(position_of(element), fmt::format("group '{}' is given twice", *name));
-            } else {
-                hook.groups.push_back(*name);
-            }
-        }
-    }
-
-    std::string known_groups(const std::string& name) const {
-        std::vector<std::string_view> known;
-        for (const auto& [group, line] : groups_) known.push_back(group);
-        if (const auto meant = nearest(name, known); !meant.empty())
-            return fmt::format("did you mean '{}'?", meant);
-        return "write the name of a [[group]]";
-    }
-
-    void read_command(const toml::table& table, HookConfig& hook) {
-        const toml::node* node = table.get("command");
-        if (node == nullptr)
-            return reader_.fail(position_of(table), "the hook has no command",
-                                "add the program to run and its arguments as a list of strings");
-        if (node->is_string())
-            return reader_.fail(
-                position_of(*node), "command is a string",
-                "no shell reads it: write the program and its arguments as a list, or [\"/bin/sh\", "
-                "\"-c\", \"...\"]");
-        const toml::array* array = list(*node, "command", "it needs a program at least");
-        if (array == nullptr) return;
-        for (const toml::node& element : *array) {
-            const auto word = reader_.text(element, "a word of the command");
-            if (!word) continue;
-            if (word->find('\0') != std::string::npos)
-                reader_.fail(position_of(element), "a word of the command contains a zero byte",
-                             "no program can be given one");
-            hook.command.push_back(*word);
-        }
-        if (!hook.command.empty() && !hook.command.front().starts_with('/'))
-            reader_.fail(position_of(array->front()),
-                         fmt::format("the program '{}' is not an absolute path", hook.command.front()),
-                         "write where it is, like /usr/local/sbin/notify");
-    }
-
-    const toml::array* list(const toml::node& node, std::string_view key, std::string_view if_empty) {
-        const toml::array* array = reader_.list(node, key);
-        if (array == nullptr || !array->empty()) return array;
-        reader_.fail(position_of(node), fmt::format("{} is empty", key), std::string(if_empty));
-        return nullptr;
-    }
-
     Reader& reader_;
     const std::map<std::string, std::uint32_t>& groups_;
 };
@@ -124,20 +71,10 @@ class HookReader {
 std::vector<HookConfig> read_hooks(Reader& reader, const toml::node& node,
                                    const std::map<std::string, std::uint32_t>& groups) {
     std::vector<HookConfig> hooks;
-    const toml::array* sections = node.as_array();
-    if (sections == nullptr) {
-        reader.fail(position_of(node),
-                    node.is_table() ? "[hook] is written with single brackets" : "hook is not a section",
-                    "begin every hook with [[hook]]");
-        return hooks;
-    }
+    const toml::array* sections = reader.sections(node, "hook");
+    if (sections == nullptr) return hooks;
     HookReader hook_reader(reader, groups);
-    for (const toml::node& element : *sections) {
-        if (const toml::table* table = element.as_table())
-            hooks.push_back(hook_reader.read(*table));
-        else
-            reader.fail(position_of(element), "hook is not a section", "begin every hook with [[hook]]");
-    }
+    for (const toml::node& element : *sections) hooks.push_back(hook_reader.read(*element.as_table()));
     if (hooks.size() > kMostHooks)
         reader.fail(position_of(node), fmt::format("there are {} hooks", hooks.size()),
                     fmt::format("there may be {}", kMostHooks));

@@ -11,14 +11,15 @@
 #include "config/config.h"
 #include "config/hooks.h"
 #include "config/reader.h"
+#include "config/tracks.h"
 #include "config/values.h"
 
 namespace carpd {
 
 namespace {
 
-constexpr std::array<std::string_view, 6> kFileKeys = {"control", "dataplane", "hold-down",
-                                                       "group",   "hook",      "together"};
+constexpr std::array<std::string_view, 7> kFileKeys = {"control", "dataplane", "hold-down", "group",
+                                                       "hook",    "together",  "track"};
 constexpr std::array<std::string_view, 2> kTogetherKeys = {"name", "groups"};
 constexpr std::array<std::string_view, 19> kGroupKeys = {"name",
                                                          "interface",
@@ -131,6 +132,8 @@ void Parser::read_file(const toml::table& root) {
     read_sections(root, "group", &Parser::read_group);
     read_sections(root, "together", &Parser::read_together);
     if (const toml::node* hooks = root.get("hook")) file_.config.hooks = read_hooks(*this, *hooks, names_);
+    if (const toml::node* tracks = root.get("track"))
+        file_.config.tracks = read_tracks(*this, *tracks, names_);
     if (file_.config.groups.empty() && errors().empty())
         fail({}, "there is no [[group]]", "carpd needs one with interface, vhid and addresses at least");
 }
@@ -403,6 +406,9 @@ void Parser::read_interface_groups(const toml::table& table, GroupConfig& group)
         if (const auto complaint = check_interface(*name))
             fail(at, fmt::format("'{}' can't be an interface group's name", *name),
                  "it has up to 15 bytes without blanks, '/' and ':'");
+        else if (*name == "track")
+            fail(at, "'track' can't be an interface group's name",
+                 "demotions by a [[track]] are called track:NAME; choose another");
         else if (*name == kAllGroups)
             fail(at, fmt::format("every group is in the interface group '{}'", kAllGroups), "remove it");
         else if (group.is_in(*name))

@@ -13,6 +13,14 @@ namespace {
 
 constexpr int kMostDelay = 3600;  // seconds
 
+std::string meant_group(const std::string& name, const std::map<std::string, std::uint32_t>& known) {
+    std::vector<std::string_view> names;
+    for (const auto& [group, line] : known) names.push_back(group);
+    if (const auto meant = nearest(name, names); !meant.empty())
+        return fmt::format("did you mean '{}'?", meant);
+    return "write the name of a [[group]]";
+}
+
 ConfigErrors sorted(ConfigErrors errors) {
     const auto by_position = [](const ConfigError& a, const ConfigError& b) { return a.at < b.at; };
     std::stable_sort(errors.begin(), errors.end(), by_position);
@@ -95,6 +103,68 @@ const toml::array* Reader::list(const toml::node& node, std::string_view key) {
     if (const auto* array = node.as_array()) return array;
     fail(position_of(node), fmt::format("{} is {}", key, type_name(node)),
          "it must be a list of strings in [ ]");
+    return nullptr;
+}
+
+const toml::array* Reader::list(const toml::node& node, std::string_view key, std::string_view if_empty) {
+    const toml::array* array = list(node, key);
+    if (array == nullptr || !array->empty()) return array;
+    fail(position_of(node), fmt::format("{} is empty", key), std::string(if_empty));
+    return nullptr;
+}
+
+std::vector<std::string> Reader::group_names(const toml::node& node,
+                                             const std::map<std::string, std::uint32_t>& known) {
+    std::vector<std::string> names;
+    const toml::array* array = list(node, "groups", "leave it out for all groups");
+    if (array == nullptr) return names;
+    for (const toml::node& element : *array) {
+        const auto name = text(element, "a group");
+        if (!name) continue;
+        if (!known.contains(*name))
+            fail(position_of(element), fmt::format("there is no group '{}'", *name),
+                 meant_group(*name, known));
+        else if (std::find(names.begin(), names.end(), *name) != names.end())
+            fail(position_of(element), fmt::format("group '{}' is given twice", *name));
+        else
+            names.push_back(*name);
+    }
+    return names;
+}
+
+std::vector<std::string> Reader::command(const toml::node& node, std::string_view key) {
+    std::vector<std::string> words;
+    if (node.is_string()) {
+        fail(position_of(node), fmt::format("{} is a string", key),
+             "no shell reads it: write the program and its arguments as a list, or [\"/bin/sh\", \"-c\", "
+             "\"...\"]");
+        return words;
+    }
+    const toml::array* array = list(node, key, "it needs a program at least");
+    if (array == nullptr) return words;
+    for (const toml::node& element : *array) {
+        const auto word = text(element, fmt::format("a word of the {}", key));
+        if (!word) continue;
+        if (word->find('\0') != std::string::npos)
+            fail(position_of(element), fmt::format("a word of the {} contains a zero byte", key),
+                 "no program can be given one");
+        words.push_back(*word);
+    }
+    if (!words.empty() && !words.front().starts_with('/'))
+        fail(position_of(array->front()),
+             fmt::format("the program '{}' is not an absolute path", words.front()),
+             "write where it is, like /usr/local/sbin/notify");
+    return words;
+}
+
+const toml::array* Reader::sections(const toml::node& node, std::string_view key) {
+    const toml::array* array = node.as_array();
+    const auto is_table = [](const toml::node& element) { return element.is_table(); };
+    if (array != nullptr && std::all_of(array->begin(), array->end(), is_table)) return array;
+    fail(position_of(node),
+         node.is_table() ? fmt::format("[{}] is written with single brackets", key)
+                         : fmt::format("{} is not a section", key),
+         fmt::format("begin every {} with [[{}]]", key, key));
     return nullptr;
 }
 

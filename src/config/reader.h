@@ -5,10 +5,12 @@
 
 #include <toml++/toml.h>
 
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "config/config.h"
 #include "config/values.h"
@@ -33,6 +35,15 @@ class Reader {
     std::optional<int> number(const toml::node& node, std::string_view key, int least, int most);
     Duration delay(const toml::table& table, std::string_view key);  // 0 to 3600 s; 0 if not given
     const toml::array* list(const toml::node& node, std::string_view key);
+    // As above, and not empty.
+    const toml::array* list(const toml::node& node, std::string_view key, std::string_view if_empty);
+    // A list of names of groups, all of which are in `known`, none twice.
+    std::vector<std::string> group_names(const toml::node& node,
+                                         const std::map<std::string, std::uint32_t>& known);
+    // A program's absolute path and its arguments; empty after an error.
+    std::vector<std::string> command(const toml::node& node, std::string_view key);
+    // The tables under [[KEY]], which are all that is in it.
+    const toml::array* sections(const toml::node& node, std::string_view key);
 
     // `place_of` says where a key belongs that is none of `known` and doesn't resemble one; empty if nowhere.
     void refuse_unknown_keys(const toml::table& table, std::span<const std::string_view> known,

@@ -1,0 +1,249 @@
+#include "config/subjects.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace carpd {
+
+namespace {
+
+constexpr std::size_t kMostPath = 1000;  // bytes, of a file or URL
+constexpr std::size_t kMostComm = 15;    // bytes that Linux keeps of a process's name
+constexpr int kLeastStatus = 100, kMostStatus = 599;
+
+Unexpected<Complaint> complain(std::string message, std::string hint) {
+    return Unexpected{Complaint{std::move(message), std::move(hint)}};
+}
+
+bool is_plain(std::string_view text) {
+    return std::none_of(text.begin(), text.end(), [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return byte <= ' ' || byte == 0x7f;
+    });
+}
+
+std::optional<unsigned> parse_number(std::string_view text) {
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+// "192.0.2.10:443" or "[2001:db8::1]:443"; the port may be missing if there is a default.
+std::optional<TcpCheck> parse_endpoint(std::string_view text, std::uint16_t default_port) {
+    std::string_view address = text, port;
+    if (text.starts_with('[')) {
+        const std::size_t end = text.find(']');
+        if (end == std::string_view::npos) return std::nullopt;
+        address = text.substr(1, end - 1);
+        port = text.substr(end + 1);
+    } else if (const std::size_t colon = text.find(':'); colon != std::string_view::npos) {
+        address = text.substr(0, colon);
+        port = text.substr(colon);
+    }
+    const auto ip = IpAddress::parse(address);
+    if (!ip || (ip->family() == Family::ipv6) != text.starts_with('[')) return std::nullopt;
+    if (ip->is_unspecified() || ip->is_multicast() || ip->is_link_local()) return std::nullopt;
+    if (port.empty() && default_port != 0) return TcpCheck{*ip, default_port};
+    const auto number = port.starts_with(':') ? parse_number(port.substr(1)) : std::nullopt;
+    if (!number || *number < 1 || *number > 65535) return std::nullopt;
+    return TcpCheck{*ip, static_cast<std::uint16_t>(*number)};
+}
+
+bool has_host_bits(const InterfaceAddress& prefix) {
+    const Bytes bytes = prefix.address.bytes();
+    for (unsigned i = prefix.prefix_length; i < prefix.address.bit_count(); ++i)
+        if (((bytes[i / 8] >> (7 - i % 8)) & 1) != 0) return true;
+    return false;
+}
+
+// ---- each kind
+
+class SubjectReader {
+ public:
+    SubjectReader(Reader& reader, const toml::table& table, const toml::node& node)
+        : reader_(reader), table_(table), node_(node), at_(position_of(node)) {}
+
+    std::optional<Subject> read(std::string_view key) {
+        if (key == "script") return read_script();
+        const auto value = reader_.text(node_, key);
+        if (!value) return std::nullopt;
+        if (key == "interface") return read_interface(*value);
+        if (key == "route") return take(parse_route_check(*value));
+        if (key == "gateway") return read_gateway(*value);
+        if (key == "tcp") return take(parse_tcp_check(*value));
+        if (key == "http") return read_http(*value);
+        if (key == "process") return read_process(*value);
+        return read_file(*value);
+    }
+
+ private:
+    std::nullopt_t fail(std::string message, std::string hint) {
+        reader_.fail(at_, std::move(message), std::move(hint));
+        return std::nullopt;
+    }
+    template <class T>
+    std::optional<Subject> take(Expected<T, Complaint> result) {
+        if (result) return Subject(*result);
+        reader_.fail(at_, result.error());
+        return std::nullopt;
+    }
+
+    std::optional<Subject> read_interface(const std::string& name) {
+        if (const auto complaint = check_interface(name)) return fail(complaint->message, complaint->hint);
+        return LinkCheck{name};
+    }
+
+    std::optional<Subject> read_gateway(const std::string& text) {
+        const auto address = IpAddress::parse(text);
+        if (!address || address->is_unspecified() || address->is_multicast() || address->is_loopback())
+            return fail(fmt::format("gateway '{}' is not an IP address of another host", text),
+                        "write it like 192.0.2.1, without a prefix length");
+        GatewayCheck gateway{*address};
+        const toml::node* device = table_.get("device");
+        if (device != nullptr) {
+            const auto name = reader_.text(*device, "device");
+            if (!name) return std::nullopt;
+            if (const auto complaint = check_interface(*name)) {
+                reader_.fail(position_of(*device), *complaint);
+                return std::nullopt;
+            }
+            gateway.device = *name;
+        } else if (address->is_link_local()) {
+            return fail(fmt::format("gateway {} is a link-local address", text),
+                        "add device, the interface to ask on");
+        }
+        if (!read_probe(gateway)) return std::nullopt;
+        return gateway;
+    }
+
+    bool read_probe(GatewayCheck& gateway) {
+        const toml::node* node = table_.get("probe");
+        if (node == nullptr) return true;
+        const auto probe = reader_.text(*node, "probe");
+        if (!probe) return false;
+        gateway.icmp = *probe == "icmp";
+        if (gateway.icmp || *probe == "arp") return true;
+        reader_.fail(position_of(*node), fmt::format("probe is '{}'", *probe),
+                     "it must be \"arp\", which for IPv6 is neighbour discovery, or \"icmp\"");
+        return false;
+    }
+
+    std::optional<Subject> read_http(const std::string& text) {
+        auto http = parse_http_check(text);
+        if (!http) return take(std::move(http));
+        if (const toml::node* node = table_.get("status")) {
+            const auto status = reader_.number(*node, "status", kLeastStatus, kMostStatus);
+            if (!status) return std::nullopt;
+            http->status = *status;
+        }
+        return *http;
+    }
+
+    std::optional<Subject> read_process(const std::string& name) {
+        if (name.starts_with('/'))
+            return check_path("process", name) ? std::optional(ProcessCheck{name}) : std::nullopt;
+        if (name.empty() || name.find_first_of(std::string_view("/\n\0", 3)) != std::string::npos)
+            return fail(fmt::format("process '{}' is no process's name", name),
+                        "write what `ps -o comm` shows, or the executable's absolute path");
+        if (name.size() > kMostComm)
+            return fail(fmt::format("process '{}' has {} bytes", name, name.size()),
+                        fmt::format("Linux keeps {} of a name: write '{}', or the executable's absolute path",
+                                    kMostComm, name.substr(0, kMostComm)));
+        return ProcessCheck{name};
+    }
+
+    std::optional<Subject> read_file(const std::string& path) {
+        if (!path.starts_with('/'))
+            return fail(fmt::format("file '{}' is not an absolute path", path), "begin it with /");
+        return check_path("file", path) ? std::optional(FileCheck{path}) : std::nullopt;
+    }
+
+    bool check_path(std::string_view key, const std::string& path) {
+        if (path.size() > kMostPath)
+            fail(fmt::format("{} has {} bytes", key, path.size()), fmt::format("it may have {}", kMostPath));
+        else if (path.find('\0') != std::string::npos)
+            fail(fmt::format("{} contains a zero byte", key), "no path does");
+        else if (path.ends_with('/'))
+            fail(fmt::format("{} '{}' is a directory's name", key, path), "remove the / at its end");
+        else
+            return true;
+        return false;
+    }
+
+    std::optional<Subject> read_script() {
+        auto argv = reader_.command(node_, "script");
+        if (argv.empty()) return std::nullopt;
+        return ScriptCheck{std::move(argv)};
+    }
+
+    Reader& reader_;
+    const toml::table& table_;
+    const toml::node& node_;
+    const Position at_;
+};
+
+}  // namespace
+
+std::optional<Subject> read_subject_of(Reader& reader, const toml::table& table, const toml::node& node,
+                                       std::string_view key) {
+    return SubjectReader(reader, table, node).read(key);
+}
+
+// It stands behind "track:" in a demotion's reasons, and in log lines.
+std::optional<Complaint> check_track_name(std::string_view name) {
+    if (name.empty()) return Complaint{"name is empty", "write what the track looks at, like \"uplink\""};
+    if (name.size() > 63)
+        return Complaint{fmt::format("the name has {} bytes", name.size()), "it may have 63"};
+    if (!is_plain(name))
+        return Complaint{fmt::format("name '{}' contains a blank or a control character", name), {}};
+    return std::nullopt;
+}
+
+Expected<RouteCheck, Complaint> parse_route_check(std::string_view text) {
+    const std::size_t slash = text.find('/');
+    const auto address = IpAddress::parse(text.substr(0, slash));
+    const auto length = slash != std::string_view::npos ? parse_number(text.substr(slash + 1)) : std::nullopt;
+    if (!address || !length || *length > address->bit_count())
+        return complain(fmt::format("route '{}' is not a prefix", text),
+                        "write it like 0.0.0.0/0, 192.0.2.0/24 or 2001:db8::/32");
+    const InterfaceAddress prefix{*address, static_cast<std::uint8_t>(*length)};
+    if (has_host_bits(prefix))
+        return complain(fmt::format("route {} has bits behind its prefix", text),
+                        "write the prefix as `ip route` shows it");
+    return RouteCheck{prefix};
+}
+
+Expected<TcpCheck, Complaint> parse_tcp_check(std::string_view text) {
+    if (const auto endpoint = parse_endpoint(text, 0)) return *endpoint;
+    return complain(fmt::format("tcp '{}' is not an IP address with a port", text),
+                    "write it like 192.0.2.10:443 or [2001:db8::1]:443");
+}
+
+Expected<HttpCheck, Complaint> parse_http_check(std::string_view text) {
+    constexpr std::string_view kScheme = "http://";
+    constexpr std::string_view kHint = "write it like http://192.0.2.10/health or http://[2001:db8::1]:8080/";
+    if (text.starts_with("https://"))
+        return complain("http can't be encrypted", "use tcp for the port, or a script with curl");
+    if (!text.starts_with(kScheme))
+        return complain(fmt::format("http '{}' is not a URL", text), std::string(kHint));
+    if (text.size() > kMostPath)
+        return complain(fmt::format("http has {} bytes", text.size()),
+                        fmt::format("it may have {}", kMostPath));
+    if (!is_plain(text) || text.find('#') != std::string_view::npos)
+        return complain(fmt::format("http '{}' contains a blank, a control character or #", text), {});
+    const std::string_view rest = text.substr(kScheme.size());
+    const std::size_t slash = std::min(rest.find_first_of("/?"), rest.size());
+    const std::string_view authority = rest.substr(0, slash);
+    const auto server = parse_endpoint(authority, 80);
+    if (!server)
+        return complain(fmt::format("http '{}' has no IP address", text),
+                        std::string(kHint) + ": a name would have to be looked up, which is another service");
+    std::string path(rest.substr(slash));
+    if (!path.starts_with('/')) path.insert(0, 1, '/');
+    return HttpCheck{*server, std::string(authority), std::move(path)};
+}
+
+}  // namespace carpd
