@@ -69,7 +69,9 @@ MAX_LINES = 600
 UNFINISHED = r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b"
 CONFIG_KEYS = ["control", "dataplane", "group", "name", "interface", "vhid", "addresses", "password", "password-file", "key-hex",
                "advbase", "advskew", "preempt", "preempt-delay", "mac", "peers", "peer-routed", "interface-groups",
-               "hold-down", "hook", "on", "groups", "command", "timeout"]
+               "hold-down", "hook", "on", "groups", "command", "timeout",
+               "track", "route", "gateway", "probe", "device", "tcp", "http", "status", "process", "file", "script", "demote",
+               "withdraw", "interval", "rise", "fall"]
 PROTOCOL = "docs/protocol/carp.md"
 CONFIG_MANUAL = "docs/man/carpd.toml.5"
 

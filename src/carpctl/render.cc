@@ -161,6 +161,30 @@ std::vector<std::string> notes(const Json& group) {
     return notes;
 }
 
+// ---- tracks
+
+std::string track_rows(const Json& tracks, const Paint& paint) {
+    if (tracks.empty()) return {};
+    std::vector<Row> rows = {{"TRACK", "KIND", "STATE", "SINCE", "GROUPS", "LAST VERDICT"}};
+    for (const Json& track : tracks) {
+        const bool passed = track.at("passed").get<bool>(), known = track.at("known").get<bool>();
+        rows.push_back({text(track, "name"), text(track, "kind"), passed ? "passes" : "FAILS",
+                        known ? duration(track.at("since_ms")) : "-",
+                        track.at("groups").empty() ? "all" : join(track.at("groups"), " "),
+                        text(track, "why")});
+    }
+    const auto widths = column_widths(rows);
+    std::string out = "\n";
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        std::string line;
+        for (std::size_t column = 0; column + 1 < widths.size(); ++column)
+            line += pad(rows[i][column], widths[column]) + "  ";
+        line += rows[i].back();
+        out += (i == 0 ? paint.dim(line) : rows[i][2] == "FAILS" ? paint.warning(line) : line) + "\n";
+    }
+    return out;
+}
+
 // ---- the detailed view
 
 class Details {
@@ -297,6 +321,7 @@ std::string render_overview(const Json& status, const Paint& paint) {
             below += fmt::format("{} {}\n", paint.bold(text(group, "name") + ":"), paint.warning(note));
     const std::string refused = refused_lines(status.at("dropped"), "  ", paint);
     if (!refused.empty()) below += "refused packets of no group:\n" + refused;
+    if (status.contains("tracks")) out += track_rows(status.at("tracks"), paint);
     return below.empty() ? out : out + "\n" + below;
 }
 

@@ -91,6 +91,20 @@ TEST(Overview, IsAnAlignedTableWithNotesBelow) {
         "  bad_vhid  3  a vhid that isn't configured here\n");
 }
 
+TEST(Overview, ShowsTracksBelowTheGroups) {
+    Json all = status(Json::array({master()}));
+    all["tracks"] = Json::parse(R"json([
+        {"name": "uplink", "kind": "interface", "passed": true, "known": true, "since_ms": 3000,
+         "why": "eth1 is up", "groups": []},
+        {"name": "web", "kind": "tcp", "passed": false, "known": false, "since_ms": null, "why": "no result yet",
+         "groups": ["lan", "wan"]}])json");
+    EXPECT_THAT(render_overview(all, kPlain),
+                HasSubstr("\n"
+                          "TRACK   KIND       STATE   SINCE  GROUPS   LAST VERDICT\n"
+                          "uplink  interface  passes  3.0 s  all      eth1 is up\n"
+                          "web     tcp        FAILS   -      lan wan  no result yet\n"));
+}
+
 TEST(Overview, HasNothingBelowWhenAllIsWell) {
     EXPECT_EQ(render_overview(status(Json::array({master()})), kPlain),
               "GROUP  STATE   SINCE      INTERFACE  VHID  SKEW  DEMOTION  MASTER     ADDRESSES\n"

@@ -128,6 +128,9 @@ Engine::Engine(std::shared_ptr<const Config> config, std::string path, const Sup
     for (const std::string& line : remove_leftovers(*kernel_.netlink, config->groups))
         log(LogLevel::warning, line);
     kernel_.helper.set_wanted(config->needs_helper());
+    configure_tracks(config->tracks);
+    kernel_.helper.wake(now_);  // after another engine's end it has told us of them already
+    hear_verdicts();
     configure(std::move(config));
     if (config_->hold_down > Duration(0))
         pump_.input(
@@ -160,7 +163,10 @@ void Engine::run() {
             gathers_ = false;
         if (is_ready(kernel_.control.fd()))
             kernel_.control.wake([this](auto client, std::string_view line) { handle_line(client, line); });
-        if (is_ready(kernel_.helper.fd())) kernel_.helper.wake(now_);
+        if (is_ready(kernel_.helper.fd())) {
+            kernel_.helper.wake(now_);
+            hear_verdicts();
+        }
         if (is_ready(kernel_.signals.get())) handle_signals();
         if (has_chores && (count == 0 || chores_due_ <= now_)) {
             pump_.report();
@@ -250,7 +256,7 @@ void Engine::configure(std::shared_ptr<const Config> config) {
     for (GroupId id = 0; id < groups_.size(); ++id)
         if (const VirtualHost* host = node_.group(id); host && host->state() == State::init)
             log(LogLevel::warning, fmt::format("{}: waits in INIT: {} ({})", host->config().name,
-                                               to_string(host->cause()), host->config().interface));
+                                               reason_of(*host), host->config().interface));
 }
 
 // Takes over the groups as they are configured now. Those just removed stay until their last Actions are
@@ -300,6 +306,7 @@ std::string Engine::reload() {
     if (std::exchange(next.control, config_->control) != config_->control)
         log(LogLevel::warning, "a new path of the control socket takes effect at the next start");
     kernel_.helper.set_wanted(next.needs_helper());
+    configure_tracks(next.tracks);
     configure(keep(std::move(*file)));
     log(LogLevel::notice, fmt::format("reloaded {}: {} groups", path_, config_->groups.size()));
     return ok_line();

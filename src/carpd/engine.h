@@ -21,6 +21,7 @@
 #include "config/config.h"
 #include "control/request.h"
 #include "control/status.h"
+#include "health/verdicts.h"
 #include "linux/carp_socket.h"
 #include "linux/data_plane.h"
 #include "linux/line_server.h"
@@ -100,6 +101,9 @@ class Engine : private Port {
     bool can_continue_answers() const;
     void continue_answers();
     bool continue_answer(LineServer::ClientId client, StatusAnswer& answer, int groups);
+    void configure_tracks(const std::vector<TrackConfig>& tracks);
+    void hear_verdicts();
+    void tell_failing_tracks();
     std::string demote(const Request& request, std::optional<GroupId> id);
     std::string reload();
     int wait(std::span<epoll_event> events, bool has_chores);
@@ -134,7 +138,8 @@ class Engine : private Port {
     Kernel kernel_;
     Node node_;
     Pump pump_;
-    std::vector<Group> groups_;                // by GroupId
+    std::vector<Group> groups_;  // by GroupId
+    Verdicts verdicts_;
     std::map<int, InterfaceId> interface_of_;  // by ifindex; on each of them CARP's groups are joined
     std::vector<IpAddress> shared_;            // the groups' addresses, sorted
     std::set<LineServer::ClientId> monitors_;

@@ -39,7 +39,7 @@ std::string Engine::execute(const Request& request, LineServer::ClientId client)
         case Command::status:
             return status_head(processes()) +
                    status_of(node_, *node_.group(*id), now_, kernel_.data_plane.has_gate()) +
-                   status_tail(node_);
+                   status_tail(node_, verdicts_, now_);
         case Command::monitor:
             monitors_.insert(client);
             kernel_.control.subscribe(client);
@@ -50,8 +50,7 @@ std::string Engine::execute(const Request& request, LineServer::ClientId client)
                 done = node.handle_request(now_, *id, request.state, out);
             });
             if (done) return ok_line();
-            return error_line(
-                fmt::format("{} is in INIT: {}", request.group, to_string(node_.group(*id)->cause())));
+            return error_line(fmt::format("{} is in INIT: {}", request.group, reason_of(*node_.group(*id))));
         }
         case Command::demote: return demote(request, id);
         case Command::reload: return reload();
@@ -102,7 +101,7 @@ bool Engine::continue_answer(LineServer::ClientId client, StatusAnswer& answer, 
     }
     const bool is_all = answer.next >= node_.group_slots();
     if (is_all)
-        kernel_.control.send(client, text + status_tail(node_));
+        kernel_.control.send(client, text + status_tail(node_, verdicts_, now_));
     else
         kernel_.control.send_part(client, text);
     return is_all;

@@ -26,15 +26,19 @@ Expected<Helper, SysError> Helper::open(const Config& config, std::string path, 
     if (!signals) return Unexpected{signals.error()};
     auto runner = ScriptRunner::open();
     if (!runner) return Unexpected{runner.error()};
-    return Helper(config, std::move(path), std::move(engine), std::move(*signals), std::move(*runner));
+    auto tracks = HelperTracks::open();
+    if (!tracks) return Unexpected{tracks.error()};
+    return Helper(config, std::move(path), std::move(engine), std::move(*signals), std::move(*runner),
+                  std::move(*tracks));
 }
 
 Helper::Helper(const Config& config, std::string path, MessageSocket engine, UniqueFd signals,
-               ScriptRunner runner)
+               ScriptRunner runner, HelperTracks tracks)
     : path_(std::move(path)),
       engine_(std::move(engine)),
       signals_(std::move(signals)),
       runner_(std::move(runner)),
+      tracks_(std::move(tracks)),
       now_(host_now()) {
     apply(config);
 }
@@ -47,15 +51,18 @@ void Helper::run() {
         handle_signals();
         hear_engine();
         run_hooks();
+        if (!is_ending_) tracks_.wake(now_, engine_);
     }
 }
 
 void Helper::wait() {
     pollfd events[] = {{signals_.get(), POLLIN, 0},
                        {runner_.fd(), POLLIN, 0},
+                       {is_ending_ ? -1 : tracks_.fd(), POLLIN, 0},
                        // Once it is closed it would wake us for ever.
                        {engine_.is_closed() ? -1 : engine_.fd(), POLLIN, 0}};
-    const Instant until = std::min(runner_.next_deadline(), stop_hooks_at_);
+    const Instant until =
+        std::min({runner_.next_deadline(), stop_hooks_at_, is_ending_ ? kNever : tracks_.next_deadline()});
     const Duration left = std::max(until - host_now(), Duration(0));
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
     const timespec timeout{seconds.count(), (left - seconds).count()};
@@ -79,6 +86,7 @@ void Helper::apply(const Config& config) {
     std::vector<std::string> names;
     for (const GroupConfig& group : config.groups) names.push_back(group.name);
     queue_.configure(config.hooks, names);
+    tracks_.configure(now_, config);
 }
 
 // ---- the engine
@@ -103,6 +111,7 @@ void Helper::handle_message(std::string_view text) {
     else {
         queue_.engine_ended(wall_clock(), wall_clock_ms());
         say_hello();  // to the next one
+        tracks_.forget_told();
     }
 }
 

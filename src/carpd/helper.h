@@ -1,8 +1,10 @@
-// The process `carpd: helper`, which runs what the administrator wrote (hooks), so that no script is in the
-// way of an advertisement. It has normal priority and no rights that the engine needs; it may hang, crash or
-// be killed without any effect on CARP. The supervisor keeps it (carpd/helper_keeper.h).
+// The process `carpd: helper`, which runs what the administrator wrote (hooks) and checks what is to be
+// watched (tracks), so that no script and no service is in the way of an advertisement. It has normal
+// priority and no rights that the engine needs; it may hang, crash or be killed without any effect on CARP.
+// The supervisor keeps it (carpd/helper_keeper.h).
 //
 //   engine -> news of groups, for hook_queue.h      SIGHUP      -> read the file again
+//   tracks -> verdicts, for the engine
 //   hooks  -> figures, for the engine's status      kEndSignal, or nobody has the engine's end of the socket
 //                                                               -> run what waits, and end
 //
@@ -14,6 +16,7 @@
 #include <map>
 #include <string>
 
+#include "carpd/helper_tracks.h"
 #include "carpd/hook_queue.h"
 #include "config/config.h"
 #include "control/helper_message.h"
@@ -38,7 +41,7 @@ class Helper {
 
  private:
     Helper(const Config& config, std::string path, MessageSocket engine, UniqueFd signals,
-           ScriptRunner runner);
+           ScriptRunner runner, HelperTracks tracks);
 
     void wait();
     void handle_signals();
@@ -56,6 +59,7 @@ class Helper {
     MessageSocket engine_;
     UniqueFd signals_;
     ScriptRunner runner_;
+    HelperTracks tracks_;
     HookQueue queue_;
     std::map<ScriptRunner::RunId, HookRun> runs_;
     HookFigures figures_;

@@ -91,6 +91,8 @@ void HelperLink::handle(std::string_view text, Instant now) {
         status_.pid = hello->pid;
         status_.hooks = {};
         next_ = 0;
+    } else if (auto* news = std::get_if<TrackNews>(&*message)) {
+        track_news_.push_back(*news);
     } else {
         status_.hooks = std::get<HookFigures>(*message);
     }

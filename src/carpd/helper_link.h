@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "carp/node.h"
 #include "control/helper_message.h"
@@ -31,6 +33,8 @@ class HelperLink {
     // Goes on telling how all groups are, some at a time.
     void go_on(const Node& node);
     void wake(Instant now);
+    // What the helper has said of tracks since the last time.
+    std::vector<TrackNews> take_track_news() { return std::exchange(track_news_, {}); }
 
     // Nothing while there is no helper.
     std::optional<HelperStatus> status() const;
@@ -49,6 +53,7 @@ class HelperLink {
     std::optional<GroupId> next_;  // which group's state to tell next; nothing when all are told
     std::uint64_t sequence_ = 0;
     HelperStatus status_;
+    std::vector<TrackNews> track_news_;
     RateLimit log_limit_{3, std::chrono::seconds(30)};
 };
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 namespace carpd {
 
@@ -15,20 +14,6 @@ constexpr int kLeastStatus = 100, kMostStatus = 599;
 
 Unexpected<Complaint> complain(std::string message, std::string hint) {
     return Unexpected{Complaint{std::move(message), std::move(hint)}};
-}
-
-bool is_plain(std::string_view text) {
-    return std::none_of(text.begin(), text.end(), [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte <= ' ' || byte == 0x7f;
-    });
-}
-
-std::optional<unsigned> parse_number(std::string_view text) {
-    unsigned value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-    return value;
 }
 
 // "192.0.2.10:443" or "[2001:db8::1]:443"; the port may be missing if there is a default.
@@ -50,13 +35,6 @@ std::optional<TcpCheck> parse_endpoint(std::string_view text, std::uint16_t defa
     const auto number = port.starts_with(':') ? parse_number(port.substr(1)) : std::nullopt;
     if (!number || *number < 1 || *number > 65535) return std::nullopt;
     return TcpCheck{*ip, static_cast<std::uint16_t>(*number)};
-}
-
-bool has_host_bits(const InterfaceAddress& prefix) {
-    const Bytes bytes = prefix.address.bytes();
-    for (unsigned i = prefix.prefix_length; i < prefix.address.bit_count(); ++i)
-        if (((bytes[i / 8] >> (7 - i % 8)) & 1) != 0) return true;
-    return false;
 }
 
 // ---- each kind
@@ -205,12 +183,13 @@ std::optional<Complaint> check_track_name(std::string_view name) {
 Expected<RouteCheck, Complaint> parse_route_check(std::string_view text) {
     const std::size_t slash = text.find('/');
     const auto address = IpAddress::parse(text.substr(0, slash));
-    const auto length = slash != std::string_view::npos ? parse_number(text.substr(slash + 1)) : std::nullopt;
-    if (!address || !length || *length > address->bit_count())
+    const unsigned length =
+        slash != std::string_view::npos ? parse_number(text.substr(slash + 1)).value_or(~0u) : ~0u;
+    if (!address || length > address->bit_count())
         return complain(fmt::format("route '{}' is not a prefix", text),
                         "write it like 0.0.0.0/0, 192.0.2.0/24 or 2001:db8::/32");
-    const InterfaceAddress prefix{*address, static_cast<std::uint8_t>(*length)};
-    if (has_host_bits(prefix))
+    const InterfaceAddress prefix{*address, static_cast<std::uint8_t>(length)};
+    if (!host_bits_all(prefix, false))
         return complain(fmt::format("route {} has bits behind its prefix", text),
                         "write the prefix as `ip route` shows it");
     return RouteCheck{prefix};

@@ -21,22 +21,6 @@ Unexpected<Complaint> complain(std::string message, std::string hint = {}) {
     return Unexpected{Complaint{std::move(message), std::move(hint)}};
 }
 
-// The decimal number that is all of `text`.
-std::optional<unsigned> parse_number(std::string_view text) {
-    unsigned value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-    return value;
-}
-
-// All bits behind the prefix are `bit`.
-bool host_bits_all(const InterfaceAddress& a, bool bit) {
-    const Bytes bytes = a.address.bytes();
-    for (unsigned i = a.prefix_length; i < a.address.bit_count(); ++i)
-        if (((bytes[i / 8] >> (7 - i % 8)) & 1) != static_cast<unsigned>(bit)) return false;
-    return true;
-}
-
 // Why no single host can have this address; empty if one can.
 std::string_view not_a_hosts(const IpAddress& address) {
     if (address.is_unspecified()) return "the unspecified address";
@@ -58,14 +42,28 @@ std::string_view not_a_hosts(const InterfaceAddress& a) {
     return host_bits_all(a, true) ? "its subnet's broadcast address" : std::string_view();
 }
 
+}  // namespace
+
+std::optional<unsigned> parse_number(std::string_view text) {
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+bool host_bits_all(const InterfaceAddress& a, bool bit) {
+    const Bytes bytes = a.address.bytes();
+    for (unsigned i = a.prefix_length; i < a.address.bit_count(); ++i)
+        if (((bytes[i / 8] >> (7 - i % 8)) & 1) != static_cast<unsigned>(bit)) return false;
+    return true;
+}
+
 bool is_plain(std::string_view text) {
     return std::none_of(text.begin(), text.end(), [](char c) {
         const auto byte = static_cast<unsigned char>(c);
         return byte <= ' ' || byte == 0x7f;
     });
 }
-
-}  // namespace
 
 Expected<InterfaceAddress, Complaint> parse_virtual_address(std::string_view text) {
     const std::size_t slash = text.find('/');

@@ -30,6 +30,13 @@ Expected<Key, Complaint> key_from_hex(std::string_view hex);
 Expected<Key, Complaint> key_from_file(const std::string& path, const std::string& directory,
                                        bool& open_to_all);
 
+// The decimal number that is all of `text`.
+std::optional<unsigned> parse_number(std::string_view text);
+// All bits behind the prefix are `bit`.
+bool host_bits_all(const InterfaceAddress& a, bool bit);
+// Neither blanks nor control characters.
+bool is_plain(std::string_view text);
+
 // Nothing if it will do.
 std::optional<Complaint> check_interface(std::string_view name);
 std::optional<Complaint> check_name(std::string_view name);

@@ -7,6 +7,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "control/status.h"
+
 namespace carpd {
 
 namespace {
@@ -91,6 +93,29 @@ bool read_figures(const Json& object, HookFigures& figures) {
            read_number(object, "missed", figures.missed, kAny);
 }
 
+bool read(const Json& object, const char* key, bool& value) {
+    const auto found = object.find(key);
+    if (found == object.end() || !found->is_boolean()) return false;
+    value = found->get<bool>();
+    return true;
+}
+
+bool read_track(const Json& object, TrackNews& news) {
+    constexpr std::uint64_t kAny = std::numeric_limits<std::uint64_t>::max();
+    TrackVerdict& verdict = news.verdict;
+    std::int64_t since = 0;
+    const bool whole = read(object, "track", news.track) && read(object, "passed", verdict.passed) &&
+                       read(object, "why", verdict.why) &&
+                       read_number(object, "since_ns", since, std::numeric_limits<std::int64_t>::max()) &&
+                       read_number(object, "passes", verdict.passes, kAny) &&
+                       read_number(object, "failures", verdict.failures, kAny) &&
+                       read_number(object, "changes", verdict.changes, kAny);
+    verdict.known = true;
+    verdict.since = Instant(Duration(since));
+    verdict.why.resize(std::min(verdict.why.size(), TrackNews::kLongestWhy));
+    return whole;
+}
+
 Unexpected<std::string> refuse(std::string reason) {
     return Unexpected{std::move(reason)};
 }
@@ -111,7 +136,7 @@ GroupNews news_of(const GroupConfig& group, const ReportTransition& report) {
     news.from = report.from;
     news.state = report.to;
     news.cause = to_identifier(report.cause);
-    news.reason = to_string(report.cause);
+    news.reason = reason_of(report);
     news.demotion = report.ours.demote;
     if (report.rival) news.rival = report.rival->source.to_string();
     return news;
@@ -131,7 +156,7 @@ GroupNews news_of(const VirtualHost& group) {
     GroupNews news = news_about(group.config(), GroupNews::Kind::state);
     news.state = group.state();
     news.cause = to_identifier(group.cause());
-    news.reason = to_string(group.cause());
+    news.reason = reason_of(group);
     news.demotion = group.demotion().value();
     return news;
 }
@@ -158,6 +183,15 @@ std::string to_message(const EngineMessage& message) {
 std::string to_message(const HelperMessage& message) {
     if (const auto* hello = std::get_if<HelperHello>(&message))
         return dump({{"message", "hello"}, {"pid", hello->pid}});
+    if (const auto* news = std::get_if<TrackNews>(&message))
+        return dump({{"message", "track"},
+                     {"track", news->track},
+                     {"passed", news->verdict.passed},
+                     {"why", news->verdict.why.substr(0, TrackNews::kLongestWhy)},
+                     {"since_ns", news->verdict.since.time_since_epoch().count()},
+                     {"passes", news->verdict.passes},
+                     {"failures", news->verdict.failures},
+                     {"changes", news->verdict.changes}});
     const auto& figures = std::get<HookFigures>(message);
     return dump({{"message", "hooks"},
                  {"run", figures.run},
@@ -185,7 +219,9 @@ Expected<HelperMessage, std::string> parse_helper_message(std::string_view text)
         return HelperMessage(hello);
     HookFigures figures;
     if (kind == "hooks" && read_figures(object, figures)) return HelperMessage(figures);
-    if (kind == "hello" || kind == "hooks")
+    TrackNews news;
+    if (kind == "track" && read_track(object, news)) return HelperMessage(std::move(news));
+    if (kind == "hello" || kind == "hooks" || kind == "track")
         return refuse(fmt::format("a '{}' that is incomplete or malformed", kind));
     return refuse("it is no message that an engine knows");
 }

@@ -9,6 +9,7 @@
 //   helper -> engine
 //     {"message":"hello","pid":815}    one of the two is new: tell me how all groups are
 //     {"message":"hooks","run":12,"failed":1,"timed_out":0,"missed":0}
+//     {"message":"track","track":"uplink","passed":false,"why":"eth1 has no carrier","since_ns":...}
 //
 // Both parse what may come from a process that has gone mad: nothing here throws or trusts.
 #pragma once
@@ -22,6 +23,7 @@
 
 #include "base/expected.h"
 #include "carp/node.h"
+#include "health/tracker.h"
 
 namespace carpd {
 
@@ -68,7 +70,15 @@ struct HookFigures {
     std::uint64_t missed = 0;     // events that were left out, because too many waited
     bool operator==(const HookFigures&) const = default;
 };
-using HelperMessage = std::variant<HelperHello, HookFigures>;
+// The verdict on a track: when it changes, and from time to time for its figures.
+struct TrackNews {
+    std::string track{};
+    TrackVerdict verdict{};  // known; both processes read the same clock
+    bool operator==(const TrackNews&) const = default;
+
+    static constexpr std::size_t kLongestWhy = 500;  // bytes; what is longer is cut
+};
+using HelperMessage = std::variant<HelperHello, HookFigures, TrackNews>;
 
 std::string to_message(const EngineMessage& message);
 std::string to_message(const HelperMessage& message);

@@ -36,6 +36,10 @@ GroupNews transition() {
     return news;
 }
 
+TrackNews track() {
+    return {"uplink", {true, false, "eth1 has no carrier", Instant(std::chrono::hours(9)), 3, 2, 1}};
+}
+
 TEST(HelperMessage, SaysWhatHappened) {
     EXPECT_EQ(
         to_message(EngineMessage(transition())),
@@ -63,11 +67,30 @@ TEST(HelperMessage, ReadsBackAsItself) {
         EXPECT_EQ(*again, message);
     }
     for (const HelperMessage& message :
-         {HelperMessage(HelperHello{815}), HelperMessage(HookFigures{4, 3, 2, 1})}) {
+         {HelperMessage(HelperHello{815}), HelperMessage(HookFigures{4, 3, 2, 1}), HelperMessage(track())}) {
         const auto again = parse_helper_message(to_message(message));
         ASSERT_TRUE(again) << again.error();
         EXPECT_EQ(*again, message);
     }
+}
+
+TEST(HelperMessage, SaysHowATrackIs) {
+    const std::string text = to_message(HelperMessage(track()));
+    EXPECT_EQ(text, R"({"message":"track","track":"uplink","passed":false,"why":"eth1 has no carrier",)"
+                    R"("since_ns":32400000000000,"passes":3,"failures":2,"changes":1})");
+    for (const char* key : {"track", "passed", "why", "since_ns", "passes", "failures", "changes"}) {
+        std::string bad = text;
+        bad.replace(bad.find(std::string(1, '"') + key + '"', 10) + 1, 1, "x");
+        EXPECT_FALSE(parse_helper_message(bad)) << bad;
+    }
+}
+
+TEST(HelperMessage, TellsNoNovels) {
+    TrackNews news = track();
+    news.verdict.why = std::string(10000, 'x');
+    const auto again = parse_helper_message(to_message(HelperMessage(news)));
+    ASSERT_TRUE(again);
+    EXPECT_EQ(std::get<TrackNews>(*again).verdict.why.size(), TrackNews::kLongestWhy);
 }
 
 TEST(HelperMessage, NamesAThousandAddressesAtMost) {

@@ -12,6 +12,14 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// With the names of the checks, where it was those.
+// `together`: whose cause it is, if not the group's own.
+std::string reason(Cause cause, const std::vector<std::string>& checks, const std::string& together) {
+    std::string text(to_string(cause));
+    if (cause == Cause::check_failed) text += fmt::format(": {}", fmt::join(checks, ", "));
+    return together.empty() ? text : fmt::format("together with {}: {}", together, text);
+}
+
 std::string dump(const Json& json) {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -91,11 +99,6 @@ Json source_of(const LinkStatus& link, Family family) {
 }
 
 // As a person says it: the cause, and whose it is.
-std::string reason(Cause cause, const std::string& together) {
-    const std::string text(to_string(cause));
-    return together.empty() ? text : fmt::format("together with {}: {}", together, text);
-}
-
 // Of whom takes part in a set and would take over, the member that keeps it from that.
 Json held_by(const VirtualHost& host, Instant now) {
     if (host.held() == Cause::none) return nullptr;
@@ -120,7 +123,8 @@ Json group_status(const Node& node, const VirtualHost& host, Instant now, bool h
         {"state", to_string(host.state())},
         {"since_ms", milliseconds(now - host.since())},
         {"cause", to_identifier(host.cause())},
-        {"reason", reason(host.cause(), host.together_with())},
+        {"reason", reason_of(host)},
+        {"withdrawn_by", host.withdrawn_by()},
         {"addresses", texts(config.addresses)},
         {"advbase", config.advbase.seconds},
         {"advskew", config.advskew.value},
@@ -154,6 +158,23 @@ Json group_status(const Node& node, const VirtualHost& host, Instant now, bool h
         {"counters", to_json(host.counters())}};
 }
 
+// Before the first result, `passed` is what it counts as (rule H3).
+Json track_status(const Verdicts::Entry& entry, Instant now) {
+    const TrackConfig& config = entry.config;
+    const TrackVerdict& verdict = entry.verdict;
+    return {{"name", config.name},
+            {"kind", kind_of(config.subject)},
+            {"passed", entry.passed()},
+            {"known", verdict.known},
+            {"since_ms", verdict.known ? Json(milliseconds(now - verdict.since)) : Json(nullptr)},
+            {"why", verdict.known ? verdict.why : "no result yet"},
+            {"demote", config.withdraw ? Json(nullptr) : Json(config.demote)},
+            {"withdraw", config.withdraw},
+            {"groups", config.groups},
+            {"counters",
+             {{"passes", verdict.passes}, {"failures", verdict.failures}, {"changes", verdict.changes}}}};
+}
+
 // What every line of a monitor begins with.
 Json change(std::string_view event, const GroupConfig& group, std::string_view time) {
     return {{"time", time},
@@ -173,6 +194,14 @@ std::string describe(const Rival& rival) {
 }
 
 }  // namespace
+
+std::string reason_of(const VirtualHost& group) {
+    return reason(group.cause(), group.withdrawn_by(), group.together_with());
+}
+
+std::string reason_of(const ReportTransition& report) {
+    return reason(report.cause, {report.check}, report.together);
+}
 
 std::string status_head(const Processes& processes) {
     Json json{{"ok", true},
@@ -196,15 +225,17 @@ std::string status_of(const Node& node, const VirtualHost& group, Instant now, b
     return dump(group_status(node, group, now, has_gate));
 }
 
-std::string status_tail(const Node& node) {
-    return "],\"dropped\":" + dump(to_json(node.dropped())) + "}";
+std::string status_tail(const Node& node, const Verdicts& verdicts, Instant now) {
+    Json tracks = Json::array();
+    for (const Verdicts::Entry& entry : verdicts.entries()) tracks.push_back(track_status(entry, now));
+    return "],\"tracks\":" + dump(tracks) + ",\"dropped\":" + dump(to_json(node.dropped())) + "}";
 }
 
 std::string monitor_line(const GroupConfig& group, const ReportTransition& report, std::string_view time) {
     Json json = change("transition", group, time);
     json["from"] = to_string(report.from);
     json["to"] = to_string(report.to);
-    json["reason"] = reason(report.cause, report.together);
+    json["reason"] = reason_of(report);
     json["cause"] = to_identifier(report.cause);
     json["together_with"] = report.together.empty() ? Json(nullptr) : Json(report.together);
     json["previous_ms"] = milliseconds(report.previous);
@@ -244,7 +275,7 @@ std::string monitor_line(const GroupConfig& group, const ReportDemotion& report,
 
 std::string describe(const GroupConfig& group, const ReportTransition& report) {
     std::string text = fmt::format("{}: {} -> {} ({})", group.name, to_upper_string(report.from),
-                                   to_upper_string(report.to), reason(report.cause, report.together));
+                                   to_upper_string(report.to), reason_of(report));
     if (report.rival) text += " from " + describe(*report.rival);
     if (report.cause == Cause::started) return text;
     return text +
@@ -265,6 +296,12 @@ std::string describe(const GroupConfig& group, const ReportHeld& report) {
 std::string describe(const GroupConfig& group, const ReportDemotion& report) {
     if (report.value == 0) return fmt::format("{}: no longer demoted ({})", group.name, report.name);
     return fmt::format("{}: demotion is now {} ({})", group.name, report.value, report.name);
+}
+
+std::string describe(const std::string& track, const TrackVerdict& verdict, std::optional<Instant> before) {
+    std::string text =
+        fmt::format("track {} {}: {}", track, verdict.passed ? "passes" : "fails", verdict.why);
+    return before ? text + fmt::format(", after {}", human_duration(verdict.since - *before)) : text;
 }
 
 }  // namespace carpd

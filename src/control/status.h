@@ -3,11 +3,13 @@
 // the key.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "carp/node.h"
 #include "control/helper_message.h"
+#include "health/verdicts.h"
 
 namespace carpd {
 
@@ -27,12 +29,16 @@ struct Processes {
     std::optional<HelperStatus> helper{};  // nothing where there is none to be
 };
 
+// Why a group is in its state, or came into it, for people.
+std::string reason_of(const VirtualHost& group);
+std::string reason_of(const ReportTransition& report);
+
 // The answer to a status request, in parts that are one line together: the engine of thousands of groups does
 // other things between them. Groups stand between head and tail, with commas between them. `has_gate`: the
 // data plane is the BPF gate, and the kernel enforces the leases.
 std::string status_head(const Processes& processes);
 std::string status_of(const Node& node, const VirtualHost& group, Instant now, bool has_gate);
-std::string status_tail(const Node& node);
+std::string status_tail(const Node& node, const Verdicts& verdicts, Instant now);
 
 // A change, as a monitor gets it. `time` is the wall clock as text (RFC 3339, milliseconds); the core knows
 // none. The configuration is an argument because a group that was removed reports its last transition when
@@ -50,5 +56,9 @@ std::string describe(const GroupConfig& group, const ReportTransition& report);
 std::string describe(const GroupConfig& group, const ReportRival& report);
 std::string describe(const GroupConfig& group, const ReportHeld& report);
 std::string describe(const GroupConfig& group, const ReportDemotion& report);
+//   track uplink fails: eth1 has no carrier
+//   track uplink passes: eth1 is up, after 2 h 5 min
+// `before` is when the last verdict was made, if there was one.
+std::string describe(const std::string& track, const TrackVerdict& verdict, std::optional<Instant> before);
 
 }  // namespace carpd

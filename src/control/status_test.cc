@@ -69,12 +69,13 @@ class StatusTest : public testing::Test {
             if (only && *only != id) continue;
             text += std::exchange(comma, ",") + status_of(node_, *node_.group(id), now, has_gate);
         }
-        return text + status_tail(node_);
+        return text + status_tail(node_, verdicts_, now);
     }
     json status(Instant now, std::optional<GroupId> only = std::nullopt) {
         return json::parse(line(now, true, only));
     }
 
+    Verdicts verdicts_;
     Node node_{1};
     Actions out_;
 };
@@ -82,7 +83,7 @@ class StatusTest : public testing::Test {
 TEST_F(StatusTest, TellsOfTheHelper) {
     Processes processes = kProcesses;
     processes.helper = HelperStatus{815, 6, 5, {4, 3, 2, 1}};
-    const json status = json::parse(status_head(processes) + status_tail(node_));
+    const json status = json::parse(status_head(processes) + status_tail(node_, verdicts_, kStart));
     EXPECT_EQ(status["helper"], json({{"pid", 815}, {"messages_lost", 6}, {"messages_refused", 5}}));
     EXPECT_EQ(status["hooks"], json({{"run", 4}, {"failed", 3}, {"timed_out", 2}, {"missed", 1}}));
 }
@@ -263,6 +264,45 @@ TEST_F(StatusTest, MonitorShowsARivalAndADemotion) {
     EXPECT_EQ(line["event"], "demotion");
     EXPECT_EQ(line["demotion"], 10);
     EXPECT_EQ(describe(lan(), ReportDemotion{0, "operator", 0}), "lan: no longer demoted (operator)");
+}
+
+TEST_F(StatusTest, ShowsTracks) {
+    TrackConfig uplink, web;
+    uplink.name = "uplink";
+    uplink.subject = LinkCheck{"eth1"};
+    uplink.demote = 64;
+    web.name = "web";
+    web.subject = TcpCheck{*IpAddress::parse("192.0.2.10"), 80};
+    web.withdraw = true;
+    web.groups = {"lan"};
+    verdicts_.configure({uplink, web});
+    verdicts_.set("uplink", {true, true, "eth1 is up", kStart + 2s, 3, 2, 1});
+    node_.handle_failing_tracks(kStart, verdicts_.failing(), out_);
+    const json all = status(kStart + 5s);
+    EXPECT_EQ(all["tracks"][0], json::parse(R"({"name":"uplink","kind":"interface","passed":true,"known":true,
+        "since_ms":3000,"why":"eth1 is up","demote":64,"withdraw":false,"groups":[],
+        "counters":{"passes":3,"failures":2,"changes":1}})"));
+    EXPECT_EQ(all["tracks"][1], json::parse(R"({"name":"web","kind":"tcp","passed":false,"known":false,
+        "since_ms":null,"why":"no result yet","demote":null,"withdraw":true,"groups":["lan"],
+        "counters":{"passes":0,"failures":0,"changes":0}})"));
+    EXPECT_EQ(all["groups"][0]["state"], "init");
+    EXPECT_EQ(all["groups"][0]["withdrawn_by"], json::array({"web"}));
+    EXPECT_EQ(all["groups"][0]["reason"], "withdrawn by a failing check: web");
+    EXPECT_EQ(all["groups"][1]["withdrawn_by"], json::array());
+}
+
+TEST_F(StatusTest, AWithdrawalNamesTheCheck) {
+    out_.clear();
+    node_.handle_failing_tracks(kStart + 2s, {{"web", 0, true, {"lan"}}}, out_);
+    EXPECT_EQ(describe(lan(), only<ReportTransition>(out_)),
+              "lan: BACKUP -> INIT (withdrawn by a failing check: web), after 2.0 s in BACKUP");
+}
+
+TEST(Track, IsDescribed) {
+    EXPECT_EQ(describe("web", TrackVerdict{true, false, "refused", kStart}, std::nullopt),
+              "track web fails: refused");
+    EXPECT_EQ(describe("web", TrackVerdict{true, true, "accepts", kStart}, kStart - 90s),
+              "track web passes: accepts, after 1 min 30 s");
 }
 
 TEST(HumanDuration, HasTwoUnitsAtMost) {

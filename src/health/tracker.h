@@ -16,14 +16,14 @@ struct CheckResult {
 };
 
 // What a track says of the host's health.
-struct Verdict {
+struct TrackVerdict {
     bool known = false;                      // there was a result
     bool passed = false;                     // meaningful if known
     std::string why;                         // what the result said that made it
     Instant since{};                         // when it became so
     std::uint64_t passes = 0, failures = 0;  // results
     std::uint64_t changes = 0;               // of the verdict, after the first
-    bool operator==(const Verdict&) const = default;
+    bool operator==(const TrackVerdict&) const = default;
 };
 
 class Tracker {
@@ -49,13 +49,13 @@ class Tracker {
 
     Instant next_deadline() const { return running_ ? started_at_ + config_.timeout : start_at_; }
     const TrackConfig& config() const { return config_; }
-    const Verdict& verdict() const { return verdict_; }
+    const TrackVerdict& verdict() const { return verdict_; }
 
  private:
     void judge(Instant now, CheckResult result);
 
     TrackConfig config_;
-    Verdict verdict_;
+    TrackVerdict verdict_;
     Instant start_at_, started_at_;
     bool running_ = false;
     bool again_ = false;   // hurried while it ran

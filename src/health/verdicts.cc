@@ -18,7 +18,7 @@ void Verdicts::configure(const std::vector<TrackConfig>& tracks) {
     has_started_ = true;
 }
 
-Verdicts::News Verdicts::set(std::string_view track, Verdict verdict) {
+Verdicts::News Verdicts::set(std::string_view track, TrackVerdict verdict) {
     const auto entry = std::find_if(entries_.begin(), entries_.end(),
                                     [track](const Entry& e) { return e.config.name == track; });
     if (entry == entries_.end()) return News::unknown_track;
@@ -27,6 +27,12 @@ Verdicts::News Verdicts::set(std::string_view track, Verdict verdict) {
     entry->verdict = std::move(verdict);
     if (!was_known) return News::first;
     return had_passed != entry->verdict.passed ? News::changed : News::none;
+}
+
+TrackVerdict Verdicts::of(std::string_view track) const {
+    for (const Entry& e : entries_)
+        if (e.config.name == track) return e.verdict;
+    return {};
 }
 
 std::vector<FailingTrack> Verdicts::failing() const {

@@ -17,7 +17,7 @@ class Verdicts {
     struct Entry {
         TrackConfig config;
         bool counts_as_passed = false;  // until the verdict is known
-        Verdict verdict;
+        TrackVerdict verdict;
         bool passed() const { return verdict.known ? verdict.passed : counts_as_passed; }
     };
 
@@ -28,8 +28,10 @@ class Verdicts {
     // The helper's word of a track. Whether it passes or fails otherwise than before, or is known for the
     // first time, is what the caller logs.
     enum class News { none, first, changed, unknown_track };
-    News set(std::string_view track, Verdict verdict);
+    News set(std::string_view track, TrackVerdict verdict);
 
+    // Not known of one that isn't configured.
+    TrackVerdict of(std::string_view track) const;
     std::vector<FailingTrack> failing() const;
     const std::vector<Entry>& entries() const { return entries_; }  // in the order of the configuration
 

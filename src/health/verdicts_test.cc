@@ -16,8 +16,8 @@ TrackConfig track(const std::string& name) {
     return config;
 }
 
-Verdict verdict(bool passed) {
-    Verdict verdict;
+TrackVerdict verdict(bool passed) {
+    TrackVerdict verdict;
     verdict.known = true;
     verdict.passed = passed;
     return verdict;
@@ -52,12 +52,12 @@ TEST(Verdicts, SaysWhatIsNews) {
     Verdicts verdicts;
     verdicts.configure({track("a")});
     EXPECT_EQ(verdicts.set("nobody", verdict(true)), News::unknown_track);
-    EXPECT_EQ(verdicts.set("a", Verdict{}), News::none);
+    EXPECT_EQ(verdicts.set("a", TrackVerdict{}), News::none);
     EXPECT_EQ(verdicts.set("a", verdict(false)), News::first);
     EXPECT_EQ(verdicts.set("a", verdict(false)), News::none);
     EXPECT_EQ(verdicts.set("a", verdict(true)), News::changed);
     // A helper that was started again knows nothing yet.
-    EXPECT_EQ(verdicts.set("a", Verdict{}), News::none);
+    EXPECT_EQ(verdicts.set("a", TrackVerdict{}), News::none);
     EXPECT_TRUE(verdicts.entries()[0].passed());
 }
 

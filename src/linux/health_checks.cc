@@ -124,7 +124,7 @@ void HealthChecks::arm_timer() {
 }
 
 void HealthChecks::for_each(
-    const std::function<void(const std::string& name, const Verdict& verdict)>& take) const {
+    const std::function<void(const std::string& name, const TrackVerdict& verdict)>& take) const {
     for (const auto& [id, track] : tracks_) take(track.tracker.config().name, track.tracker.verdict());
 }
 

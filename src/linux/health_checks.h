@@ -29,7 +29,8 @@ class HealthChecks {
     void wake(Instant now);
 
     // Every track that was configured, in no order.
-    void for_each(const std::function<void(const std::string& name, const Verdict& verdict)>& take) const;
+    void for_each(
+        const std::function<void(const std::string& name, const TrackVerdict& verdict)>& take) const;
 
  private:
     using Id = std::uint64_t;  // never used twice: events of a track that has gone mean nobody

@@ -43,9 +43,9 @@ class HealthChecksTest : public TwoHosts {
     void watch(const TrackConfig& config, SharedAddresses shared = {}) {
         checks_.configure(host_now(), {config}, std::move(shared));
     }
-    Verdict verdict() const {
-        Verdict found;
-        checks_.for_each([&](const std::string&, const Verdict& v) { found = v; });
+    TrackVerdict verdict() const {
+        TrackVerdict found;
+        checks_.for_each([&](const std::string&, const TrackVerdict& v) { found = v; });
         return found;
     }
     // Serves the checks until `done`, or for ten seconds.
@@ -56,7 +56,7 @@ class HealthChecksTest : public TwoHosts {
         return done();
     }
     // The next result.
-    Verdict next() {
+    TrackVerdict next() {
         const auto results = [this] { return verdict().passes + verdict().failures; };
         const std::uint64_t before = results();
         EXPECT_TRUE(serve_until([&] { return results() > before; })) << "no result";
@@ -441,13 +441,13 @@ TEST_F(HealthChecksTest, AReloadKeepsWhatStays) {
     link.name = "link";
     file.name = "file";
     const auto verdicts = [this] {
-        std::map<std::string, Verdict> all;
-        checks_.for_each([&](const std::string& name, const Verdict& v) { all[name] = v; });
+        std::map<std::string, TrackVerdict> all;
+        checks_.for_each([&](const std::string& name, const TrackVerdict& v) { all[name] = v; });
         return all;
     };
     checks_.configure(host_now(), {link, file}, {});
     EXPECT_TRUE(serve_until([&] { return verdicts()["link"].known && verdicts()["file"].known; }));
-    const Verdict before = verdicts()["link"];
+    const TrackVerdict before = verdicts()["link"];
     link.demote = 1;
     link.fall = 7;
     file.subject = FileCheck{"/proc"};
@@ -470,7 +470,7 @@ TEST_F(HealthChecksTest, ManyTracksAreAllServed) {
     checks_.configure(host_now(), tracks, {});
     const auto known = [this] {
         int count = 0;
-        checks_.for_each([&](const std::string&, const Verdict& v) { count += v.known; });
+        checks_.for_each([&](const std::string&, const TrackVerdict& v) { count += v.known; });
         return count;
     };
     EXPECT_TRUE(serve_until([&] { return known() == 200; }));
