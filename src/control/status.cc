@@ -98,7 +98,6 @@ Json source_of(const LinkStatus& link, Family family) {
     return link.source(family).to_string();
 }
 
-// As a person says it: the cause, and whose it is.
 // Of whom takes part in a set and would take over, the member that keeps it from that.
 Json held_by(const VirtualHost& host, Instant now) {
     if (host.held() == Cause::none) return nullptr;
