@@ -63,12 +63,14 @@ SYMBOLS_ALLOWED = [
     r"(__)?snprintf(_chk)?",                      # a MAC address as text
     r"inet_(pton|ntop)",
     r"nettle_.*",
+    r"__libc_single_threaded",                    # std::shared_ptr
 ]
 
 MAX_LINES = 600
 UNFINISHED = r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b"
 CONFIG_KEYS = ["control", "dataplane", "group", "name", "interface", "vhid", "addresses", "password", "password-file", "key-hex",
                "advbase", "advskew", "preempt", "preempt-delay", "mac", "peers", "peer-routed", "interface-groups",
+               "accept-password", "accept-password-file", "accept-key-hex", "accept-addresses", "together",
                "hold-down", "hook", "on", "groups", "command", "timeout",
                "track", "route", "gateway", "probe", "device", "tcp", "http", "status", "process", "file", "script", "demote",
                "withdraw", "interval", "rise", "fall"]

@@ -230,7 +230,7 @@ void Node::handle_failing_tracks(Instant now, std::vector<FailingTrack> failing,
     for (GroupId id = 0; id < groups_.size(); ++id) {
         if (!groups_[id]) continue;
         groups_[id]->on_failing_tracks(now, failing_, out);
-        reschedule(id);
+        finish(now, id, out);
     }
 }
 
