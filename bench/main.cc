@@ -7,13 +7,14 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "bench/failover.h"
 #include "bench/micro.h"
 #include "bench/scale.h"
 
 namespace {
 
-const std::map<std::string, nlohmann::json (*)()> kBenchmarks = {{"micro", carpd::bench::micro},
-                                                                 {"scale", carpd::bench::scale}};
+const std::map<std::string, nlohmann::json (*)()> kBenchmarks = {
+    {"failover", carpd::bench::failover}, {"micro", carpd::bench::micro}, {"scale", carpd::bench::scale}};
 
 void measure(const std::string& only, const std::string& path) {
     std::ofstream file;

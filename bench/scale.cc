@@ -6,6 +6,7 @@
 
 #include "bench/arena.h"
 #include "bench/contender.h"
+#include "bench/receive.h"
 #include "bench/table.h"
 #include "bench/usage.h"
 #include "lab/error.h"
@@ -209,7 +210,8 @@ nlohmann::json scale() {
         for (const Role role : {Role::master, Role::backup})
             for (const std::string& name : names) figures.add(row(found, name, groups, role));
     }
-    return {{"figures", figures.rows()}, {"goals", goals(found)}};
+    const nlohmann::json received = receive();
+    return {{"figures", figures.rows()}, {"received", received}, {"goals", goals(found)}};
 }
 
 }  // namespace carpd::bench

@@ -6,7 +6,7 @@
 namespace carpd::bench {
 
 // Processor time and memory with 1 to 4000 groups, beside keepalived and ucarp on the same LANs. Prints them;
-// returns {"figures": […], "goals": […]}. Needs root.
+// returns {"figures": […], "received": […], "goals": […]}. Needs root.
 nlohmann::json scale();
 
 }  // namespace carpd::bench

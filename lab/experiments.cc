@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "lab/capture.h"
 #include "lab/carpd.h"
@@ -104,13 +106,13 @@ void run_once(Arena& arena, const Timing& timing, Fate fate, Span interval, Fail
 
 // ---- many groups
 
-// A LAN has room for 255 vhids.
-constexpr int kLans = 4, kGroupsOfALan = 250;
+constexpr int kBackupSkew = 100;
+constexpr Span kInterval = 1s + kBackupSkew * 1s / 256;
 
-std::string many_groups(int advskew) {
+std::string many_groups(int lans, int groups_of_a_lan, int advskew) {
     std::string text;
-    for (int lan = 0; lan < kLans; ++lan)
-        for (int vhid = 1; vhid <= kGroupsOfALan; ++vhid)
+    for (int lan = 0; lan < lans; ++lan)
+        for (int vhid = 1; vhid <= groups_of_a_lan; ++vhid)
             text += fmt::format(
                 "[[group]]\nname = \"{0}-{1}\"\ninterface = \"lan{0}\"\nvhid = {1}\naddresses = "
                 "[\"10.{0}.1.{1}/16\"]\npassword = \"s3cret\"\nadvskew = {2}\n",
@@ -125,11 +127,11 @@ void await_all(const Carpd& carpd, const char* state, bool heard) {
             if (group.at("state") != state || (heard && group.at("last_heard").is_null())) return false;
         return true;
     };
-    if (!wait_until(all, 30s, 100ms)) fail("not every group becomes {}", state);
+    if (!wait_until(all, 60s, 200ms)) fail("not every group becomes {}", state);
 }
 
 // From the first advertisement until the first ARP packet of the last address; nothing before that.
-std::optional<Span> takeover(std::deque<Capture>& captures) {
+std::optional<Span> takeover(std::deque<Capture>& captures, std::size_t groups) {
     std::set<IpAddress> announced;
     Time first = Time::max(), last = Time::min();
     for (Capture& capture : captures) {
@@ -141,34 +143,53 @@ std::optional<Span> takeover(std::deque<Capture>& captures) {
                 last = std::max(last, frame.time);
         }
     }
-    if (announced.size() != kLans * kGroupsOfALan) return std::nullopt;
+    if (announced.size() != groups) return std::nullopt;
     return last - first;
+}
+
+// The most by which two advertisements of a group were further apart than its interval.
+Span lateness(std::deque<Capture>& captures) {
+    Span most{0};
+    for (Capture& capture : captures) {
+        std::map<std::uint8_t, Time> last;  // by vhid
+        for (const CapturedFrame& frame : capture.sent(&CapturedFrame::is_advertisement)) {
+            constexpr std::size_t kVhid = 20 + 1;  // behind an IPv4 header
+            const auto [place, is_first] = last.try_emplace(frame.payload()[kVhid], frame.time);
+            if (!is_first)
+                most = std::max(most, frame.time - std::exchange(place->second, frame.time) - kInterval);
+        }
+    }
+    return most;
 }
 
 }  // namespace
 
-Figures measure_takeovers(Fate fate, int runs) {
+Takeovers measure_takeovers(Fate fate, int runs, int lans, int groups_of_a_lan) {
     Lab lab;
     Host &first = lab.add_host("first"), &second = lab.add_host("second");
     for (Host* host : {&first, &second})
-        for (int lan = 0; lan < kLans; ++lan)
+        for (int lan = 0; lan < lans; ++lan)
             host->attach(fmt::format("lan{}", lan), lan,
                          {fmt::format("10.{}.0.{}/16", lan, host->number() + 1)});
-    Figures result;
+    Takeovers result;
+    result.interval_ms = to_ms(kInterval);
     for (int i = 0; i < runs; ++i) {
-        Carpd master(first, many_groups(0));
+        Carpd master(first, many_groups(lans, groups_of_a_lan, 0));
         await_all(master, "master", false);
-        Carpd backup(second, many_groups(100));
+        Carpd backup(second, many_groups(lans, groups_of_a_lan, kBackupSkew));
         await_all(backup, "backup", true);
         std::deque<Capture> captures;
-        for (int lan = 0; lan < kLans; ++lan)
+        for (int lan = 0; lan < lans; ++lan)
             captures.emplace_back(second, Capture::What::control, fmt::format("lan{}", lan));
         fate == Fate::power_cut ? first.power_off() : void(master.stop());
         // Seen from the wire: an engine that is asked how far it is has less time to go on.
         std::optional<Span> taken;
-        if (!wait_until([&] { return (taken = takeover(captures)).has_value(); }, 30s, 100ms))
+        const auto groups = static_cast<std::size_t>(lans * groups_of_a_lan);
+        if (!wait_until([&] { return (taken = takeover(captures, groups)).has_value(); }, 30s, 100ms))
             fail("not every address was announced");
-        result.add(*taken);
+        result.duration.add(*taken);
+        std::this_thread::sleep_for(2 * kInterval);
+        result.lateness.add(lateness(captures));
         backup.stop();
         first.power_on();
     }

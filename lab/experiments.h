@@ -43,9 +43,17 @@ struct Failovers {
 // times at most.
 Failovers measure_failovers(const Timing& timing, Fate fate, int runs, Span interval);
 
-// 1,000 groups with an IPv4 address each, 250 on each of four LANs: from the successor's first advertisement
-// for any of them until it has announced the last address.
-Figures measure_takeovers(Fate fate, int runs);
+struct Takeovers {
+    // From the successor's first advertisement for any group until it has announced the last address.
+    Figures duration;
+    // How late its latest advertisement was, in each run, in the three seconds after the first; and the
+    // interval that it should have kept.
+    Figures lateness;
+    double interval_ms = 0;
+};
+
+// Groups with an IPv4 address each, at most 255 on each of `lans` LANs.
+Takeovers measure_takeovers(Fate fate, int runs, int lans, int groups_of_a_lan);
 
 // How many times a carpd changed its state within `length` although nothing happened but `hogs` processes
 // that burn the processors.

@@ -16,8 +16,10 @@ std::string script(Host& host, const std::string& name, const std::string& body)
     return path;
 }
 
+}  // namespace
+
 // ucarp calls its scripts as SCRIPT INTERFACE ADDRESS.
-Command command(Host& host, const UcarpOptions& o) {
+Command ucarp_command(Host& host, const UcarpOptions& o) {
     const std::string up = script(host, "up", "ip address add $2/24 dev $1");
     const std::string down = script(host, "down", "ip address del $2/24 dev $1 2>/dev/null");
     Command result{
@@ -30,14 +32,12 @@ Command command(Host& host, const UcarpOptions& o) {
     return result;
 }
 
-}  // namespace
-
 bool Ucarp::installed() {
     return run({{"sh", "-c", "command -v ucarp"}}).exit_code == 0;
 }
 
 Ucarp::Ucarp(Host& host, const UcarpOptions& options)
-    : host_(host), address_(options.address), process_(command(host, options)) {}
+    : host_(host), address_(options.address), process_(ucarp_command(host, options)) {}
 
 bool Ucarp::is_master() const {
     const Result result = host_.run({"ip", "-4", "-o", "address", "show", "dev", "eth0"});

@@ -16,6 +16,9 @@ struct UcarpOptions {
     bool preempt = false;
 };
 
+// What runs it, after making its scripts.
+Command ucarp_command(Host& host, const UcarpOptions& options);
+
 class Ucarp {
  public:
     static bool installed();

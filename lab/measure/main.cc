@@ -28,10 +28,10 @@ void measure() {
     row("  from the decision to the first answered request", fast.decision_answer, "median <= 0.2");
     row("orderly stop, requests every 1 ms: outage",
         measure_failovers({1, 0, 100}, Fate::orderly_stop, 20, 1ms).outage, "median <= 5");
-    row("1000 groups, whole master killed: first advert to last claim", measure_takeovers(Fate::power_cut, 5),
-        "median <= 50");
-    row("1000 groups, orderly stop, both hosts at work: the same", measure_takeovers(Fate::orderly_stop, 5),
-        "median <= 50");
+    row("1000 groups, whole master killed: first advert to last claim",
+        measure_takeovers(Fate::power_cut, 5, 4, 250).duration, "median <= 50");
+    row("1000 groups, orderly stop, both hosts at work: the same",
+        measure_takeovers(Fate::orderly_stop, 5, 4, 250).duration, "median <= 50");
     const std::uint64_t changes = count_false_failovers({0, 8, 9}, 60s, 2);
     fmt::print("{:<58} {:>4} {:>9}   {}\n", "state changes in 60 s, master-down 105 ms, both cores busy", 1,
                changes, "                      none");

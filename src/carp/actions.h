@@ -65,9 +65,9 @@ struct ReportTransition {
     Standing ours;
     std::optional<Rival> rival;  // whose advertisement caused it
     Instant at;
-    Duration previous;     // how long the group was in `from`
-    std::string together;  // the member of its set that it follows, whose cause this is; empty: its own
-    std::string check{};   // the one that failed, where the cause is that
+    Duration previous;       // how long the group was in `from`
+    std::string together{};  // the member of its set that it follows, whose cause this is; empty: its own
+    std::string check{};     // the one that failed, where the cause is that
 };
 
 // We are MASTER, heard another one and stay. At most one in ten seconds (rule A4).
