@@ -51,7 +51,8 @@ TEST(HelperMessage, SaysWhatHappened) {
     EXPECT_EQ(reasserted.state, State::master);
     EXPECT_EQ(reasserted.rival, "192.0.2.2");
     EXPECT_EQ(reasserted.demotion, 5);
-    const VirtualHost host(0, lan(), 1, Instant{});
+    const GroupConfig config = lan();
+    const VirtualHost host(0, config, 1, Instant{});
     EXPECT_EQ(news_of(host).state, State::init);
     EXPECT_EQ(news_of(host).from, std::nullopt);
 }
