@@ -263,16 +263,16 @@ nlohmann::json failover() {
     Table outages(columns());
     const Medians medians = measure_outages(outages);
 
-    constexpr int kLans = 16, kGroupsOfALan = 250;
-    const lab::Takeovers many = lab::measure_takeovers(lab::Fate::power_cut, kRuns, kLans, kGroupsOfALan);
+    constexpr int kManyLans = 16, kGroupsOnEach = 250;
+    const lab::Takeovers many = lab::measure_takeovers(lab::Fate::power_cut, kRuns, kManyLans, kGroupsOnEach);
     Table takeovers({{"groups", "groups taken over", 17},
                      {"runs", "runs", 4},
                      {"median_ms", "median ms", 9, 1},
                      {"min_ms", "min", 7, 1},
                      {"max_ms", "max", 7, 1},
                      {"latest_advertisement_ms", "latest advert ms", 16, 1}});
-    takeovers.add({kLans * kGroupsOfALan, many.duration.count(), many.duration.median(), many.duration.min(),
-                   many.duration.max(), many.lateness.max()});
+    takeovers.add({kManyLans * kGroupsOnEach, many.duration.count(), many.duration.median(),
+                   many.duration.min(), many.duration.max(), many.lateness.max()});
 
     Goals goals;
     if (medians.contains({"power loss", "keepalived"})) {
