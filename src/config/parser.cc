@@ -406,9 +406,9 @@ void Parser::read_interface_groups(const toml::table& table, GroupConfig& group)
         if (const auto complaint = check_interface(*name))
             fail(at, fmt::format("'{}' can't be an interface group's name", *name),
                  "it has up to 15 bytes without blanks, '/' and ':'");
-        else if (*name == "track")
-            fail(at, "'track' can't be an interface group's name",
-                 "demotions by a [[track]] are called track:NAME; choose another");
+        else if (*name == "track" || *name == "together")
+            fail(at, fmt::format("'{}' can't be an interface group's name", *name),
+                 fmt::format("demotions by a [[{0}]] are called {0}:NAME; choose another", *name));
         else if (*name == kAllGroups)
             fail(at, fmt::format("every group is in the interface group '{}'", kAllGroups), "remove it");
         else if (group.is_in(*name))
