@@ -87,8 +87,8 @@ MUTANTS = [
     Mutant("announcements forgotten", VIRTUAL_HOST,
            "announcements_left_ = kRepeatedAnnouncements;\n        announce(now, out);\n    } else {", "} else {"),
     Mutant("a change of demotion isn't said", VIRTUAL_HOST, "if (changed && state_ == State::master && name != kSendErrorDemotion) advertise(now, out);", ""),
-    Mutant("operator's request sticks", VIRTUAL_HOST, "    enter(now, state, Cause::operator_request, std::nullopt, out);\n",
-           "    enter(now, state, Cause::operator_request, std::nullopt, out);\n"
+    Mutant("operator's request sticks", VIRTUAL_HOST, "    enter(now, state, Cause::operator_request, std::nullopt, out, together);\n",
+           "    enter(now, state, Cause::operator_request, std::nullopt, out, together);\n"
            "    if (state == State::backup) disarm_all();\n"),
     Mutant("reconfiguration drops MASTER", VIRTUAL_HOST, "    if (state_ != State::master) return;\n    advertise(now, out);\n",
            "    if (state_ != State::master) return;\n"
@@ -96,7 +96,7 @@ MUTANTS = [
            "    if (state_ != State::master) return;\n    advertise(now, out);\n"),
     Mutant("a BACKUP that can't send never probes", VIRTUAL_HOST,
            "demotion_.amount(kSendErrorDemotion) != 0 ? now + interval() : kNever", "kNever"),
-    Mutant("a lost link ignored", VIRTUAL_HOST, "if (!link_.running) return Cause::link_down;", ""),
+    Mutant("a lost link ignored", VIRTUAL_HOST, "if (!link_->running) return Cause::link_down;", ""),
 ]
 
 
