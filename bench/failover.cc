@@ -234,11 +234,11 @@ Medians measure_outages(Table& table) {
     for (const Program& program : all) settings[program.name] = fastest_stable(program);
     for (const Fate& fate : kFates) {
         std::map<std::string, Outages> found;
-        for (const Program& program : all) {  // each run of one beside a run of the others
-            for (int run = 0; run < kRuns; ++run)
+        for (int run = 0; run < kRuns; ++run)  // of one beside a run of the others
+            for (const Program& program : all)
                 run_once(program, settings[program.name], fate, run, found[program.name]);
+        for (const Program& program : all)
             medians[{fate.name, program.name}] = median(found[program.name].ms);
-        }
         for (const Program& program : all) {
             const Outages& o = found[program.name];
             const Setting& setting = program.settings[settings[program.name]];
