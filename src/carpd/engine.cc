@@ -154,7 +154,8 @@ void Engine::run() {
                                [fd](const epoll_event& event) { return event.data.fd == fd; });
         };
         // What the host is comes before what the network says, and that before anybody's wishes.
-        if (is_ready(kernel_.monitor.fd())) update_links(kernel_.monitor.drain());
+        if (is_ready(kernel_.monitor.fd()) || kernel_.monitor.is_stale())
+            update_links(kernel_.monitor.drain());
         heard_ = 0;
         pump_.wake(now_);
         if (heard_ > 0)

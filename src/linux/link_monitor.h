@@ -46,6 +46,8 @@ class LinkMonitor {
     // Reads all waiting events. Each interface's name comes once, a renamed one's with both names. If events
     // were lost, the table is read anew and everything counts as changed and deprived.
     Changes drain();
+    // Events were lost and the kernel could not be asked yet: drain() tries again, also when nothing waits.
+    bool is_stale() const { return stale_; }
     // Reads the whole table from the kernel.
     std::optional<SysError> resync();
 
