@@ -191,13 +191,9 @@ nlohmann::json goals(const Found& found) {
     return goals.rows();
 }
 
-}  // namespace
-
-nlohmann::json scale() {
-    if (const std::string why_not = lab::why_no_lab(); !why_not.empty()) lab::fail("{}", why_not);
+Found measure_all(Table& figures) {
     const Arena arena(lans_of(std::ranges::max(kGroups)));
     Found found;
-    Table figures(columns());
     for (const int groups : kGroups) {
         std::vector<std::string> names;
         for (const Contender& contender : contenders()) {
@@ -210,6 +206,15 @@ nlohmann::json scale() {
         for (const Role role : {Role::master, Role::backup})
             for (const std::string& name : names) figures.add(row(found, name, groups, role));
     }
+    return found;
+}
+
+}  // namespace
+
+nlohmann::json scale() {
+    if (const std::string why_not = lab::why_no_lab(); !why_not.empty()) lab::fail("{}", why_not);
+    Table figures(columns());
+    const Found found = measure_all(figures);
     const nlohmann::json received = receive();
     return {{"figures", figures.rows()}, {"received", received}, {"goals", goals(found)}};
 }

@@ -1,7 +1,9 @@
 // A set of deadlines, one for each of N owners, that answers "which is the earliest?" without a scan: an
-// indexed binary heap. Setting one costs O(log N); nothing is allocated after resize().
+// indexed heap. Setting one costs O(log N); nothing is allocated after resize().
 #pragma once
 
+#include <algorithm>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -16,51 +18,68 @@ class Deadlines {
  public:
     // Owners are numbered 0..count-1; new ones start at kNever. It never shrinks.
     void resize(std::size_t count) {
-        for (std::size_t owner = at_.size(); owner < count; ++owner) {
-            at_.push_back(kNever);
+        for (std::size_t owner = place_.size(); owner < count; ++owner) {
             place_.push_back(static_cast<std::uint32_t>(heap_.size()));
-            heap_.push_back(static_cast<std::uint32_t>(owner));
+            heap_.push_back({kNever, static_cast<std::uint32_t>(owner)});
         }
     }
 
     void set(std::size_t owner, Instant at) {
-        CARPD_ASSERT(owner < at_.size());
-        at_[owner] = at;
-        std::size_t place = sift_up(place_[owner]);
-        sift_down(place);
+        CARPD_ASSERT(owner < place_.size());
+        const std::size_t place = place_[owner];
+        const Entry entry{at, static_cast<std::uint32_t>(owner)};
+        if (entry < heap_[place])
+            sift_up(place, entry);
+        else if (heap_[place] < entry)
+            sift_down(place, entry);
     }
 
     // The owner with the earliest deadline, the lowest number among equals; kNever if none is set.
     std::pair<std::size_t, Instant> earliest() const {
         if (heap_.empty()) return {0, kNever};
-        return {heap_[0], at_[heap_[0]]};
+        return {heap_[0].owner, heap_[0].at};
     }
 
  private:
-    bool before(std::size_t a, std::size_t b) const {
-        // Equal deadlines go in owner order, so that a run can be replayed whatever happened before it.
-        return std::pair(at_[heap_[a]], heap_[a]) < std::pair(at_[heap_[b]], heap_[b]);
+    // Equal deadlines go in owner order, so that a run can be replayed whatever happened before it.
+    struct Entry {
+        Instant at;
+        std::uint32_t owner;
+        auto operator<=>(const Entry&) const = default;
+    };
+    // So many fill a line of the processor's cache: with thousands of owners its misses are what a heap
+    // costs.
+    static constexpr std::size_t kChildren = 4;
+
+    void put(std::size_t place, const Entry& entry) {
+        heap_[place] = entry;
+        place_[entry.owner] = static_cast<std::uint32_t>(place);
     }
-    void swap(std::size_t a, std::size_t b) {
-        std::swap(heap_[a], heap_[b]);
-        place_[heap_[a]] = static_cast<std::uint32_t>(a);
-        place_[heap_[b]] = static_cast<std::uint32_t>(b);
-    }
-    std::size_t sift_up(std::size_t i) {
-        for (; i > 0 && before(i, (i - 1) / 2); i = (i - 1) / 2) swap(i, (i - 1) / 2);
-        return i;
-    }
-    void sift_down(std::size_t i) {
-        for (std::size_t child = 2 * i + 1; child < heap_.size(); child = 2 * i + 1) {
-            if (child + 1 < heap_.size() && before(child + 1, child)) ++child;
-            if (!before(child, i)) return;
-            swap(i, child);
-            i = child;
+    void sift_up(std::size_t hole, const Entry& entry) {
+        while (hole > 0) {
+            const std::size_t parent = (hole - 1) / kChildren;
+            if (heap_[parent] < entry) break;
+            put(hole, heap_[parent]);
+            hole = parent;
         }
+        put(hole, entry);
+    }
+    void sift_down(std::size_t hole, const Entry& entry) {
+        while (true) {
+            const std::size_t first = kChildren * hole + 1;
+            if (first >= heap_.size()) break;
+            const auto begin = heap_.begin() + static_cast<std::ptrdiff_t>(first);
+            const auto end = begin + static_cast<std::ptrdiff_t>(std::min(kChildren, heap_.size() - first));
+            const auto child = std::min_element(begin, end);
+            if (entry < *child) break;
+            put(hole, *child);
+            hole = static_cast<std::size_t>(child - heap_.begin());
+        }
+        put(hole, entry);
     }
 
-    std::vector<Instant> at_;
-    std::vector<std::uint32_t> heap_, place_;
+    std::vector<Entry> heap_;
+    std::vector<std::uint32_t> place_;  // by owner
 };
 
 }  // namespace carpd
