@@ -14,6 +14,7 @@
 #include "lab/carpd.h"
 #include "lab/error.h"
 #include "lab/experiments.h"
+#include "lab/owner_watch.h"
 #include "lab/probe.h"
 #include "lab/process.h"
 #include "lab/ucarp.h"
@@ -195,7 +196,7 @@ const Fate kFates[] = {
 
 struct Outages {
     std::vector<double> ms;
-    int dual = 0;  // runs in which both hosts answered after the backup had taken over
+    int dual = 0;  // runs in which both hosts had the address after the backup had taken over
 };
 
 void run_once(const Program& program, std::size_t setting, const Fate& fate, int run, Outages& outages) {
@@ -206,10 +207,12 @@ void run_once(const Program& program, std::size_t setting, const Fate& fate, int
     if (!pair.probe().wait_answer(&pair.site().backup, pair.limit() + 10s))
         lab::fail("{}: nobody took over after {}", program.name, fate.name);
     std::this_thread::sleep_for(lab::Request::kPatience + 200ms);
-    const lab::Outage outage = pair.probe().outage(struck - 20ms);
-    outages.ms.push_back(lab::to_ms(outage.duration));
-    outages.dual += outage.two_answers || outage.answered_by.size() > 2;
-    signal_all(pair.site().master, SIGKILL);  // a frozen one, too
+    outages.ms.push_back(lab::to_ms(pair.probe().outage(struck - 20ms).duration));
+    Site& site = pair.site();
+    const lab::OwnerWatch watch(site.client, {&site.master, &site.backup}, kAddress);
+    std::this_thread::sleep_for(200ms);
+    outages.dual += watch.verdict().two_owners > 0;
+    signal_all(site.master, SIGKILL);  // a frozen one, too
 }
 
 std::vector<Column> columns() {
