@@ -309,6 +309,7 @@ std::string Engine::reload() {
     kernel_.helper.set_wanted(next.needs_helper());
     configure_tracks(next.tracks);
     configure(keep(std::move(*file)));
+    give_back_memory();
     log(LogLevel::notice, fmt::format("reloaded {}: {} groups", path_, config_->groups.size()));
     return ok_line();
 }

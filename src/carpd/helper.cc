@@ -80,6 +80,7 @@ void Helper::handle_signals() {
 // Errors are the engine's to tell: it has read the same file.
 void Helper::reload() {
     if (const auto file = load_config(path_)) apply(file->config);
+    give_back_memory();
 }
 
 void Helper::apply(const Config& config) {

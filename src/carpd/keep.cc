@@ -8,7 +8,6 @@ std::shared_ptr<const Config> keep(ConfigFile file) {
     malloc_trim(0);  // joins the free space
     auto config = std::make_shared<const Config>(file.config);
     file = {};
-    malloc_trim(0);
     return config;
 }
 

@@ -99,7 +99,9 @@ int start(const Options& options) {
         return kStopped;
     }
     if (options.verbose) set_log_level(LogLevel::debug);
-    return run(options, keep(std::move(*file)));
+    auto config = keep(std::move(*file));
+    give_back_memory();
+    return run(options, std::move(config));
 }
 
 }  // namespace

@@ -116,8 +116,10 @@ void Supervisor::start_again() {
 
 bool Supervisor::read_config() {
     auto file = load_config(path_);
-    if (file) config_ = keep(std::move(*file));
-    return file.has_value();
+    if (!file) return false;
+    config_ = keep(std::move(*file));
+    give_back_memory();
+    return true;
 }
 
 // ---- what happens

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -26,6 +27,8 @@
 namespace carpd {
 
 namespace {
+
+pid_t locked = 0;  // the process that locked its memory: what it locked isn't locked in its children
 
 std::string read_text(int fd) {
     char text[32];
@@ -83,8 +86,19 @@ std::vector<SysError> become_real_time(int priority) {
     parameters.sched_priority = priority;
     if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &parameters) != 0)
         warnings.push_back({"run at real-time priority", "", errno});
-    if (!lock_memory()) warnings.push_back({"lock the memory", "", errno});
+    if (lock_memory())
+        locked = getpid();
+    else
+        warnings.push_back({"lock the memory", "", errno});
     return warnings;
+}
+
+// The C library does it by an madvise(2) that locked memory refuses.
+void give_back_memory() {
+    const bool lock_again = locked == getpid();
+    if (lock_again) munlockall();
+    malloc_trim(0);
+    if (lock_again) lock_memory();
 }
 
 void set_process_name(const char* name) {

@@ -25,6 +25,9 @@ inline constexpr int kSupervisorPriority = kEnginePriority + 1;
 // delay our advertisements. Each failure is a line for the log; the daemon works without.
 std::vector<SysError> become_real_time(int priority);
 
+// Gives the system back what was freed of this process's memory, also when that is locked.
+void give_back_memory();
+
 // What ps(1) and top(1) call this process; at most 15 bytes of it.
 void set_process_name(const char* name);
 
