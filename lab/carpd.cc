@@ -107,8 +107,10 @@ std::vector<Event> Carpd::events() const {
 }
 
 void Carpd::write_config(const std::string& groups) const {
-    std::ofstream(config_file_) << fmt::format("control = \"{}\"\n", socket_) << groups;
-    std::filesystem::permissions(config_file_, std::filesystem::perms::owner_read);  // it holds a password
+    const std::string next = config_file_ + ".next";
+    std::ofstream(next) << fmt::format("control = \"{}\"\n", socket_) << groups;
+    std::filesystem::permissions(next, std::filesystem::perms::owner_read);  // it holds a password
+    std::filesystem::rename(next, config_file_);
 }
 
 UniqueFd Carpd::connect() const {
@@ -153,6 +155,12 @@ Result Carpd::carpctl(std::vector<std::string> arguments) const {
 void Carpd::reload(const std::string& groups) {
     write_config(groups);
     process_.signal(SIGHUP);
+}
+
+void Carpd::apply(const std::string& groups) {
+    write_config(groups);
+    const nlohmann::json answer = ask(socket_, {{"command", "reload"}});
+    if (answer.at("ok") != true) fail("carpd on {} does not reload: {}", host_.name(), answer.dump());
 }
 
 int Carpd::stop() {

@@ -59,8 +59,13 @@ class Carpd {
     std::vector<Event> events() const;
 
     Result carpctl(std::vector<std::string> arguments) const;
-    // Writes another configuration and sends SIGHUP.
+    // Writes another configuration, whole at any time for whoever reads it.
+    void write_config(const std::string& groups) const;
+    // Writes it and sends SIGHUP.
     void reload(const std::string& groups);
+    // Writes it and has it read, as `carpctl reload` does. It is in force on return; throws if it was
+    // refused.
+    void apply(const std::string& groups);
     // SIGTERM; returns the exit code.
     int stop();
     // SIGKILL to both processes.
@@ -68,7 +73,6 @@ class Carpd {
 
  private:
     std::string group_text(const std::string& group, const std::string& key) const;
-    void write_config(const std::string& groups) const;
     void follow();
 
     Host& host_;

@@ -15,27 +15,22 @@ class Change : public NetnsTest {
     static std::string poor(const Group& group, const std::string& accept) {
         return group.with_skew(kPoorSkew).text() + accept;
     }
-    // Returns when it is in force.
-    static void reload(Carpd& carpd, const std::string& groups) {
-        carpd.reload(groups);
-        ASSERT_EQ(carpd.carpctl({"reload"}).exit_code, 0) << carpd.log();
-    }
     // Both accept the new, then each takes it as its own, then nobody accepts the old any more.
     void change(const Group& before, const Group& after, const std::string& accept_new,
                 const std::string& accept_old) {
         Carpd &alpha = alpha_carpd(), &beta = beta_carpd();
-        reload(alpha, good(before, accept_new));
-        reload(beta, poor(before, accept_new));
+        alpha.apply(good(before, accept_new));
+        beta.apply(poor(before, accept_new));
         EXPECT_EQ(alpha.group("lan").at("accepts_another"), true);
         const auto accepted = [&] {
             return beta.group("lan").at("counters").at("alternate_accepted").get<std::uint64_t>();
         };
         const auto earlier = accepted();
-        reload(beta, poor(after, accept_old));
+        beta.apply(poor(after, accept_old));
         EXPECT_TRUE(wait_until([&] { return accepted() > earlier + 20; }, 10s));
-        reload(alpha, good(after, accept_old));
-        reload(alpha, good(after, ""));
-        reload(beta, poor(after, ""));
+        alpha.apply(good(after, accept_old));
+        alpha.apply(good(after, ""));
+        beta.apply(poor(after, ""));
         const auto received = [&] {
             return beta.group("lan").at("counters").at("advertisements_received_ipv4").get<std::uint64_t>();
         };

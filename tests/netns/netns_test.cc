@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <fstream>
+
 namespace carpd::lab {
 
 namespace {
@@ -109,6 +111,27 @@ std::vector<std::string> without_prefix(const std::vector<std::string>& addresse
     std::vector<std::string> result;
     for (const std::string& address : addresses) result.push_back(without_prefix(address));
     return result;
+}
+
+int count_in(const std::string& text, const std::string& part) {
+    int count = 0;
+    for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++count;
+    return count;
+}
+
+bool is_idle(pid_t pid) {
+    std::ifstream file(fmt::format("/proc/{}/status", pid));
+    int said = 0;
+    for (std::string line; std::getline(file, line);)
+        said += line.starts_with("State:\tS") || line == "ShdPnd:\t0000000000000000";
+    return said == 2;
+}
+
+int memory_kib(pid_t pid) {
+    std::ifstream file(fmt::format("/proc/{}/smaps_rollup", pid));
+    for (std::string line; std::getline(file, line);)
+        if (line.starts_with("Rss:")) return std::stoi(line.substr(4));
+    return -1;
 }
 
 std::string reason_for(const Carpd& carpd, const std::string& state) {

@@ -100,6 +100,13 @@ class Probes {
 std::string without_prefix(const std::string& address);
 std::vector<std::string> without_prefix(const std::vector<std::string>& addresses);
 
+// How often a text has a part.
+int count_in(const std::string& text, const std::string& part);
+// A process sleeps, and no signal waits for it.
+bool is_idle(pid_t pid);
+// What it has in memory (Rss), whoever else has it, too.
+int memory_kib(pid_t pid);
+
 // Why the group "lan" is in `state`; empty if it is not.
 std::string reason_for(const Carpd& carpd, const std::string& state);
 // Whether it heard an authentic advertisement last that said this advskew; without one, any.

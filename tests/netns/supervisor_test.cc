@@ -21,15 +21,6 @@ bool runs(pid_t pid) {
     return file >> state && state != "Z";
 }
 
-// Sleeps, and no signal waits for it.
-bool is_idle(pid_t pid) {
-    std::ifstream file(fmt::format("/proc/{}/status", pid));
-    int said = 0;
-    for (std::string line; std::getline(file, line);)
-        said += line.starts_with("State:\tS") || line == "ShdPnd:\t0000000000000000";
-    return said == 2;
-}
-
 bool has_address(Host& host, const std::string& address) {
     return !host.run({"ip", "-o", "address", "show", "to", address}).output.empty();
 }
@@ -43,12 +34,6 @@ bool wait_restarts(const Carpd& carpd, int count) {
         }
     };
     return wait_until(restarted, 10s);
-}
-
-int count_in(const std::string& text, const std::string& part) {
-    int count = 0;
-    for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++count;
-    return count;
 }
 
 class Supervisor : public NetnsTest {
