@@ -11,6 +11,7 @@ namespace {
 
 using testing::Contains;
 using testing::IsEmpty;
+using testing::IsSupersetOf;
 using testing::UnorderedElementsAre;
 
 class LinkMonitorTest : public TwoHosts {
@@ -129,6 +130,28 @@ TEST_F(LinkMonitorTest, ReadsEverythingAnewWhenEventsWereLost) {
     EXPECT_THAT(monitor->drain().changed, Contains("lo")) << "everything counts as changed";
     EXPECT_EQ(monitor->find("eth0")->link.mtu, 1430u);
     EXPECT_NE(monitor->find("late"), nullptr);
+}
+
+// Until the kernel can be asked the table stays what it was; then the next call reads it, without an event.
+TEST_F(LinkMonitorTest, TriesAgainWhenTheKernelCouldNotBeAsked) {
+    EXPECT_FALSE(monitor->is_stale());
+    connect_netlink(getpid(), kNobody);
+    run("for i in $(seq 20); do ip link set eth0 mtu 14$((i + 10)); done; ip link add late type veth");
+    for (int i = 0; i < 3; ++i) {
+        monitor->drain();
+        EXPECT_TRUE(monitor->is_stale());
+        EXPECT_NE(monitor->find("eth0"), nullptr) << "what was known stays";
+        EXPECT_EQ(monitor->find("late"), nullptr);
+    }
+    EXPECT_FALSE(readable(monitor->fd(), 0));
+    connect_netlink(getpid(), kKernel);
+    const LinkMonitor::Changes changes = monitor->drain();
+    EXPECT_FALSE(monitor->is_stale());
+    EXPECT_THAT(changes.changed, IsSupersetOf({"lo", "eth0", "late"}));
+    EXPECT_THAT(changes.deprived, IsSupersetOf({"lo", "eth0"}));
+    EXPECT_EQ(monitor->find("eth0")->link.mtu, 1430u);
+    EXPECT_NE(monitor->find("late"), nullptr);
+    EXPECT_TRUE(monitor->drain().empty());
 }
 
 }  // namespace

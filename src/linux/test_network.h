@@ -7,10 +7,12 @@
 #include <gtest/gtest.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/netlink.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -169,6 +171,30 @@ inline bool answers(const IpAddress& address, int timeout_ms = 2000) {
     socklen_t length = sizeof error;
     getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &length);
     return error == ECONNREFUSED;
+}
+
+// Makes the kernel lose events of a process's LinkMonitor, and its Netlink, which would have to ask for what
+// was lost, find nobody; or, with `kKernel`, find the kernel again. Both sockets stay real ones: of the one
+// the buffer is tiny, and the other one is connected.
+inline constexpr std::uint32_t kKernel = 0, kNobody = 0x7fffffff;
+inline void connect_netlink(pid_t process, std::uint32_t to) {
+    const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, process, 0)));
+    int events = 0, requests = 0;
+    for (int number = 0; number < 256; ++number) {
+        const UniqueFd fd(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)));
+        sockaddr_nl own{};
+        socklen_t size = sizeof own;
+        if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&own), &size) != 0) continue;
+        if (own.nl_family != AF_NETLINK) continue;
+        const int tiny = 1;
+        const sockaddr_nl peer{AF_NETLINK, 0, to, 0};
+        if (own.nl_groups != 0)
+            events += setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &tiny, sizeof tiny) == 0;
+        else
+            requests += connect(fd.get(), reinterpret_cast<const sockaddr*>(&peer), sizeof peer) == 0;
+    }
+    EXPECT_EQ(events, 1);
+    EXPECT_EQ(requests, 1);
 }
 
 inline bool send_frame(CarpSocket& socket, int ifindex, const Frame& frame) {
