@@ -129,7 +129,7 @@ Engine::Engine(std::shared_ptr<const Config> config, std::string path, const Sup
         log(LogLevel::warning, line);
     kernel_.helper.set_wanted(config->needs_helper());
     configure_tracks(config->tracks);
-    kernel_.helper.wake(now_);  // after another engine's end it has told us of them already
+    kernel_.helper.catch_up(now_);  // after another engine's end it has told us of them
     hear_verdicts();
     configure(std::move(config));
     if (config_->hold_down > Duration(0))
@@ -257,7 +257,7 @@ void Engine::configure(std::shared_ptr<const Config> config) {
     for (GroupId id = 0; id < groups_.size(); ++id)
         if (const VirtualHost* host = node_.group(id); host && host->state() == State::init)
             log(LogLevel::warning, fmt::format("{}: waits in INIT: {} ({})", host->config().name,
-                                               reason_of(*host), host->config().interface));
+                                               reason_of(*host, verdicts_), host->config().interface));
 }
 
 // Takes over the groups as they are configured now. Those just removed stay until their last Actions are
@@ -550,8 +550,8 @@ void Engine::perform(const ReportHeld& action) {
 
 void Engine::perform(const ReportDemotion& action) {
     const GroupConfig& group = *groups_[action.group].config;
-    log(LogLevel::notice, describe(group, action));
-    broadcast([&](std::string_view time) { return monitor_line(group, action, time); });
+    log(LogLevel::notice, describe(group, action, verdicts_));
+    broadcast([&](std::string_view time) { return monitor_line(group, action, verdicts_, time); });
 }
 
 }  // namespace carpd

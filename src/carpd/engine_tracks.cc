@@ -15,6 +15,7 @@ void Engine::hear_verdicts() {
     bool changed = false;
     for (TrackNews& news : kernel_.helper.take_track_news()) {
         const TrackVerdict before = verdicts_.of(news.track);
+        if (verdicts_.is_unchecked(news.track)) pump_.report();  // what was so as long as it was not checked
         switch (verdicts_.set(news.track, news.verdict)) {
             case Verdicts::News::none:
             case Verdicts::News::unknown_track:

@@ -14,7 +14,6 @@ namespace carpd {
 namespace {
 
 constexpr int kGroupsAtOnce = 32;
-constexpr int kMessagesAtOnce = 16;
 
 }  // namespace
 
@@ -67,11 +66,11 @@ void HelperLink::set_full(bool full) {
     epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, socket_->fd(), &event);  // fails where it is not watched any more
 }
 
-void HelperLink::wake(Instant now) {
+void HelperLink::hear(Instant now, int at_most) {
     epoll_event event;
     if (epoll_wait(epoll_.get(), &event, 1, 0) != 1) return;
     if (is_full_ && (event.events & EPOLLOUT) != 0) set_full(false);
-    for (int heard = 0; heard < kMessagesAtOnce; ++heard) {
+    for (int heard = 0; heard < at_most; ++heard) {
         const auto message = socket_->receive();
         if (!message) break;
         handle(*message, now);

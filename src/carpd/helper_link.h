@@ -32,7 +32,9 @@ class HelperLink {
     bool can_go_on() const { return wanted_ && next_ && !is_full_; }
     // Goes on telling how all groups are, some at a time.
     void go_on(const Node& node);
-    void wake(Instant now);
+    void wake(Instant now) { hear(now, kMessagesAtOnce); }
+    // In a new engine, before it does anything: takes what a helper has said to it already.
+    void catch_up(Instant now) { hear(now, kMessagesToCatchUp); }
     // What the helper has said of tracks since the last time.
     std::vector<TrackNews> take_track_news() { return std::exchange(track_news_, {}); }
 
@@ -42,8 +44,11 @@ class HelperLink {
  private:
     HelperLink(MessageSocket& socket, UniqueFd epoll) : socket_(&socket), epoll_(std::move(epoll)) {}
 
+    static constexpr int kMessagesAtOnce = 16, kMessagesToCatchUp = 4096;
+
     bool send(GroupNews news);
     void set_full(bool full);
+    void hear(Instant now, int at_most);
     void handle(std::string_view text, Instant now);
 
     MessageSocket* socket_;

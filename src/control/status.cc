@@ -198,6 +198,14 @@ std::string reason_of(const VirtualHost& group) {
     return reason(group.cause(), group.withdrawn_by(), group.together_with());
 }
 
+std::string reason_of(const VirtualHost& group, const Verdicts& verdicts) {
+    const std::vector<std::string>& checks = group.withdrawn_by();
+    const bool unchecked =
+        group.cause() == Cause::check_failed && !checks.empty() &&
+        std::all_of(checks.begin(), checks.end(), [&](const auto& c) { return verdicts.is_unchecked(c); });
+    return unchecked ? fmt::format("not checked yet: {}", fmt::join(checks, ", ")) : reason_of(group);
+}
+
 std::string reason_of(const ReportTransition& report) {
     return reason(report.cause, {report.check}, report.together);
 }
@@ -264,11 +272,12 @@ std::string monitor_line(const GroupConfig& group, const ReportHeld& report, std
     return dump(json);
 }
 
-std::string monitor_line(const GroupConfig& group, const ReportDemotion& report, std::string_view time) {
+std::string monitor_line(const GroupConfig& group, const ReportDemotion& report, const Verdicts& verdicts,
+                         std::string_view time) {
     Json json = change("demotion", group, time);
     json["reason"] = report.name;
     json["demotion"] = report.value;
-    json["text"] = describe(group, report);
+    json["text"] = describe(group, report, verdicts);
     return dump(json);
 }
 
@@ -292,9 +301,12 @@ std::string describe(const GroupConfig& group, const ReportHeld& report) {
                        group.name, to_string(report.cause), group.together, report.member, heard);
 }
 
-std::string describe(const GroupConfig& group, const ReportDemotion& report) {
+std::string describe(const GroupConfig& group, const ReportDemotion& report, const Verdicts& verdicts) {
     if (report.value == 0) return fmt::format("{}: no longer demoted ({})", group.name, report.name);
-    return fmt::format("{}: demotion is now {} ({})", group.name, report.value, report.name);
+    const bool unchecked = report.name.starts_with(kTrackDemotion) &&
+                           verdicts.is_unchecked(report.name.substr(kTrackDemotion.size()));
+    return fmt::format("{}: demotion is now {} ({}{})", group.name, report.value, report.name,
+                       unchecked ? ", not checked yet" : "");
 }
 
 std::string describe(const std::string& track, const TrackVerdict& verdict, std::optional<Instant> before) {

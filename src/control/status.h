@@ -31,6 +31,9 @@ struct Processes {
 
 // Why a group is in its state, or came into it, for people.
 std::string reason_of(const VirtualHost& group);
+// The same, where what is known of the checks is at hand: one without a result counts as failed (rule H3),
+// but did not fail.
+std::string reason_of(const VirtualHost& group, const Verdicts& verdicts);
 std::string reason_of(const ReportTransition& report);
 
 // The answer to a status request, in parts that are one line together: the engine of thousands of groups does
@@ -46,7 +49,8 @@ std::string status_tail(const Node& node, const Verdicts& verdicts, Instant now)
 std::string monitor_line(const GroupConfig& group, const ReportTransition& report, std::string_view time);
 std::string monitor_line(const GroupConfig& group, const ReportRival& report, std::string_view time);
 std::string monitor_line(const GroupConfig& group, const ReportHeld& report, std::string_view time);
-std::string monitor_line(const GroupConfig& group, const ReportDemotion& report, std::string_view time);
+std::string monitor_line(const GroupConfig& group, const ReportDemotion& report, const Verdicts& verdicts,
+                         std::string_view time);
 
 // The same for people, in the BSDs' words:
 //   lan: BACKUP -> MASTER (master timed out (IPv4)), after 3.4 s in BACKUP
@@ -55,7 +59,7 @@ std::string monitor_line(const GroupConfig& group, const ReportDemotion& report,
 std::string describe(const GroupConfig& group, const ReportTransition& report);
 std::string describe(const GroupConfig& group, const ReportRival& report);
 std::string describe(const GroupConfig& group, const ReportHeld& report);
-std::string describe(const GroupConfig& group, const ReportDemotion& report);
+std::string describe(const GroupConfig& group, const ReportDemotion& report, const Verdicts& verdicts);
 //   track uplink fails: eth1 has no carrier
 //   track uplink passes: eth1 is up, after 2 h 5 min
 // `before` is when the last verdict was made, if there was one.

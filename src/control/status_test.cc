@@ -259,11 +259,12 @@ TEST_F(StatusTest, MonitorShowsARivalAndADemotion) {
     out_.clear();
     node_.handle_demotion(kStart + 10s, 0, "operator", 10, out_);
     const auto demotion = only<ReportDemotion>(out_);
-    EXPECT_EQ(describe(lan(), demotion), "lan: demotion is now 10 (operator)");
-    const json line = json::parse(monitor_line(lan(), demotion, ""));
+    EXPECT_EQ(describe(lan(), demotion, verdicts_), "lan: demotion is now 10 (operator)");
+    const json line = json::parse(monitor_line(lan(), demotion, verdicts_, ""));
     EXPECT_EQ(line["event"], "demotion");
     EXPECT_EQ(line["demotion"], 10);
-    EXPECT_EQ(describe(lan(), ReportDemotion{0, "operator", 0}), "lan: no longer demoted (operator)");
+    EXPECT_EQ(describe(lan(), ReportDemotion{0, "operator", 0}, verdicts_),
+              "lan: no longer demoted (operator)");
 }
 
 TEST_F(StatusTest, ShowsTracks) {
@@ -289,6 +290,25 @@ TEST_F(StatusTest, ShowsTracks) {
     EXPECT_EQ(all["groups"][0]["withdrawn_by"], json::array({"web"}));
     EXPECT_EQ(all["groups"][0]["reason"], "withdrawn by a failing check: web");
     EXPECT_EQ(all["groups"][1]["withdrawn_by"], json::array());
+}
+
+// It counts as failed (rule H3); the log must not look as if something had.
+TEST_F(StatusTest, WhatIsNotCheckedYetIsNotCalledAFailure) {
+    TrackConfig web, uplink;
+    web.name = "web";
+    web.withdraw = true;
+    uplink.name = "uplink";
+    verdicts_.configure({web, uplink});
+    node_.handle_failing_tracks(kStart, verdicts_.failing(), out_);
+    const VirtualHost& host = *node_.group(0);
+    const ReportDemotion demotion{0, "track:uplink", 240};
+    EXPECT_EQ(reason_of(host, verdicts_), "not checked yet: web");
+    EXPECT_EQ(describe(lan(), demotion, verdicts_),
+              "lan: demotion is now 240 (track:uplink, not checked yet)");
+    verdicts_.set("web", {true, false, "refused", kStart});
+    verdicts_.set("uplink", {true, false, "eth1 has no carrier", kStart});
+    EXPECT_EQ(reason_of(host, verdicts_), "withdrawn by a failing check: web");
+    EXPECT_EQ(describe(lan(), demotion, verdicts_), "lan: demotion is now 240 (track:uplink)");
 }
 
 TEST_F(StatusTest, AWithdrawalNamesTheCheck) {

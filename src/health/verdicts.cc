@@ -35,6 +35,11 @@ TrackVerdict Verdicts::of(std::string_view track) const {
     return {};
 }
 
+bool Verdicts::is_unchecked(std::string_view track) const {
+    return std::any_of(entries_.begin(), entries_.end(),
+                       [track](const Entry& e) { return e.config.name == track && !e.verdict.known; });
+}
+
 std::vector<FailingTrack> Verdicts::failing() const {
     std::vector<FailingTrack> failing;
     for (const Entry& e : entries_)

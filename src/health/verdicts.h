@@ -32,6 +32,8 @@ class Verdicts {
 
     // Not known of one that isn't configured.
     TrackVerdict of(std::string_view track) const;
+    // Configured, and nothing is known of it yet.
+    bool is_unchecked(std::string_view track) const;
     std::vector<FailingTrack> failing() const;
     const std::vector<Entry>& entries() const { return entries_; }  // in the order of the configuration
 

@@ -196,10 +196,14 @@ TEST_F(HealthTest, AWithdrawalHandsOverWithoutAGapAndEndsWithTheFailure) {
 
 TEST_F(HealthTest, AHostThatStartsCountsAsFailedAndAReloadAsPassed) {
     const std::string slow = script("sleep 1000") + "\ninterval = 3600\ntimeout = 3600\nwithdraw = true\n";
-    start(alpha(), Group{}.text() + "[[track]]\nname = \"t\"\n" + slow);
+    start(alpha(), Group{}.text() + "[[track]]\nname = \"t\"\n" + slow + "[[track]]\nname = \"d\"\n" +
+                       script("sleep 1000") + "\ndemote = 9\n");
     EXPECT_TRUE(alpha_carpd().wait_state("lan", "init"));
     EXPECT_EQ(track().at("known"), false);
     EXPECT_EQ(track().at("passed"), false);
+    EXPECT_THAT(alpha_carpd().log(), HasSubstr("lan: waits in INIT: not checked yet: t (eth0)"));
+    EXPECT_THAT(alpha_carpd().log(), HasSubstr("lan: demotion is now 9 (track:d, not checked yet)"));
+    EXPECT_THAT(alpha_carpd().log(), Not(HasSubstr("fail")));
     alpha_carpd().reload(Group{}.text());
     ASSERT_TRUE(alpha_carpd().wait_state("lan", "master"));
     const auto transitions = alpha_carpd().transitions("lan");
@@ -208,6 +212,26 @@ TEST_F(HealthTest, AHostThatStartsCountsAsFailedAndAReloadAsPassed) {
     EXPECT_EQ(track().at("known"), false);
     EXPECT_EQ(track().at("passed"), true);
     EXPECT_EQ(alpha_carpd().transitions("lan"), transitions);
+}
+
+// The helper has told another engine the verdicts before that starts its groups, however many they are.
+TEST_F(HealthTest, AnotherEngineBeginsWithTheVerdicts) {
+    std::string tracks;
+    constexpr int kTracks = 30;
+    for (int i = 0; i < kTracks; ++i)
+        tracks += fmt::format("[[track]]\nname = \"t{}\"\nfile = \"/proc\"\n{}\n", i,
+                              i % 2 == 0 ? "withdraw = true" : "demote = 64");
+    Carpd& carpd = start(alpha(), Group{}.text() + tracks);
+    ASSERT_TRUE(carpd.wait_state("lan", "master"));
+    const pid_t engine = carpd.engine_pid();
+    const std::size_t before = carpd.log().size();
+    kill(engine, SIGKILL);
+    ASSERT_TRUE(
+        wait_until([&] { return carpd.log().substr(before).find("-> MASTER") != std::string::npos; }, 10s));
+    const std::string log = carpd.log().substr(before);
+    EXPECT_EQ(count_in(log, " passes: "), kTracks);
+    EXPECT_THAT(log, Not(HasSubstr("not checked yet")));
+    EXPECT_THAT(log, Not(HasSubstr("demot")));
 }
 
 TEST_F(HealthTest, AnotherEngineAndAnotherHelperLearnTheVerdicts) {
