@@ -1,6 +1,7 @@
 #include "carp/authenticator.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/bytes.h"
 
@@ -18,7 +19,7 @@ HmacSha1 begin(const Key& key, Vhid vhid, const std::vector<IpAddress>& sorted, 
     return hmac;
 }
 
-std::vector<IpAddress> sorted(const std::vector<InterfaceAddress>& addresses) {
+std::vector<IpAddress> sorted(std::span<const InterfaceAddress> addresses) {
     std::vector<IpAddress> result;
     for (const InterfaceAddress& a : addresses) result.push_back(a.address);
     std::sort(result.begin(), result.end());
@@ -34,7 +35,7 @@ Sha1Digest finish(HmacSha1 hmac, std::uint64_t counter) {
 
 }  // namespace
 
-Authenticator::Authenticator(const Key& key, Vhid vhid, const std::vector<InterfaceAddress>& addresses)
+Authenticator::Authenticator(const Key& key, Vhid vhid, std::span<const InterfaceAddress> addresses)
     : without_link_local_(begin(key, vhid, sorted(addresses), false)) {
     const bool has_link_local =
         std::any_of(addresses.begin(), addresses.end(),

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 #include <memory>
-#include <vector>
+#include <span>
 
 #include "base/addresses.h"
 #include "carp/types.h"
@@ -15,7 +15,7 @@ namespace carpd {
 class Authenticator {
  public:
     // Everything but the counter is hashed here, once.
-    Authenticator(const Key& key, Vhid vhid, const std::vector<InterfaceAddress>& addresses);
+    Authenticator(const Key& key, Vhid vhid, std::span<const InterfaceAddress> addresses);
 
     // The digest of our advertisement with `counter`: link-local addresses left out, as OpenBSD does (rule
     // D3).

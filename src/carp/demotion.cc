@@ -15,7 +15,7 @@ bool DemotionCounter::set(std::string_view name, int amount) {
         found->amount = amount;
     else if (amount != 0)
         contributions_.push_back({std::string(name), amount});
-    std::erase_if(contributions_, [](const Contribution& c) { return c.amount == 0; });
+    erase_if(contributions_, [](const Contribution& c) { return c.amount == 0; });
     CARPD_ASSERT(contributions_.size() <= kMaxContributions);
     return value() != before;
 }

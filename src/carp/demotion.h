@@ -5,7 +5,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include "base/few.h"
 
 namespace carpd {
 
@@ -26,10 +27,10 @@ class DemotionCounter {
     // The sum, within 0..255: byte 4 of our advertisements (rule M1).
     std::uint8_t value() const;
     int amount(std::string_view name) const;
-    const std::vector<Contribution>& contributions() const { return contributions_; }
+    const Few<Contribution>& contributions() const { return contributions_; }
 
  private:
-    std::vector<Contribution> contributions_;
+    Few<Contribution> contributions_;
 };
 
 }  // namespace carpd

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/addresses.h"
+#include "base/few.h"
 #include "base/time.h"
 
 namespace carpd {
@@ -88,22 +89,22 @@ inline constexpr std::string_view kAllGroups = "carp";
 struct GroupConfig {
     std::string name;
     std::string interface;
+    Few<InterfaceAddress> addresses;  // at least one, none twice, in the order of the configuration
+    Duration preempt_delay{0};        // after coming from INIT, whole seconds (rule O3)
+    Few<IpAddress> peers;             // empty: multicast
+    // What it is demoted together with, besides kAllGroups (rule M5). At most 8, none twice.
+    Few<std::string> interface_groups;
     Vhid vhid;
-    std::vector<InterfaceAddress> addresses;  // at least one, none twice, in the order of the configuration
-    Key key{};
     AdvBase advbase{1};
     AdvSkew advskew{0};
     bool preempt = false;
-    Duration preempt_delay{0};  // after coming from INIT, whole seconds (rule O3)
     MacMode mac = MacMode::virtual_mac;
-    std::vector<IpAddress> peers;  // empty: multicast
-    // What it is demoted together with, besides kAllGroups (rule M5). At most 8, none twice.
-    std::vector<std::string> interface_groups;
     bool peer_routed = false;  // peers sit behind a router: a TTL below 255 is accepted from them
+    Key key{};
     // While it is being changed, also accepted from peers (rule D5): another key, another list of addresses,
     // or both. No value: the group's own.
     std::optional<Key> accept_key;
-    std::vector<InterfaceAddress> accept_addresses;
+    Few<InterfaceAddress> accept_addresses;
     std::string together;  // the set that it is in (carp/together.h); empty: in none
 
     bool has(Family family) const {

@@ -26,13 +26,13 @@ constexpr std::uint32_t kRulePriority = 112;
 constexpr std::size_t kAtOnce = 64;
 
 template <class T>
-bool contains(const std::vector<T>& values, const T& value) {
+bool contains(const Few<T>& values, const T& value) {
     return std::find(values.begin(), values.end(), value) != values.end();
 }
 
 // The elements of `a` that are not in `b`, each given to `then`.
 template <class T, class F>
-void for_each_missing(const std::vector<T>& a, const std::vector<T>& b, F then) {
+void for_each_missing(const Few<T>& a, const Few<T>& b, F then) {
     for (const T& value : a) {
         if (!contains(b, value)) then(value);
     }
@@ -225,8 +225,7 @@ void DataPlane::hold(Group& group, Holdings wanted, Exchange& exchange) {
     if (!group.settled)
         for (const LinkAddress& address : std::exchange(wanted.addresses, {}))
             wanted.routes.push_back(local_route(address.address));
-    if (!group.holdings) group.holdings = std::make_unique<Holdings>();
-    const Holdings& had = *group.holdings;
+    const Holdings& had = group.holdings;
     NetlinkBatch &going = exchange.going, &coming = exchange.coming;
     Holdings& leaving = exchange.leaving;
     for_each_missing(had.rules, wanted.rules, [&](const Rule& r) { going.delete_rule(r); });
@@ -237,7 +236,7 @@ void DataPlane::hold(Group& group, Holdings wanted, Exchange& exchange) {
     for_each_missing(wanted.addresses, had.addresses, [&](const LinkAddress& a) { add(coming, a); });
     for_each_missing(wanted.rules, had.rules, [&](const Rule& r) { coming.add_rule(r); });
     for_each_missing(wanted.routes, had.routes, [&](const Route& r) { coming.add_route(r); });
-    *group.holdings = std::move(wanted);
+    group.holdings = std::move(wanted);
 }
 
 std::vector<Netlink::Outcome::Failure> DataPlane::run(const Exchange& exchange) {
@@ -255,7 +254,7 @@ std::vector<Netlink::Outcome::Failure> DataPlane::run(const Exchange& exchange) 
 
 bool DataPlane::is_held(const Route& route) const {
     return std::any_of(groups_.begin(), groups_.end(), [&](const Group& group) {
-        return group.installed && contains(group.holdings->routes, route);
+        return group.installed && contains(group.holdings.routes, route);
     });
 }
 
@@ -289,11 +288,11 @@ void DataPlane::drop_withdrawn() {
     for (std::size_t i = 0; i < kAtOnce && !withdrawn_.empty(); ++i) {
         Group* group = find(withdrawn_.back());
         withdrawn_.pop_back();
-        if (group == nullptr || group->installed || !group->holdings) continue;
-        for (const LinkAddress& address : group->holdings->addresses) batch.delete_address(address);
-        for (const Rule& rule : group->holdings->rules) batch.delete_rule(rule);
-        for (const Route& route : group->holdings->routes) batch.delete_route(route);
-        group->holdings.reset();
+        if (group == nullptr || group->installed) continue;
+        for (const LinkAddress& address : group->holdings.addresses) batch.delete_address(address);
+        for (const Rule& rule : group->holdings.rules) batch.delete_rule(rule);
+        for (const Route& route : group->holdings.routes) batch.delete_route(route);
+        group->holdings = {};
         group->settled = true;
     }
     for (const auto& failure : netlink_->run(batch).failures)
@@ -307,10 +306,10 @@ void DataPlane::add_installed() {
         Group* group = find(installed_.back());
         installed_.pop_back();
         if (group == nullptr || !group->installed || group->settled) continue;
-        Holdings holdings = *group->holdings;
-        for (const Route& route : group->holdings->routes)
+        Holdings holdings = group->holdings;
+        for (const Route& route : group->holdings.routes)
             if (route.local) holdings.addresses.push_back({kLoopback, route.destination});
-        std::erase_if(holdings.routes, [](const Route& route) { return route.local; });
+        erase_if(holdings.routes, [](const Route& route) { return route.local; });
         group->settled = true;
         exchange.coming.set_owner(owners.size());
         owners.push_back(group);
@@ -320,7 +319,7 @@ void DataPlane::add_installed() {
     NetlinkBatch kept;
     for (const auto& failure : run(exchange)) {
         log(LogLevel::error, failure.error.to_string());
-        Holdings& holdings = *owners[failure.owner]->holdings;
+        Holdings& holdings = owners[failure.owner]->holdings;
         for (const LinkAddress& address : holdings.addresses) {
             const Route route = local_route(address.address);
             if (contains(holdings.routes, route)) continue;
@@ -357,7 +356,7 @@ bool DataPlane::renew_macvlan(GroupId id, Group& group, const GroupConfig& confi
     if (!is_gone && !(*link)->up) batch.set_up(group.ifindex, true);
     if (group.installed) {
         macvlan(group).open(parents_.at(group.parent).name, config.has(Family::ipv6));
-        *group.holdings = wanted_holdings(id, group, config);
+        group.holdings = wanted_holdings(id, group, config);
     }
     return netlink_->run(batch).changed != 0 || is_gone;
 }
@@ -371,11 +370,11 @@ bool DataPlane::renew(GroupId id, const GroupConfig& config) {
     if (!group->installed) return is_repaired;
     // Adding what is there changes nothing, so there is no need to look first.
     NetlinkBatch batch;
-    for (const LinkAddress& address : group->holdings->addresses) add(batch, address);
-    for (const Rule& rule : group->holdings->rules) batch.add_rule(rule);
+    for (const LinkAddress& address : group->holdings.addresses) add(batch, address);
+    for (const Rule& rule : group->holdings.rules) batch.add_rule(rule);
     if (netlink_->run(batch).changed != 0) is_repaired = true;
     NetlinkBatch routes;
-    for (const Route& route : group->holdings->routes) {
+    for (const Route& route : group->holdings.routes) {
         // With an address the kernel takes its routes, or only their preferred source.
         if (is_repaired) routes.delete_route(route);
         routes.add_route(route);
@@ -410,7 +409,7 @@ std::optional<GroupId> DataPlane::owner_of(const LinkAddress& address) const {
     };
     for (GroupId id = 0; id < groups_.size(); ++id) {
         if (!groups_[id].installed) continue;
-        const auto& held = groups_[id].holdings->addresses;
+        const auto& held = groups_[id].holdings.addresses;
         if (std::any_of(held.begin(), held.end(), same)) return id;
     }
     return std::nullopt;

@@ -86,9 +86,9 @@ class DataPlane {
  private:
     // What an installed group has in the kernel.
     struct Holdings {
-        std::vector<LinkAddress> addresses;
-        std::vector<Rule> rules;
-        std::vector<Route> routes;
+        Few<LinkAddress> addresses;
+        Few<Rule> rules;
+        Few<Route> routes;
     };
     struct Group {
         int parent = 0;   // 0: it isn't prepared
@@ -97,9 +97,9 @@ class DataPlane {
         MacMode mode = MacMode::virtual_mac;
         bool router = false;  // the interface forwards IPv6
         bool installed = false;
-        bool settled = true;                 // an address is more than a local route
-        std::uint32_t on_link_version = 0;   // of its parent, that the holdings go by
-        std::unique_ptr<Holdings> holdings;  // null: nothing
+        bool settled = true;                // an address is more than a local route
+        std::uint32_t on_link_version = 0;  // of its parent, that the holdings go by
+        Holdings holdings;
     };
     // An interface of groups.
     struct Parent {

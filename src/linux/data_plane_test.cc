@@ -19,7 +19,7 @@ using testing::Not;
 
 const MacAddress kVirtualMac = virtual_mac(Vhid{7});
 
-GroupConfig group_config(std::vector<InterfaceAddress> addresses, MacMode mac = MacMode::virtual_mac) {
+GroupConfig group_config(Few<InterfaceAddress> addresses, MacMode mac = MacMode::virtual_mac) {
     GroupConfig config;
     config.name = "lan";
     config.interface = "eth0";

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "linux/arp_settings.h"
 #include "linux/log.h"
@@ -37,7 +38,7 @@ void remove_filters(Netlink& netlink, int ifindex, bool made_clsact) {
     netlink.run(qdisc);
 }
 
-bool contains(const std::vector<IpAddress>& addresses, const IpAddress& address) {
+bool contains(const Few<IpAddress>& addresses, const IpAddress& address) {
     return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
 }
 
@@ -60,14 +61,14 @@ std::optional<SysError> Gate::guard(GroupId group, const Guarded& wanted, const 
     if (!GateProgram::has_room_for(group))
         return SysError{"guard more than 16384 groups by the BPF gate", "", 0};
     if (group >= groups_.size()) groups_.resize(group + 1);
-    if (!groups_[group]) {
+    Guarded& known = groups_[group];
+    if (known.ifindex == 0) {
         program_.set_lease(group, Instant{});
         if (auto error = attach(wanted.ifindex, note)) return error;
-        groups_[group] = std::make_unique<Guarded>();
-        groups_[group]->ifindex = wanted.ifindex;
+        known.ifindex = wanted.ifindex;
     }
-    if (*groups_[group] == wanted) return std::nullopt;
-    auto error = follow(group, *groups_[group], wanted);
+    if (known == wanted) return std::nullopt;
+    auto error = follow(group, known, wanted);
     if (error) release(group);
     return error;
 }
@@ -88,7 +89,7 @@ std::optional<SysError> Gate::follow(GroupId group, Guarded& known, const Guarde
         if (address.family() == Family::ipv6) card_.join(wanted.ifindex, address);
         known.addresses.push_back(address);
     }
-    std::erase_if(known.addresses, [&](const IpAddress& address) {
+    erase_if(known.addresses, [&](const IpAddress& address) {
         if (contains(wanted.addresses, address)) return false;
         if (address.family() == Family::ipv6) card_.leave(known.ifindex, address);
         program_.remove_address(known.ifindex, address, group);
@@ -99,9 +100,9 @@ std::optional<SysError> Gate::follow(GroupId group, Guarded& known, const Guarde
 }
 
 void Gate::release(GroupId group) {
-    if (group >= groups_.size() || !groups_[group]) return;
+    if (group >= groups_.size() || groups_[group].ifindex == 0) return;
     close(group);
-    const Guarded& known = *groups_[group];
+    const Guarded known = std::exchange(groups_[group], {});
     for (const IpAddress& address : known.addresses) {
         program_.remove_address(known.ifindex, address, group);
         if (address.family() == Family::ipv6) card_.leave(known.ifindex, address);
@@ -111,7 +112,6 @@ void Gate::release(GroupId group) {
         card_.leave_out(known.ifindex, known.mac);
     }
     detach(known.ifindex);
-    groups_[group].reset();
 }
 
 std::optional<SysError> Gate::attach(int ifindex, const std::string& note) {

@@ -27,11 +27,11 @@ class Gate {
  public:
     // What the gate knows of a group.
     struct Guarded {
-        int ifindex = 0;           // of its interface
+        int ifindex = 0;           // of its interface; 0: the gate doesn't know the group
         MacAddress mac;            // with which it speaks
         std::optional<Vhid> vhid;  // whose virtual MAC that is; nothing if it is the interface's own
         bool router = false;       // what neighbour advertisements say
-        std::vector<IpAddress> addresses;
+        Few<IpAddress> addresses;
         bool operator==(const Guarded&) const = default;
     };
 
@@ -70,8 +70,8 @@ class Gate {
     Netlink* netlink_;
     GateProgram program_;
     CardFilter card_;
-    std::vector<std::unique_ptr<Guarded>> groups_;  // by GroupId; null: unknown
-    std::map<int, Hook> hooks_;                     // by ifindex
+    std::vector<Guarded> groups_;  // by GroupId
+    std::map<int, Hook> hooks_;    // by ifindex
 };
 
 }  // namespace carpd

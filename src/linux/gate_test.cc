@@ -118,13 +118,13 @@ TEST_F(GateTest, SaysThatItIsFull) {
                                       static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)};
         guarded.addresses.push_back(IpAddress::from_bytes(bytes));
     }
-    const std::vector<IpAddress> too_many = guarded.addresses;
+    const Few<IpAddress> too_many = guarded.addresses;
     // Looking for each of them among the others would take minutes.
     for (GroupId group = 0; group < 256; ++group) {
-        guarded.addresses.assign(too_many.begin() + group * 256, too_many.begin() + (group + 1) * 256);
+        guarded.addresses = {too_many.begin() + group * 256, too_many.begin() + (group + 1) * 256};
         ASSERT_FALSE(gate->guard(group, guarded, ""));
     }
-    guarded.addresses = {too_many.back()};
+    guarded.addresses = {*(too_many.end() - 1)};
     const auto full = gate->guard(256, guarded, "");
     ASSERT_TRUE(full);
     EXPECT_THAT(full->to_string(), HasSubstr("cannot guard more than 65536 addresses by the BPF gate"));

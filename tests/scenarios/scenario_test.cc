@@ -86,7 +86,7 @@ GroupConfig group(const std::string& text) {
         else if (key == "preempt-delay")
             config.preempt_delay = std::chrono::seconds(number());
         else if (key == "in")
-            config.interface_groups = split(value, '+');
+            for (const std::string& name : split(value, '+')) config.interface_groups.push_back(name);
         else if (key == "on")
             config.interface = value;
         else if (key == "accept-password")
