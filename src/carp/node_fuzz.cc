@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <numeric>
 
 #include "carp/pump.h"
 #include "wire/checksum.h"
@@ -98,9 +99,9 @@ View view(const VirtualHost& group) {
             counters};
 }
 
-std::uint64_t sum(const DropCounters& dropped) {
+std::uint64_t sum(const GroupDropCounters& dropped) {
     std::uint64_t total = 0;
-    for (const std::uint64_t count : dropped) total += count;
+    for (std::size_t i = 0; i < kDropReasonCount; ++i) total += dropped[static_cast<DropReason>(i)];
     return total;
 }
 
@@ -415,7 +416,7 @@ std::map<GroupId, View> Host::views() const {
 }
 
 std::uint64_t Host::drops() const {
-    std::uint64_t total = sum(node_.dropped());
+    std::uint64_t total = std::accumulate(node_.dropped().begin(), node_.dropped().end(), std::uint64_t{0});
     for (GroupId id = 0; id < node_.group_slots(); ++id)
         if (const VirtualHost* group = node_.group(id)) total += sum(group->counters().dropped);
     return total;

@@ -120,7 +120,7 @@ class NodeTest : public testing::Test {
         return node_.dropped()[static_cast<std::size_t>(reason)];
     }
     std::uint64_t group_dropped(DropReason reason) const {
-        return node_.group(0)->counters().dropped[static_cast<std::size_t>(reason)];
+        return node_.group(0)->counters().dropped[reason];
     }
 
     Node node_{42};

@@ -19,22 +19,21 @@ class SentCounters {
     // take for itself (rules C3, C4). Skipped values count as sent.
     std::uint64_t take() {
         do {
-            last_ = first_ + sent_++ * kStep;
-        } while (last_ == 0 || last_ == last_heard_);
-        return last_;
+            ++sent_;
+        } while (last() == 0 || last() == last_heard_);
+        return last();
     }
     bool is_ours(std::uint64_t counter) const {
         const std::uint64_t distance = counter - first_;
         return distance % kStep == 0 && distance / kStep < sent_;
     }
     void heard(std::uint64_t counter) { last_heard_ = counter; }
-    // The one sent last, for the tie-break of equal sources (rule E10).
-    std::uint64_t last() const { return last_; }
+    // The one sent last, for the tie-break of equal sources (rule E10); 0 before the first.
+    std::uint64_t last() const { return sent_ == 0 ? 0 : first_ + (sent_ - 1) * kStep; }
 
  private:
     std::uint64_t first_;
     std::uint64_t sent_ = 0;
-    std::uint64_t last_ = 0;
     std::uint64_t last_heard_ = 0;
 };
 

@@ -12,7 +12,7 @@ namespace {
 // Linux neighbours ignore a second ARP update within a second of the last (locktime), so announcements are
 // further apart than that (rule A1).
 constexpr Duration kAnnouncementGap = std::chrono::milliseconds(1100);
-constexpr int kRepeatedAnnouncements = 2;
+constexpr std::uint8_t kRepeatedAnnouncements = 2;
 constexpr Duration kReportGap = std::chrono::seconds(10);
 constexpr int kSendErrorLimit = 3;   // rule S1: this many failures in a row demote, as many successes clear
 constexpr int kFaultDemotion = 240;  // of a host that can't send, or can't install its addresses
@@ -174,9 +174,9 @@ void VirtualHost::on_timer(Instant now, Actions& out) {
         hold_down_ends_ = kNever;
         on_demotion(now, kHoldDownDemotion, 0, out);
     }
-    if (passed(look_again_, now)) {
-        look_again_ = kNever;
-        told_.reset();
+    if (membership_ && passed(membership_->look_again, now)) {
+        membership_->look_again = kNever;
+        membership_->told.reset();
     }
 }
 
@@ -193,14 +193,13 @@ void VirtualHost::on_send_result(Instant now, bool sent, Actions& out) {
     if (--sends_pending_ == 0) send_ended(now, out);
     if (!sent) {
         ++counters_.send_errors;
-        ++consecutive_send_errors_;
         consecutive_sends_ = 0;
-        if (consecutive_send_errors_ == kSendErrorLimit)
+        if (consecutive_send_errors_ < kSendErrorLimit && ++consecutive_send_errors_ == kSendErrorLimit)
             on_demotion(now, kSendErrorDemotion, kFaultDemotion, out);
     } else {
-        ++consecutive_sends_;
         consecutive_send_errors_ = 0;
-        if (consecutive_sends_ == kSendErrorLimit) on_demotion(now, kSendErrorDemotion, 0, out);
+        if (consecutive_sends_ < kSendErrorLimit && ++consecutive_sends_ == kSendErrorLimit)
+            on_demotion(now, kSendErrorDemotion, 0, out);
     }
 }
 
@@ -250,7 +249,8 @@ void VirtualHost::on_demotion(Instant now, std::string_view name, int amount, Ac
 }
 
 void VirtualHost::on_failing_tracks(Instant now, const std::vector<FailingTrack>& failing, Actions& out) {
-    std::vector<std::string> withdrawn_by, past;
+    Few<std::string> withdrawn_by;
+    std::vector<std::string> past;
     for (const DemotionCounter::Contribution& c : demotion_.contributions())
         if (c.name.starts_with(kTrackDemotion)) past.push_back(c.name);
     // What is new is added before what is past is taken away, so that nobody hears of a moment between.
@@ -283,7 +283,7 @@ void VirtualHost::hold_down(Instant now, Instant until, Actions& out) {
     on_demotion(now, kHoldDownDemotion, kNewDemotion, out);
 }
 
-bool VirtualHost::on_request(Instant now, State state, Actions& out, const std::string& together) {
+bool VirtualHost::on_request(Instant now, State state, Actions& out, std::string_view together) {
     CARPD_ASSERT(state != State::init);
     expire_lease(now, out);
     if (state_ == State::init) return false;
@@ -309,8 +309,10 @@ void VirtualHost::reconfigure(Instant now, const GroupConfig& config, Actions& o
 // ---- its set
 
 void VirtualHost::join(Together* set) {
-    set_ = set;
-    told_.reset();
+    if (set && !membership_) membership_ = std::make_unique<Membership>();
+    if (!membership_) return;
+    membership_->set = set;
+    membership_->told.reset();
 }
 
 // As long as a lease lasts, with what it leaves for clocks that run apart (§10).
@@ -339,34 +341,38 @@ Prospect VirtualHost::prospect(Instant now) const {
 
 // Returns the member of its set that forbids it to take over now (rule G3), null if none does.
 const VirtualHost* VirtualHost::hold(Instant now, Cause cause, bool master_lives, Actions& out) {
-    const VirtualHost* holder = set_ ? set_->holder(now, *this, master_lives) : nullptr;
+    const VirtualHost* holder = set() ? set()->holder(now, *this, master_lives) : nullptr;
     if (!holder) return nullptr;
+    Membership& member = *membership_;
     ++counters_.takeovers_held;
     // Others of the set may hear in the same moment what ends it, so that it lasts is seen the second time.
-    const bool lasts = std::exchange(held_, cause) != Cause::none;
-    if (!lasts || held_is_reported_ || now < held_report_due_) return holder;
-    held_is_reported_ = true;
-    held_report_due_ = now + kReportGap;
+    const bool lasts = std::exchange(member.held, cause) != Cause::none;
+    if (!lasts || member.held_is_reported || now < member.held_report_due) return holder;
+    member.held_is_reported = true;
+    member.held_report_due = now + kReportGap;
     out.emplace_back(ReportHeld{id_, cause, holder->config().name,
                                 holder->has_heard_master() ? holder->last_heard_ : std::nullopt});
     return holder;
 }
 
 void VirtualHost::let_go() {
-    held_ = Cause::none;
-    held_is_reported_ = false;
+    if (!membership_) return;
+    membership_->held = Cause::none;
+    membership_->held_is_reported = false;
 }
 
 void VirtualHost::go_along(Instant now, const VirtualHost& first, Actions& out) {
+    const std::string_view followed = first.together_with();
     enter(now, State::master, first.cause_, std::nullopt, out,
-          first.together_with_.empty() ? first.config_->name : first.together_with_);
+          followed.empty() ? first.config_->name : followed);
 }
 
 void VirtualHost::try_again(Instant now, Actions& out) {
-    const bool timed_out = held_ == Cause::master_timed_out_ipv4 || held_ == Cause::master_timed_out_ipv6;
-    const bool still_wants = timed_out || (held_ != Cause::none && prospect(now) == Prospect::open);
-    if (!still_wants || set_->holder(now, *this, !timed_out)) return;
-    enter(now, State::master, held_, timed_out ? std::nullopt : last_heard_, out);
+    const Cause cause = held();
+    const bool timed_out = cause == Cause::master_timed_out_ipv4 || cause == Cause::master_timed_out_ipv6;
+    const bool still_wants = timed_out || (cause != Cause::none && prospect(now) == Prospect::open);
+    if (!still_wants || set()->holder(now, *this, !timed_out)) return;
+    enter(now, State::master, cause, timed_out ? std::nullopt : last_heard_, out);
 }
 
 void VirtualHost::carry(Instant now, std::string_view member, int amount, bool at_once, Actions& out) {
@@ -394,21 +400,21 @@ bool VirtualHost::has_news(Instant now) {
     int demotion = 0;
     for (const auto& c : demotion_.contributions())
         if (!c.name.starts_with(kTogetherDemotion)) demotion += c.amount;
-    const News news{state_, prospect(now), held_, demotion};
-    const bool is_new = told_ != news;
-    told_ = news;
+    const News news{state_, prospect(now), held(), demotion};
+    const bool is_new = membership_->told != news;
+    membership_->told = news;
     return is_new;
 }
 
 // ---- the state machine
 
 void VirtualHost::enter(Instant now, State state, Cause cause, const std::optional<Rival>& rival,
-                        Actions& out, const std::string& together) {
+                        Actions& out, std::string_view together) {
     if (state == state_) return;
     const State from = state_;
     const Duration previous = now - since_;
     let_go();
-    together_with_ = together;
+    if (membership_) membership_->followed = together;
     state_ = state;
     cause_ = cause;
     since_ = now;
@@ -430,7 +436,7 @@ void VirtualHost::enter(Instant now, State state, Cause cause, const std::option
             advertise(now, out);
             break;
     }
-    ReportTransition report{id_, from, state, cause, standing(), rival, now, previous, together};
+    ReportTransition report{id_, from, state, cause, standing(), rival, now, previous, std::string(together)};
     if (cause == Cause::check_failed) report.check = withdrawn_by_.front();
     out.emplace_back(std::move(report));
 }
@@ -488,12 +494,14 @@ void VirtualHost::restart_master_down(Instant now, Family family, const std::opt
 }
 
 void VirtualHost::disarm_all() {
-    advertise_at_ = announce_at_ = look_again_ = kNever;
+    advertise_at_ = announce_at_ = kNever;
+    if (membership_) membership_->look_again = kNever;
     for (Family family : kFamilies) master_down(family) = kNever;
 }
 
 Instant VirtualHost::next_deadline() const {
-    return std::min({advertise_at_, announce_at_, hold_down_ends_, look_again_, master_down_[0],
+    const Instant look_again = membership_ ? membership_->look_again : kNever;
+    return std::min({advertise_at_, announce_at_, hold_down_ends_, look_again, master_down_[0],
                      master_down_[1], lease_until_});
 }
 

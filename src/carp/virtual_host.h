@@ -67,7 +67,7 @@ class VirtualHost {
     void hold_down(Instant now, Instant until, Actions& out);
     // The operator wants `state` (BACKUP or MASTER), once; false in INIT (rule O1). `together`: of the member
     // of its set with this name.
-    bool on_request(Instant now, State state, Actions& out, const std::string& together = {});
+    bool on_request(Instant now, State state, Actions& out, std::string_view together = {});
     // A changed configuration of the same vhid on the same interface. A MASTER stays one (rule L1).
     void reconfigure(Instant now, const GroupConfig& config, Actions& out);
     // The same configuration at another place.
@@ -83,7 +83,7 @@ class VirtualHost {
     // next advertisement.
     void carry(Instant now, std::string_view member, int amount, bool at_once, Actions& out);
     // on_timer() is wanted then, which makes the set look at its members.
-    void look_again(Instant at) { look_again_ = at; }
+    void look_again(Instant at) { membership_->look_again = at; }
     // Whether what a set looks at has changed since the last call.
     bool has_news(Instant now);
 
@@ -96,18 +96,20 @@ class VirtualHost {
     Instant since() const { return since_; }
     Cause cause() const { return cause_; }
     // The member of its set that it followed into its state; empty: none.
-    const std::string& together_with() const { return together_with_; }
-    Together* set() const { return set_; }
+    std::string_view together_with() const {
+        return membership_ ? std::string_view(membership_->followed) : std::string_view();
+    }
+    Together* set() const { return membership_ ? membership_->set : nullptr; }
     Prospect prospect(Instant now) const;
     // It is in INIT, and not only because nobody has told it of its interface yet.
     bool is_out_of_service() const { return state_ == State::init && link_is_known_; }
     // When its master is gone if it isn't heard again: even one that hangs doesn't answer any more.
     Instant gone_at() const;
     // Why it would take over if its set let it; `none` if it isn't held.
-    Cause held() const { return set_ ? held_ : Cause::none; }
+    Cause held() const { return set() ? membership_->held : Cause::none; }
     const DemotionCounter& demotion() const { return demotion_; }
     // The failing checks that keep it in INIT.
-    const std::vector<std::string>& withdrawn_by() const { return withdrawn_by_; }
+    const Few<std::string>& withdrawn_by() const { return withdrawn_by_; }
     // What our advertisements say: advskew is at least 240 while demoted (rule M2).
     Standing standing() const;
     // The last authentic advertisement of somebody else, and when it came.
@@ -116,7 +118,7 @@ class VirtualHost {
     // Until when its addresses may answer unless it advertises again; kNever while it doesn't own them.
     Instant lease_until() const { return lease_until_; }
     const Counters& counters() const { return counters_; }
-    void count_drop(DropReason reason) { ++counters_.dropped[static_cast<std::size_t>(reason)]; }
+    void count_drop(DropReason reason) { counters_.dropped.count(reason); }
 
  private:
     // An Action whose result comes back.
@@ -129,7 +131,7 @@ class VirtualHost {
         out.emplace_back(std::move(action));
     }
     void enter(Instant now, State state, Cause cause, const std::optional<Rival>& rival, Actions& out,
-               const std::string& together = {});
+               std::string_view together = {});
     void leave_master(Instant now, Cause cause, Actions& out);
     void send_advertisements(Instant now, Actions& out, bool bow_out = false);
     void send_copy(Instant now, Family family, const IpAddress& destination, bool bow_out, Actions& out);
@@ -161,29 +163,7 @@ class VirtualHost {
     Instant& master_down(Family family) { return master_down_[static_cast<std::size_t>(family)]; }
     Duration interval() const { return advertisement_interval(config_->advbase, config_->advskew); }
 
-    GroupId id_;
-    const GroupConfig* config_;
-    Authenticator authenticator_;
-    std::unique_ptr<const Authenticator> alternate_;  // null: only the group's own key and list
-    SentCounters sent_counters_;
-    DemotionCounter demotion_;
-    std::vector<std::string> withdrawn_by_;
-    const LinkStatus* link_ = nullptr;  // since start()
-    bool link_is_known_ = false;
-    Counters counters_;
-
-    State state_ = State::init;
-    Cause cause_ = Cause::none;
-    Instant since_;
-
-    // Timers; kNever while they don't run.
-    Instant advertise_at_ = kNever;  // MASTER: the next advertisement; BACKUP: the next send probe (rule S3)
-    Instant master_down_[2] = {kNever, kNever};
-    Instant announce_at_ = kNever;
-    Instant hold_down_ends_ = kNever;
-    Instant look_again_ = kNever;
-
-    // Its set, and what that was told of it.
+    // What it is as a member of a set, and what that was told of it.
     struct News {
         State state;
         Prospect prospect;
@@ -191,29 +171,55 @@ class VirtualHost {
         int demotion;
         bool operator==(const News&) const = default;
     };
-    Together* set_ = nullptr;
-    std::optional<News> told_;
-    Cause held_ = Cause::none;
-    std::string together_with_;
-    bool held_is_reported_ = false;
-    Instant held_report_due_ = Instant::min();
+    struct Membership {
+        Together* set = nullptr;
+        std::optional<News> told;
+        Cause held = Cause::none;
+        bool held_is_reported = false;
+        Instant held_report_due = Instant::min();
+        Instant look_again = kNever;
+        std::string followed;  // together_with()
+    };
 
+    GroupId id_;
+    State state_ = State::init;
+    Cause cause_ = Cause::none;
+    bool link_is_known_ = false;
+    bool owns_ = false;  // MASTER, and told the driver to install the addresses
+    const GroupConfig* config_;
+    Authenticator authenticator_;
+    std::unique_ptr<const Authenticator> alternate_;  // null: only the group's own key and list
+    SentCounters sent_counters_;
+    DemotionCounter demotion_;
+    Few<std::string> withdrawn_by_;
+    std::unique_ptr<Membership> membership_;  // null: it never was in a set, as most are
+    const LinkStatus* link_ = nullptr;        // since start()
+    Counters counters_;
+
+    Instant since_;
     Instant joined_at_ = Instant::min();  // when it last came from INIT
 
+    // Timers; kNever while they don't run.
+    Instant advertise_at_ = kNever;  // MASTER: the next advertisement; BACKUP: the next send probe (rule S3)
+    Instant master_down_[2] = {kNever, kNever};
+    Instant announce_at_ = kNever;
+    Instant hold_down_ends_ = kNever;
+
     // The lease (rules F1 to F4).
-    bool owns_ = false;             // MASTER, and told the driver to install the addresses
     Instant lease_until_ = kNever;  // while it owns
     // Sends whose results are still to come, when the first of them was asked for, and whether all succeeded.
-    int sends_pending_ = 0;
     Instant sends_began_ = Instant::min();
+    int sends_pending_ = 0;
     bool sends_succeeded_ = true;
+    // Each up to kSendErrorLimit.
+    std::uint8_t consecutive_send_errors_ = 0;
+    std::uint8_t consecutive_sends_ = 0;
+
+    std::uint8_t announcements_left_ = 0;
 
     Instant advertised_at_ = Instant::min();  // when we last sent one, and last announced
     Instant announced_at_ = Instant::min();
     Instant rival_report_due_ = Instant::min();
-    int announcements_left_ = 0;
-    int consecutive_send_errors_ = 0;
-    int consecutive_sends_ = 0;
     std::optional<Rival> last_heard_;
     Instant last_heard_at_ = Instant::min();
 };

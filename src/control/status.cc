@@ -14,7 +14,7 @@ using Json = nlohmann::ordered_json;
 
 // With the names of the checks, where it was those.
 // `together`: whose cause it is, if not the group's own.
-std::string reason(Cause cause, const std::vector<std::string>& checks, const std::string& together) {
+std::string reason(Cause cause, const Few<std::string>& checks, std::string_view together) {
     std::string text(to_string(cause));
     if (cause == Cause::check_failed) text += fmt::format(": {}", fmt::join(checks, ", "));
     return together.empty() ? text : fmt::format("together with {}: {}", together, text);
@@ -24,10 +24,14 @@ std::string dump(const Json& json) {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-Json to_json(const DropCounters& dropped) {
+// `count` says how many were dropped for a reason.
+template <class Count>
+Json dropped(Count count) {
     Json json = Json::object();
-    for (std::size_t i = 0; i < dropped.size(); ++i)
-        json[std::string(to_string(static_cast<DropReason>(i)))] = dropped[i];
+    for (std::size_t i = 0; i < kDropReasonCount; ++i) {
+        const auto reason = static_cast<DropReason>(i);
+        json[std::string(to_string(reason))] = count(reason);
+    }
     return json;
 }
 
@@ -46,7 +50,7 @@ Json to_json(const Counters& c) {
             {"announcements", c.announcements},
             {"rivals_heard", c.rivals_heard},
             {"takeovers_held", c.takeovers_held},
-            {"dropped", to_json(c.dropped)}};
+            {"dropped", dropped([&](DropReason reason) { return c.dropped[reason]; })}};
 }
 
 Json to_json(const Standing& s) {
@@ -235,7 +239,10 @@ std::string status_of(const Node& node, const VirtualHost& group, Instant now, b
 std::string status_tail(const Node& node, const Verdicts& verdicts, Instant now) {
     Json tracks = Json::array();
     for (const Verdicts::Entry& entry : verdicts.entries()) tracks.push_back(track_status(entry, now));
-    return "],\"tracks\":" + dump(tracks) + ",\"dropped\":" + dump(to_json(node.dropped())) + "}";
+    return "],\"tracks\":" + dump(tracks) + ",\"dropped\":" + dump(dropped([&](DropReason reason) {
+               return node.dropped()[static_cast<std::size_t>(reason)];
+           })) +
+           "}";
 }
 
 std::string monitor_line(const GroupConfig& group, const ReportTransition& report, std::string_view time) {
