@@ -1,5 +1,7 @@
 #include "carp/pump.h"
 
+#include <utility>
+
 namespace carpd {
 
 void Pump::wake(Instant now) {
@@ -25,9 +27,9 @@ void Pump::input(Instant now, const std::function<void(Node&, Actions&)>& input)
 }
 
 void Pump::report() {
-    for (const Report& report : reports_)
+    // When all groups of a host have moved they are many, so what they took is given back.
+    for (const Report& report : std::exchange(reports_, {}))
         std::visit([this](const auto& to_read) { port_.perform(to_read); }, report);
-    reports_.clear();
 }
 
 void Pump::perform(Instant now) {

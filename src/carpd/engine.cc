@@ -170,10 +170,12 @@ void Engine::run() {
         }
         if (is_ready(kernel_.signals.get())) handle_signals();
         if (has_chores && (count == 0 || chores_due_ <= now_)) {
+            const bool was_moving = pump_.has_reports() || !kernel_.data_plane.is_settled();
             pump_.report();
             kernel_.data_plane.settle();
             continue_answers();
             kernel_.helper.go_on(node_);
+            if (was_moving && kernel_.data_plane.is_settled()) give_back_memory();
         }
     }
     stop();
