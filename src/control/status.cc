@@ -203,7 +203,7 @@ std::string reason_of(const VirtualHost& group) {
 }
 
 std::string reason_of(const VirtualHost& group, const Verdicts& verdicts) {
-    const std::vector<std::string>& checks = group.withdrawn_by();
+    const auto checks = group.withdrawn_by();
     const bool unchecked =
         group.cause() == Cause::check_failed && !checks.empty() &&
         std::all_of(checks.begin(), checks.end(), [&](const auto& c) { return verdicts.is_unchecked(c); });
