@@ -57,6 +57,10 @@ class RightfulMaster : public Checker {
             return broken(group,
                           fmt::format("of {} hosts that hear each other {} are MASTER and {} answer",
                                       std::popcount(side), std::popcount(masters), std::popcount(owners)));
+        for (int h = 0; h < world_.hosts(); ++h)
+            if (contains(side, h) && world_.station(h).state(group) == State::init)
+                broken(group,
+                       fmt::format("{} stays in INIT although nothing keeps it there", name_of(world_, h)));
         const int master = std::countr_zero(masters);
         for (int h = 0; h < world_.hosts(); ++h)
             if (contains(side, h) && h != master) check_pair(group, master, h);
@@ -205,9 +209,12 @@ class NoChangeWithoutACause : public Checker {
             case Cause::tie_lost: return heard(c, [&](const Packet& p) { return p.standing == ours; });
             case Cause::interface_missing: return happened(FaultKind::interface_loss, c);
             case Cause::interface_down:
-            case Cause::link_down: return !host.connected();
+            case Cause::link_down: return !host.connected(c.group);
             case Cause::started:
-            case Cause::link_up: return host.connected();
+            case Cause::link_up: return host.connected(c.group);
+            case Cause::check_failed: return world_.is_withdrawn(c.host, c.group);
+            case Cause::check_passed:
+                return happened(FaultKind::withdrawing_check, c) && !world_.is_withdrawn(c.host, c.group);
             case Cause::operator_request: return happened(FaultKind::state_request, c);
             case Cause::removed: return happened(FaultKind::removal, c);
             case Cause::stopped: return happened(FaultKind::stop, c);
@@ -223,7 +230,8 @@ class NoChangeWithoutACause : public Checker {
     bool happened(FaultKind kind, const Change& c) const {
         const auto& faults = world_.plan().faults;
         return std::any_of(faults.begin(), faults.end(), [&](const Fault& f) {
-            const bool of_group = kind == FaultKind::state_request || kind == FaultKind::removal;
+            const bool of_group = kind == FaultKind::state_request || kind == FaultKind::removal ||
+                                  (kind == FaultKind::withdrawing_check && !f.all_groups);
             return f.kind == kind && f.host == c.host && (!of_group || f.group == c.group) &&
                    f.begin <= world_.now();
         });

@@ -35,10 +35,11 @@ class HandOver : public Checker {
         seen.became_master = c.to == State::master;
         if (c.cause == Cause::addresses_refused || c.cause == Cause::cannot_advertise)
             failed_at_[{c.host, c.group}] = world_.now();
-        seen.left_in_order = seen.left_in_order ||
-                             (c.from == State::master &&
-                              (c.cause == Cause::stopped || c.cause == Cause::removed ||
-                               c.cause == Cause::operator_request || c.cause == Cause::addresses_refused));
+        seen.left_in_order =
+            seen.left_in_order ||
+            (c.from == State::master &&
+             (c.cause == Cause::stopped || c.cause == Cause::removed || c.cause == Cause::operator_request ||
+              c.cause == Cause::check_failed || c.cause == Cause::addresses_refused));
     }
     void after_wake(int host, std::span<const int>, bool) override {
         for (const auto& [where, seen] : now_)

@@ -77,6 +77,20 @@ class Progress : public Checker {
     std::vector<Idle> idle_wakes_;
 };
 
+class Health : public Checker {
+ public:
+    using Checker::Checker;
+    std::string_view name() const override { return "health"; }
+
+    void after_wake(int host, std::span<const int>, bool) override {
+        for (int g = 0; g < world_.groups(); ++g)
+            if (world_.is_withdrawn(host, g) && world_.station(host).state(g) != State::init)
+                broken(g, fmt::format("{} is {} although a failing check withdraws the group",
+                                      world_.plan().hosts[static_cast<std::size_t>(host)].name,
+                                      to_upper_string(world_.station(host).state(g))));
+    }
+};
+
 }  // namespace
 
 std::unique_ptr<Checker> authenticity(World& world) {
@@ -84,6 +98,9 @@ std::unique_ptr<Checker> authenticity(World& world) {
 }
 std::unique_ptr<Checker> progress(World& world) {
     return std::make_unique<Progress>(world);
+}
+std::unique_ptr<Checker> health(World& world) {
+    return std::make_unique<Health>(world);
 }
 
 }  // namespace carpd::sim

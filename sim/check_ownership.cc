@@ -121,7 +121,8 @@ class Lease : public Checker {
                                [this](int g, int a, int b, Moment since) { check(g, a, b, since); });
     }
     void on_heard(int host, const Heard& heard) override {
-        if (!heard.refused) heard_at_[{host, world_.packets()[heard.packet].group}] = world_.now();
+        const Packet& p = world_.packets()[heard.packet];
+        if (!heard.refused) heard_[{host, p.group}] = p.standing;
     }
     // A host that timed out joins nobody, except one that timed out while its first advertisement was on the
     // way.
@@ -131,10 +132,8 @@ class Lease : public Checker {
         if (!timed_out || !network_was_faultless(c.group, world_.now())) return;
         if (!contains(world_.owners(c.group), c.host)) return;
         // One that goes along with another group of its set may also have heard a master that loses to it.
-        const auto heard_at = heard_at_.find({c.host, c.group});
-        if (c.together && heard_at != heard_at_.end() &&
-            world_.now() - heard_at->second <= 2 * world_.plan().longest_interval(c.group))
-            return;
+        const auto heard = heard_.find({c.host, c.group});
+        if (c.together && heard != heard_.end() && loses(heard->second, c.ours)) return;
         const bool demoted_fast =
             world_.plan().groups[static_cast<std::size_t>(c.group)].advbase.seconds == 0 && c.ours.demote > 0;
         for (int other = 0; other < world_.hosts(); ++other) {
@@ -185,7 +184,7 @@ class Lease : public Checker {
     Overlaps overlaps_;
     std::vector<std::array<Moment, kMaxHosts>> owner_since_;
     std::vector<Moment> asleep_at_;
-    std::map<std::pair<int, int>, Moment> heard_at_;  // by host and group
+    std::map<std::pair<int, int>, Standing> heard_;  // by host and group, the last
 };
 
 class DataPlane : public Checker {
@@ -231,7 +230,7 @@ std::unique_ptr<Checker> data_plane(World& world) {
 std::vector<std::unique_ptr<Checker>> all_checkers(World& world) {
     std::vector<std::unique_ptr<Checker>> all;
     for (auto* make : {one_owner, data_plane, rightful_master, no_change_without_a_cause, authenticity, lease,
-                       progress, hand_over, together})
+                       progress, hand_over, together, health})
         all.push_back(make(world));
     return all;
 }

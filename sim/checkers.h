@@ -20,5 +20,9 @@ std::unique_ptr<Checker> lease(World& world);
 std::unique_ptr<Checker> progress(World& world);
 std::unique_ptr<Checker> hand_over(World& world);
 std::unique_ptr<Checker> together(World& world);
+std::unique_ptr<Checker> health(World& world);
+
+// Who says `theirs` is to yield to who says `ours`.
+bool loses(const Standing& theirs, const Standing& ours);
 
 }  // namespace carpd::sim

@@ -130,6 +130,12 @@ void draw_sets(Plan& plan) {
         g.in_set = in_set;
         if (partly) g.settings = first.settings;
     }
+    // The set's groups on two networks: a lan and a wan. A host without the set that lost one of the two
+    // would keep the other without a word, which those with the set could only take for deafness (rule G3).
+    if (partly || dice.one_in(2)) return;
+    plan.interfaces = 2;
+    for (std::size_t i = 1; i < plan.groups.size(); i += 2)
+        if (plan.groups[i].set != 0) plan.groups[i].interface = 1;
 }
 
 // Of what a fault may be. The common ones of a real cluster come more often.
@@ -159,12 +165,17 @@ void draw_details(const Plan& plan, Fault& f, Dice& dice, bool fast) {
     if (f.kind == FaultKind::forgery || f.kind == FaultKind::replay)
         f.span = dice.scaled(5 * kMillisecond, 2 * kSecond);
     if (f.kind == FaultKind::flapping) f.span = dice.scaled(kMillisecond, 500 * kMillisecond);
+    f.interface = static_cast<std::size_t>(dice.below(plan.interfaces));
+    const GroupPlan& group = plan.groups[static_cast<std::size_t>(f.group)];
+    f.all_groups = dice.one_in(2) || group.in_set != (group.set != 0 ? group.members : 0);
+    if (f.kind == FaultKind::demoting_check) f.amount = std::min(f.amount, 240);
     const bool configures = f.kind == FaultKind::reload || f.kind == FaultKind::key_change ||
                             f.kind == FaultKind::address_change || f.kind == FaultKind::removal ||
                             f.kind == FaultKind::stop || f.kind == FaultKind::kill ||
                             f.kind == FaultKind::pause || f.kind == FaultKind::state_request ||
                             f.kind == FaultKind::late_wake_ups || f.kind == FaultKind::send_failures ||
-                            f.kind == FaultKind::install_failures;
+                            f.kind == FaultKind::install_failures || f.kind == FaultKind::demoting_check ||
+                            f.kind == FaultKind::withdrawing_check;
     // What only carpd has happens to carpd; h1 always is one.
     if (configures && plan.hosts[static_cast<std::size_t>(f.host)].kind != Kind::carpd) f.host = 0;
 }

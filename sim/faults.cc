@@ -101,15 +101,19 @@ void World::apply(const Fault& fault, bool begins) {
         case FaultKind::kill: return ail(station, station.ailments.killed, by);
         case FaultKind::pause: return ail(station, station.ailments.frozen, by);
         case FaultKind::suspend: return ail(station, station.ailments.suspended, by);
-        case FaultKind::link_loss: station.ailments.unplugged += by; return station.link_changed();
-        case FaultKind::interface_loss: station.ailments.vanished += by; return station.link_changed();
+        case FaultKind::link_loss:
+            station.ailments.unplugged[fault.interface] += by;
+            return station.link_changed(fault.interface);
+        case FaultKind::interface_loss:
+            station.ailments.vanished[fault.interface] += by;
+            return station.link_changed(fault.interface);
         case FaultKind::flapping:
             strikes_[place] = begins ? 2 * fault.amount : strikes_[place];
             if (begins) return strike(place);
             if (strikes_[place] % 2 == 0) return;  // it is plugged in
             strikes_[place] = 0;
-            --station.ailments.unplugged;
-            return station.link_changed();
+            --station.ailments.unplugged[fault.interface];
+            return station.link_changed(fault.interface);
         case FaultKind::forgery:
         case FaultKind::replay:
         case FaultKind::state_request:
@@ -122,6 +126,10 @@ void World::apply(const Fault& fault, bool begins) {
         case FaultKind::address_change:
         case FaultKind::removal:
             if (host) host->configuration_changed();
+            return;
+        case FaultKind::demoting_check:
+        case FaultKind::withdrawing_check:
+            if (host) host->checks_changed();
             return;
         default: return;  // the network, or the host, asks whether it is active
     }
@@ -141,8 +149,8 @@ void World::strike(std::uint32_t place) {
     disturb(fault);
     switch (fault.kind) {
         case FaultKind::flapping:
-            station.ailments.unplugged += strikes_[place] % 2 == 1 ? 1 : -1;
-            station.link_changed();
+            station.ailments.unplugged[fault.interface] += strikes_[place] % 2 == 1 ? 1 : -1;
+            station.link_changed(fault.interface);
             break;
         case FaultKind::forgery: inject_forgery(fault_dice_[place]); break;
         case FaultKind::replay: inject_replay(fault_dice_[place]); break;

@@ -33,16 +33,16 @@ void Foreign::condition_changed() {
             g.heard_anyone = false;
             g.counter = 0;
         }
-    link_changed();
+    link_changed(0);
     rearm();
 }
 
-void Foreign::link_changed() {
-    const bool runs = machine_runs() && connected();
+void Foreign::link_changed(std::size_t) {
     for (int g = 0; g < world_.groups(); ++g) {
         Group& group = groups_[static_cast<std::size_t>(g)];
         if (!group.member) continue;
-        if (!connected() && group.state != State::init) enter(g, State::init, "no link");
+        const bool runs = machine_runs() && connected(g);
+        if (!connected(g) && group.state != State::init) enter(g, State::init, "no link");
         if (runs && group.state == State::init) enter(g, State::backup, "link");
         world_.update_ownership(index, g);
     }
@@ -83,7 +83,8 @@ void Foreign::wake() {
 }
 
 bool Foreign::owns(int group) const {
-    return machine_runs() && connected() && groups_[static_cast<std::size_t>(group)].state == State::master;
+    return machine_runs() && connected(group) &&
+           groups_[static_cast<std::size_t>(group)].state == State::master;
 }
 
 // ---- its election
@@ -110,7 +111,7 @@ bool Foreign::yields(const Group& group, const IpPacket& packet, const Advertise
     const auto other = std::pair(theirs.advbase, theirs.advskew);
     if (kind() == Kind::openbsd)
         return (other <= ours && theirs.demote <= group.demotion) || theirs.demote < group.demotion;
-    if (kind() == Kind::ucarp) return other < ours || (other == ours && packet.source < link().source4);
+    if (kind() == Kind::ucarp) return other < ours || (other == ours && packet.source < link(0).source4);
     return other <= ours;
 }
 
@@ -184,7 +185,7 @@ std::uint64_t Foreign::next_counter(Group& group) {
 }
 
 void Foreign::send(int g, Family family) {
-    if (!connected()) return;
+    if (!connected(g)) return;
     Group& group = groups_[static_cast<std::size_t>(g)];
     Advertisement a;
     a.vhid = group.config.vhid.value;
@@ -194,7 +195,7 @@ void Foreign::send(int g, Family family) {
     a.counter = next_counter(group);
     a.digest = group.authenticator.sign(a.counter);
     const IpAddress destination = carp_multicast_group(family);
-    const AdvertisementPacket bytes(link().source(family), destination, encode(a));
+    const AdvertisementPacket bytes(link(0).source(family), destination, encode(a));
     const PacketId id = world_.packets().add();
     Packet& packet = world_.packets()[id];
     std::copy(bytes.bytes().begin(), bytes.bytes().end(), packet.bytes.begin());

@@ -19,7 +19,7 @@ class Foreign : public Station {
     void deliver(PacketId packet) override;
     void wake() override;
     void condition_changed() override;
-    void link_changed() override;
+    void link_changed(std::size_t interface) override;
     void demote(int group, int amount) override;
     State state(int group) const override { return groups_[static_cast<std::size_t>(group)].state; }
     bool owns(int group) const override;

@@ -22,7 +22,9 @@ Host::Host(World& world, int i)
       demotions_(static_cast<std::size_t>(world.groups())),
       lives_(static_cast<std::size_t>(world.groups())),
       refused_(static_cast<std::size_t>(world.groups())),
-      id_of_(static_cast<std::size_t>(world.groups())) {}
+      id_of_(static_cast<std::size_t>(world.groups())),
+      interface_replaced_(world.plan().interfaces),
+      interface_id_(world.plan().interfaces) {}
 
 Instant Host::local_now() const {
     return clock_.at(world_.now());
@@ -31,7 +33,8 @@ Instant Host::local_now() const {
 // ---- what happens to it
 
 void Host::deliver(PacketId packet) {
-    if (!node_) return;
+    const auto interface = interface_of(world_.packets()[packet].group);
+    if (!node_ || !interface_id_[interface]) return;
     if (inbox_.size() >= plan().receive_buffer) return world_.lost_in_buffer();
     world_.packets().hold(packet);
     inbox_.push_back(packet);
@@ -60,13 +63,14 @@ void Host::condition_changed() {
     for (int g = 0; g < world_.groups(); ++g) world_.update_ownership(index, g);
 }
 
-void Host::link_changed() {
+void Host::link_changed(std::size_t interface) {
     link_pending_ = true;
-    if (ailments.vanished > 0) {
-        kernel_.withdraw_all();
-        interface_replaced_ = true;
+    const bool vanished = ailments.vanished[interface] > 0;
+    if (vanished) interface_replaced_[interface] = true;
+    for (int g = 0; g < world_.groups(); ++g) {
+        if (vanished && interface_of(g) == interface) kernel_.withdraw(g);
+        world_.update_ownership(index, g);
     }
-    for (int g = 0; g < world_.groups(); ++g) world_.update_ownership(index, g);
     if (node_) wake_soon();
 }
 
@@ -88,6 +92,12 @@ void Host::configuration_changed() {
     wake_soon();
 }
 
+void Host::checks_changed() {
+    if (!node_) return;
+    checks_pending_ = true;
+    wake_soon();
+}
+
 void Host::start() {
     ++starts_;
     kernel_.withdraw_all();  // what an earlier life left
@@ -95,11 +105,12 @@ void Host::start() {
     refused_.assign(refused_.size(), false);
     settings_.assign(settings_.size(), Settings{.present = false});
     const auto purpose = 1000u + static_cast<unsigned>(index) * 1000u + starts_;
+    interface_id_.assign(interface_id_.size(), std::nullopt);
     node_ = std::make_unique<Node>(stream(world_.plan().seed, purpose));
     pump_ = std::make_unique<Pump>(*node_, static_cast<Port&>(*this));
     world_.tell(index, -1, "starts carpd");
     for (const auto& checker : world_.checkers()) checker->on_start(index);
-    configuration_pending_ = link_pending_ = true;
+    configuration_pending_ = link_pending_ = checks_pending_ = true;
     wake();
 }
 
@@ -112,7 +123,7 @@ void Host::die() {
     for (PacketId id : inbox_) world_.packets().release(id);
     inbox_.clear();
     requests_.clear();
-    wake_pending_ = link_pending_ = configuration_pending_ = false;
+    wake_pending_ = link_pending_ = checks_pending_ = configuration_pending_ = false;
     deadline_ = kNever;
 }
 
@@ -129,25 +140,41 @@ void Host::wake() {
     if (!awake() || !node_) return;
     wake_pending_ = false;
     touched_.clear();
-    bool all = link_pending_ || configuration_pending_ || !requests_.empty();
-    if (configuration_pending_ && node_->group_slots() == 0) configure();  // at its start
-    if (link_pending_ && !node_->interfaces().empty()) {
-        link_pending_ = false;
-        pump_->input(local_now(), [this](Node& node, Actions& out) {
-            // One that came back is another one, as the engine says, too.
-            if (interface_replaced_) node.handle_link(local_now(), 0, LinkStatus{}, out);
-            node.handle_link(local_now(), 0, link(), out);
-        });
-        interface_replaced_ = false;
+    bool all = link_pending_ || checks_pending_ || configuration_pending_ || !requests_.empty();
+    if (configuration_pending_ && node_->group_slots() == 0) {  // at its start
+        follow_checks();
+        configure();
     }
+    if (link_pending_) follow_links();
     pump_->wake(local_now());
     pump_->report();
     forget_heard();
+    if (checks_pending_) follow_checks();
     if (configuration_pending_) configure();
     answer_requests();
     rearm();
     world_.record(index, 1, touched_.size());
     for (const auto& checker : world_.checkers()) checker->after_wake(index, touched_, all);
+}
+
+void Host::follow_links() {
+    link_pending_ = false;
+    pump_->input(local_now(), [this](Node& node, Actions& out) {
+        for (std::size_t i = 0; i < interface_id_.size(); ++i) {
+            if (!interface_id_[i]) continue;
+            // One that came back is another one, as the engine says, too.
+            if (interface_replaced_[i]) node.handle_link(local_now(), *interface_id_[i], LinkStatus{}, out);
+            node.handle_link(local_now(), *interface_id_[i], link(i), out);
+            interface_replaced_[i] = false;
+        }
+    });
+}
+
+void Host::follow_checks() {
+    checks_pending_ = false;
+    pump_->input(local_now(), [this](Node& node, Actions& out) {
+        node.handle_failing_tracks(local_now(), world_.failing_checks(index), out);
+    });
 }
 
 void Host::configure() {
@@ -172,6 +199,13 @@ void Host::configure() {
             id_of_[static_cast<std::size_t>(group_of_[id])] = id;
         }
     });
+    for (InterfaceId id = 0; id < node_->interfaces().size(); ++id)
+        for (std::size_t i = 0; i < interface_id_.size(); ++i)
+            if (node_->interfaces()[id] == interface_name(i) && !interface_id_[i]) {
+                interface_id_[i] = id;
+                link_pending_ = true;
+            }
+    if (link_pending_) follow_links();
     for (int g = 0; g < world_.groups(); ++g)
         if (!settings(g).present) {
             demotions_[static_cast<std::size_t>(g)] = 0;
@@ -235,12 +269,16 @@ State Host::state(int group) const {
 }
 
 bool Host::owns(int group) const {
-    return kernel_.installed(group) && machine_runs() && connected() && kernel_.answers(group, local_now());
+    return kernel_.installed(group) && machine_runs() && connected(group) &&
+           kernel_.answers(group, local_now());
 }
 
 int Host::demotion(int group) const {
     const int refused = refused_[static_cast<std::size_t>(group)] ? 240 : 0;
-    return std::min(255, demotions_[static_cast<std::size_t>(group)] + refused);
+    int sum = demotions_[static_cast<std::size_t>(group)] + refused;
+    for (const FailingTrack& check : world_.failing_checks(index))
+        if (check.concerns(world_.plan().groups[static_cast<std::size_t>(group)].name)) sum += check.demote;
+    return std::min(255, sum);
 }
 
 // ---- what it does for the core
@@ -251,7 +289,8 @@ std::span<const ReceivedPacket> Host::receive() {
     batch_begins_ = heard_.size();
     const std::size_t count = std::min(kBatch, inbox_.size());
     for (std::size_t i = 0; i < count; ++i) {
-        batch_.push_back({0, world_.packets()[inbox_[i]].view()});
+        const Packet& packet = world_.packets()[inbox_[i]];
+        batch_.push_back({*interface_id_[interface_of(packet.group)], packet.view()});
         heard_.push_back({inbox_[i], false, DropReason::bad_interface});
     }
     inbox_.erase(inbox_.begin(), inbox_.begin() + static_cast<std::ptrdiff_t>(count));
@@ -281,8 +320,8 @@ void Host::forget_heard() {
     heard_reported_ = batch_begins_ = 0;
 }
 
-bool Host::can_send() {
-    if (ailments.vanished > 0) return false;
+bool Host::can_send(int group) {
+    if (!has_interface(group)) return false;
     const Fault* failing = world_.active(FaultKind::send_failures, index);
     return !failing || !world_.dice().permille(failing->chance);
 }
@@ -297,7 +336,7 @@ bool Host::send(const SendAdvertisement& action) {
     const Bytes bytes = action.packet.bytes();
     const Bytes payload = bytes.last(kAdvertisementSize);
     const bool bow_out = payload[2] == 255 && payload[5] == 255;
-    const bool sent = can_send();
+    const bool sent = can_send(group);
     for (const auto& checker : world_.checkers()) checker->on_said(index, group, bow_out, sent);
     if (!sent) {
         world_.tell(index, group, "cannot send");
@@ -321,7 +360,7 @@ bool Host::send(const SendAdvertisement& action) {
 
 bool Host::perform(const SendProbe& action) {
     touch(group_of(action.group));
-    return can_send();
+    return can_send(group_of(action.group));
 }
 
 void Host::perform(std::span<InstallAddresses> actions) {
@@ -331,7 +370,7 @@ void Host::perform(std::span<InstallAddresses> actions) {
 bool Host::install(const InstallAddresses& action) {
     const int group = group_of(action.group);
     touch(group);
-    const bool refuse = ailments.vanished > 0 || world_.active(FaultKind::install_failures, index);
+    const bool refuse = !has_interface(group) || world_.active(FaultKind::install_failures, index);
     refused_[static_cast<std::size_t>(group)] = refuse;
     if (refuse) {
         world_.tell(index, group, "cannot install the addresses");

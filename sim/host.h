@@ -18,7 +18,7 @@ class Host : public Station, private Port {
     void deliver(PacketId packet) override;
     void wake() override;
     void condition_changed() override;
-    void link_changed() override;
+    void link_changed(std::size_t interface) override;
     void demote(int group, int amount) override;
     State state(int group) const override;
     bool owns(int group) const override;
@@ -28,6 +28,8 @@ class Host : public Station, private Port {
     void stop();
     // The configuration file may say something else now.
     void configuration_changed();
+    // Others of its checks fail now.
+    void checks_changed();
     void request_state(int group, State state);
     void lease_due(int group);
     // The group's counters start anew with each.
@@ -72,10 +74,12 @@ class Host : public Station, private Port {
     void report_heard();
     void forget_heard();
     void configure();
+    void follow_links();
+    void follow_checks();
     void answer_requests();
     void rearm();
     void lease_changed(int group);
-    bool can_send();
+    bool can_send(int group);
     bool send(const SendAdvertisement& action);
     bool install(const InstallAddresses& action);
     int group_of(GroupId id) const { return group_of_[id]; }
@@ -101,8 +105,10 @@ class Host : public Station, private Port {
     std::size_t batch_begins_ = 0;  // the last batch in it
     std::size_t heard_reported_ = 0;
     std::vector<Request> requests_;
-    std::vector<int> touched_;  // groups that this wake-up changed
-    bool link_pending_ = false, interface_replaced_ = false, configuration_pending_ = false,
+    std::vector<int> touched_;                              // groups that this wake-up changed
+    std::vector<bool> interface_replaced_;                  // by interface
+    std::vector<std::optional<InterfaceId>> interface_id_;  // by interface, once its node asked for it
+    bool link_pending_ = false, checks_pending_ = false, configuration_pending_ = false,
          wake_pending_ = false;
     Instant deadline_ = kNever;  // the node's, for which the timer is armed
 };

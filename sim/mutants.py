@@ -56,6 +56,9 @@ MUTANTS = [
     Mutant("one master-down timer for both families", VIRTUAL_HOST,
            "restart_master_down(now, family, rival);\n            break;",
            "for (Family f : kFamilies) restart_master_down(now, f, rival);\n            break;"),
+    Mutant("a set whose members don't follow", "carp/together.cc", "member->go_along(now, *first, out);", "continue;"),
+    Mutant("a set takes over before a lease may be over", VIRTUAL_HOST,
+           "if (now >= gone_at()) return Prospect::open;", "if (now >= gone_at() - std::chrono::seconds(1)) return Prospect::open;"),
     Mutant("a set's members don't hold each other", "carp/together.cc", "if (prospect == Prospect::blocked ||", "if (false ||"),
     Mutant("a set that is split stays so", "carp/together.cc", "if (now >= counts_at) return apart;", "if (now >= counts_at) return nullptr;"),
     Mutant("advbase 0 without rule T5", VIRTUAL_HOST, "wait = std::max(wait, master_down_interval(base, master->standing.advskew));",
@@ -97,6 +100,13 @@ MUTANTS = [
     Mutant("a BACKUP that can't send never probes", VIRTUAL_HOST,
            "demotion_.amount(kSendErrorDemotion) != 0 ? now + interval() : kNever", "kNever"),
     Mutant("a lost link ignored", VIRTUAL_HOST, "if (!link_->running) return Cause::link_down;", ""),
+    Mutant("a withdrawing check ignored", VIRTUAL_HOST,
+           "return link == Cause::none && !withdrawn_by_.empty() ? Cause::check_failed : link;", "return link;"),
+    Mutant("a withdrawing check forgets the bow-out", VIRTUAL_HOST, "cause == Cause::check_failed ||\n", "\n"),
+    Mutant("a passed check leaves its demotion behind", VIRTUAL_HOST,
+           "for (const std::string& name : past) on_demotion(now, name, 0, out);", ""),
+    Mutant("a group stays withdrawn", VIRTUAL_HOST,
+           "if (link_ != nullptr) follow_fault(now, Cause::check_passed, out);", "if (link_ != nullptr && !withdrawn_by_.empty()) follow_fault(now, Cause::check_passed, out);"),
 ]
 
 

@@ -43,7 +43,7 @@ void World::transmit(PacketId id, const IpAddress& destination) {
     const Packet& packet = packets_[id];
     const int from = packet.origin;
     if (witness_.frame) witness_.frame(now_, from, packet);
-    if (station(from).connected()) {
+    if (station(from).connected(packet.group)) {
         const bool echoes = std::any_of(active_.begin(), active_.end(), [this](std::uint32_t place) {
             return plan_.faults[place].kind == FaultKind::echo;
         });
@@ -131,7 +131,7 @@ std::optional<std::int64_t> World::fate(const Fault& fault, int host, const Pack
 
 void World::deliver(int host, PacketId id) {
     Station& to = *stations_[static_cast<std::size_t>(host)];
-    if (to.connected() && to.machine_runs()) to.deliver(id);
+    if (to.connected(packets_[id].group) && to.machine_runs()) to.deliver(id);
     packets_.release(id);
 }
 

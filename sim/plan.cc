@@ -40,8 +40,14 @@ std::string_view to_string(FaultKind kind) {
                                                       "reload",
                                                       "key_change",
                                                       "address_change",
-                                                      "removal"};
+                                                      "removal",
+                                                      "demoting_check",
+                                                      "withdrawing_check"};
     return kNames[static_cast<std::size_t>(kind)];
+}
+
+std::string interface_name(std::size_t interface) {
+    return fmt::format("lan{}", interface);
 }
 
 bool GroupPlan::has(Family family) const {
@@ -106,7 +112,7 @@ GroupConfig Plan::config(int host, int group, const Settings& settings) const {
     if (!g.from_files.empty()) return g.from_files[static_cast<std::size_t>(host)];
     GroupConfig c;
     c.name = g.name;
-    c.interface = "lan";
+    c.interface = interface_name(g.interface);
     c.vhid = g.vhid;
     c.addresses = g.addresses;
     if (settings.addresses != 0) {
@@ -156,6 +162,7 @@ std::string names(const Plan& plan, HostSet set) {
 std::string details(const Plan& plan, const Fault& f) {
     const auto host = [&] { return plan.hosts[static_cast<std::size_t>(f.host)].name; };
     const auto group = [&] { return plan.groups[static_cast<std::size_t>(f.group)].name; };
+    const auto concerned = [&] { return f.all_groups ? "all groups" : group(); };
     switch (f.kind) {
         case FaultKind::loss:
         case FaultKind::corruption: return fmt::format("{} per mille", f.chance);
@@ -169,7 +176,12 @@ std::string details(const Plan& plan, const Fault& f) {
         case FaultKind::late_wake_ups: return fmt::format("{} by up to {}", host(), duration(f.span));
         case FaultKind::send_failures: return fmt::format("{} {} per mille", host(), f.chance);
         case FaultKind::flapping:
-            return fmt::format("{} {} times, every {}", host(), f.amount, duration(f.span));
+            return fmt::format("{} {} {} times, every {}", host(), interface_name(f.interface), f.amount,
+                               duration(f.span));
+        case FaultKind::link_loss:
+        case FaultKind::interface_loss: return fmt::format("{} {}", host(), interface_name(f.interface));
+        case FaultKind::demoting_check: return fmt::format("{} {} by {}", host(), concerned(), f.amount);
+        case FaultKind::withdrawing_check: return fmt::format("{} {}", host(), concerned());
         case FaultKind::forgery:
         case FaultKind::replay: return fmt::format("every {}", duration(f.span));
         case FaultKind::echo: return "";

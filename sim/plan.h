@@ -48,6 +48,7 @@ struct GroupPlan {
     Vhid vhid;
     AdvBase advbase;
     std::vector<InterfaceAddress> addresses;
+    std::size_t interface = 0;
     bool unicast = false;
     HostSet members = 0;
     int set = 0;         // its [[together]], from 1; 0: in none
@@ -77,9 +78,9 @@ enum class FaultKind : std::uint8_t {
     late_wake_ups,     // by up to `span`
     send_failures,     // of `chance` per mille
     install_failures,  // of all
-    link_loss,         // no carrier
-    flapping,          // no carrier, `amount` times within `span`
-    interface_loss,    // the interface vanishes, and comes back
+    link_loss,         // no carrier at `interface`
+    flapping,          // the same, `amount` times, every `span`
+    interface_loss,    // `interface` vanishes, and comes back
     forgery,           // a stranger sends damaged and invented packets every `span`
     replay,            // a stranger sends captured packets with other election fields every `span`
     echo,              // a switch sends everything back to its sender
@@ -89,8 +90,10 @@ enum class FaultKind : std::uint8_t {
     key_change,        // the password is another on `host`
     address_change,    // the address list is another on `host`
     removal,           // of the group from `host`
+    demoting_check,    // a check of `host` fails and demotes its group, or all, by `amount`
+    withdrawing_check  // likewise, and withdraws
 };
-inline constexpr int kFaultKinds = static_cast<int>(FaultKind::removal) + 1;
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::withdrawing_check) + 1;
 std::string_view to_string(FaultKind kind);
 
 struct Fault {
@@ -98,6 +101,8 @@ struct Fault {
     FaultKind kind = FaultKind::loss;
     Moment begin = 0, end = 0;
     int host = 0, peer = 0, group = 0;
+    std::size_t interface = 0;
+    bool all_groups = false;  // a failing check concerns more than `group`
     std::uint32_t chance = 1000;
     std::int64_t span = 0;
     int amount = 0;
@@ -111,6 +116,7 @@ struct Plan {
     std::vector<HostPlan> hosts;
     std::vector<GroupPlan> groups;
     std::vector<Fault> faults;
+    std::size_t interfaces = 1;                 // of each host, each on a network of its own
     std::int64_t min_delay = 0, max_delay = 0;  // of a packet on the undisturbed network
     Moment healed = 0;                          // every fault has ended
     Moment end = 0;
@@ -126,6 +132,8 @@ struct Plan {
 };
 
 Plan draw_plan(std::uint64_t seed);
+
+std::string interface_name(std::size_t interface);
 
 // One line each, for people.
 std::string describe(const Plan& plan, const HostPlan& host);

@@ -4,16 +4,23 @@
 
 namespace carpd::sim {
 
-Station::Station(World& world, int i) : index(i), world_(world) {}
+Station::Station(World& world, int i) : index(i), world_(world) {
+    ailments.unplugged.resize(world.plan().interfaces);
+    ailments.vanished.resize(world.plan().interfaces);
+}
 
 const HostPlan& Station::plan() const {
     return world_.plan().hosts[static_cast<std::size_t>(index)];
 }
 
-LinkStatus Station::link() const {
+std::size_t Station::interface_of(int group) const {
+    return world_.plan().groups[static_cast<std::size_t>(group)].interface;
+}
+
+LinkStatus Station::link(std::size_t interface) const {
     LinkStatus link;
-    link.present = link.up = ailments.vanished == 0;
-    link.running = connected();
+    link.present = link.up = ailments.vanished[interface] == 0;
+    link.running = link.present && ailments.unplugged[interface] == 0;
     if (!link.present || !plan().has_own_addresses) return link;
     link.source4 = plan().own4;
     link.source6 = plan().own6;

@@ -85,7 +85,29 @@ bool World::same_side(int a, int b) const {
 
 bool World::takes_part(int host, int group) const {
     const Station& s = station(host);
-    return s.awake() && s.connected() && settings(host, group).present;
+    return s.awake() && s.connected(group) && settings(host, group).present && !is_withdrawn(host, group);
+}
+
+std::vector<FailingTrack> World::failing_checks(int host) const {
+    std::vector<FailingTrack> failing;
+    for (std::uint32_t place : active_) {
+        const Fault& f = plan_.faults[place];
+        const bool withdraws = f.kind == FaultKind::withdrawing_check;
+        if (f.host != host || !(withdraws || f.kind == FaultKind::demoting_check)) continue;
+        FailingTrack& check = failing.emplace_back();
+        check.name = "check" + std::to_string(f.id);
+        check.withdraw = withdraws;
+        check.demote = withdraws ? 0 : f.amount;
+        if (!f.all_groups) check.groups = {plan_.groups[static_cast<std::size_t>(f.group)].name};
+    }
+    return failing;
+}
+
+bool World::is_withdrawn(int host, int group) const {
+    return std::any_of(active_.begin(), active_.end(), [&](std::uint32_t place) {
+        const Fault& f = plan_.faults[place];
+        return f.kind == FaultKind::withdrawing_check && f.host == host && (f.all_groups || f.group == group);
+    });
 }
 
 bool World::set_is_cut(int group) const {

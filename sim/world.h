@@ -56,6 +56,8 @@ class World {
     // The active fault of this kind at this host, or null.
     const Fault* active(FaultKind kind, int host) const;
     Settings settings(int host, int group) const;  // as the operator wants them now
+    // What the host's checks find now; the name of each is that of the fault that makes it fail.
+    std::vector<FailingTrack> failing_checks(int host) const;
     const std::vector<std::unique_ptr<Checker>>& checkers() const { return checkers_; }
     bool witnessed() const { return static_cast<bool>(witness_.tell); }
     void tell(int host, int group, const std::string& text);
@@ -79,7 +81,9 @@ class World {
     bool same_side(int a, int b) const;
     // One host lacks a group of `group`'s set just now: the others don't know what to make of that one.
     bool set_is_cut(int group) const;
-    // A carpd host's process runs, with a link, and has the group.
+    // A failing check keeps the group in INIT there.
+    bool is_withdrawn(int host, int group) const;
+    // A host's process runs, with a link, and has the group, which no failing check withdraws.
     bool takes_part(int host, int group) const;
     std::size_t queue_size() const { return queue_.size(); }
 
