@@ -22,16 +22,20 @@ struct SharedGroup {
     std::vector<GroupConfig> configs;  // of these
 };
 
+// What is played in one world: a group alone, or all that are in a set with each other ([[together]]) on any
+// host, in the order of rule G6. At most 255.
+using SharedGroups = std::vector<SharedGroup>;
+
 struct Cluster {
-    std::vector<SharedGroup> groups;    // that at least two hosts have
+    std::vector<SharedGroups> sets;     // of groups that at least two hosts have
     std::vector<std::string> warnings;  // what doesn't fit together, and what to do about it
 };
 
 // Groups of the same vhid that share an address are one, whatever their names and interfaces.
 Cluster match(const std::vector<HostFile>& hosts);
 
-// A world with this group alone and no faults yet, which ends never. Its hosts are on one undisturbed
-// network.
-Plan plan_of(const std::vector<HostFile>& hosts, const SharedGroup& group);
+// A world with these groups alone and no faults yet, which ends never. Its networks, one for each interface
+// of a host, are undisturbed.
+Plan plan_of(const std::vector<HostFile>& hosts, const SharedGroups& groups);
 
 }  // namespace carpd::sim

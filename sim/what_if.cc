@@ -48,7 +48,9 @@ std::string seconds(Moment m) {
 // What one run of a scenario came to.
 struct Result {
     Moment unowned = 0, twice_owned = 0;  // in all, from the fault on
+    Moment others_unowned = 0;            // of the group of its set that suffered most
     int master = -1;                      // at the end; -1: none, or several
+    bool is_whole = true;                 // the whole set ends there
     Cause cause = Cause::none;            // of its becoming MASTER
 };
 
@@ -60,11 +62,9 @@ class Stopwatch {
         add(at);
         owners_ = owners;
     }
-    void stop(Moment at, Result& result) {
-        add(at);
-        result.unowned = unowned_;
-        result.twice_owned = twice_owned_;
-    }
+    void stop(Moment at) { add(at); }
+    Moment unowned() const { return unowned_; }
+    Moment twice_owned() const { return twice_owned_; }
 
  private:
     void add(Moment at) {
@@ -78,10 +78,10 @@ class Stopwatch {
     HostSet owners_ = 0;
 };
 
-std::optional<int> only_master(const World& world) {
+std::optional<int> only_master(const World& world, int group) {
     std::optional<int> master;
     for (int h = 0; h < world.hosts(); ++h) {
-        if (!world.station(h).owns(0)) continue;
+        if (!world.station(h).owns(group)) continue;
         if (master) return std::nullopt;
         master = h;
     }
@@ -91,8 +91,9 @@ std::optional<int> only_master(const World& world) {
 // One group and one scenario, as often as is asked for.
 class Experiment {
  public:
-    Experiment(const Plan& plan, const Scenario& scenario) : plan_(plan), scenario_(scenario) {
-        settled_ = 2 * plan.settling_bound(0) + 10 * kSecond;
+    Experiment(const Plan& plan, int group, const Scenario& scenario)
+        : plan_(plan), group_(group), scenario_(scenario) {
+        settled_ = 2 * plan.settling_bound(group) + 10 * kSecond;
     }
 
     // `timeline`: to be filled, or null.
@@ -100,19 +101,32 @@ class Experiment {
         const Plan plan = draw(seed);
         const Fault& fault = plan.faults.front();
         Result result;
-        Stopwatch stopwatch(fault.begin);
+        std::vector<Stopwatch> stopwatches(plan.groups.size(), Stopwatch(fault.begin));
         Witness witness;
-        witness.owners = [&](Moment at, int, HostSet owners) { stopwatch.owners(at, owners); };
+        witness.owners = [&](Moment at, int group, HostSet owners) {
+            stopwatches[static_cast<std::size_t>(group)].owners(at, owners);
+        };
         if (timeline)
             witness.tell = [&](const World& world, int host, int group, const std::string& text) {
                 tell(*timeline, world, fault, host, group, text);
             };
         World world(plan, nullptr, witness);
         world.run();
-        stopwatch.stop(plan.end, result);
-        if (const auto master = only_master(world)) {
+        const auto master = only_master(world, group_);
+        for (int g = 0; g < world.groups(); ++g) {
+            Stopwatch& stopwatch = stopwatches[static_cast<std::size_t>(g)];
+            stopwatch.stop(plan.end);
+            if (g != group_) {
+                result.others_unowned = std::max(result.others_unowned, stopwatch.unowned());
+                result.is_whole = result.is_whole && master && only_master(world, g) == master;
+                continue;
+            }
+            result.unowned = stopwatch.unowned();
+            result.twice_owned = stopwatch.twice_owned();
+        }
+        if (master) {
             result.master = *master;
-            result.cause = static_cast<const Host&>(world.station(*master)).virtual_host(0)->cause();
+            result.cause = static_cast<const Host&>(world.station(*master)).virtual_host(group_)->cause();
         }
         return result;
     }
@@ -133,32 +147,34 @@ class Experiment {
         Fault fault;
         fault.id = 1;
         fault.kind = scenario_.fault;
-        fault.begin = settled_ + dice.between(0, plan.longest_interval(0));
+        fault.begin = settled_ + dice.between(0, plan.longest_interval(group_));
         plan.end = fault.begin + kLasts + settled_;
         fault.end = scenario_.ends ? fault.begin + kLasts : plan.end + 1;
         fault.host = master_at(plan, fault.begin);
         fault.side = static_cast<HostSet>(1u << fault.host);
+        fault.interface = plan.groups[static_cast<std::size_t>(group_)].interface;
         plan.faults.push_back(fault);
         return plan;
     }
 
     // Who is MASTER then, as long as nothing happens; the first host if there is none alone.
-    static int master_at(Plan plan, Moment at) {
+    int master_at(Plan plan, Moment at) const {
         plan.end = at;
         const Witness nobody;
         World world(plan, nullptr, nobody);
         world.run();
-        return only_master(world).value_or(0);
+        return only_master(world, group_).value_or(0);
     }
 
     void tell(Timeline& timeline, const World& world, const Fault& fault, int host, int group,
               const std::string& text) {
         if (host >= 0) return timeline.tell(world, host, group, text);
-        timeline.tell(world, fault.host, 0,
+        timeline.tell(world, fault.host, group_,
                       text.starts_with("begins") ? scenario_.begins : scenario_.ends_with);
     }
 
     const Plan& plan_;
+    const int group_;
     const Scenario& scenario_;
     Moment settled_;
 };
@@ -172,15 +188,18 @@ void print_distribution(const char* label, std::vector<Moment> values) {
     fmt::print("  {:<17} min {}   median {}   95 % {}   max {}\n", label, at(0), at(50), at(95), at(100));
 }
 
-void print_scenario(const Plan& plan, const Scenario& scenario, int runs) {
-    Experiment experiment(plan, scenario);
-    Timeline timeline(plan, 0, 40, experiment.begin(1));
-    std::vector<Moment> unowned, twice_owned;
+void print_scenario(const Plan& plan, int group, const Scenario& scenario, int runs) {
+    Experiment experiment(plan, group, scenario);
+    Timeline timeline(plan, group, 40, experiment.begin(1));
+    std::vector<Moment> unowned, twice_owned, others_unowned;
+    int whole = 0;
     std::map<std::string, int> ends;
     for (int i = 1; i <= runs; ++i) {
         const Result result = experiment.run(static_cast<std::uint64_t>(i), i == 1 ? &timeline : nullptr);
         unowned.push_back(result.unowned);
         twice_owned.push_back(result.twice_owned);
+        others_unowned.push_back(result.others_unowned);
+        whole += result.is_whole;
         ++ends[result.master < 0 ? "without a single master"
                                  : fmt::format("with {} as MASTER ({})",
                                                plan.hosts[static_cast<std::size_t>(result.master)].name,
@@ -190,20 +209,34 @@ void print_scenario(const Plan& plan, const Scenario& scenario, int runs) {
     print_distribution("without an owner", unowned);
     print_distribution("with two owners", twice_owned);
     for (const auto& [end, count] : ends) fmt::print("  ends {}: {} of {} runs\n", end, count, runs);
+    if (plan.groups.size() > 1) {
+        print_distribution("others of its set", others_unowned);
+        fmt::print("  ends with the whole set on one host: {} of {} runs\n", whole, runs);
+    }
     fmt::print("  one run:\n{}", timeline.text());
 }
 
-void print_group(const Plan& plan, const SharedGroup& group) {
+void print_group(const Plan& plan, const SharedGroup& group, const std::vector<HostFile>& files) {
     fmt::print("\n=== group {} (vhid {}):", group.configs[0].name, group.configs[0].vhid.value);
     for (const InterfaceAddress& a : group.configs[0].addresses) fmt::print(" {}", a.to_string());
     fmt::print("\n");
-    for (std::size_t i = 0; i < plan.hosts.size(); ++i) {
+    for (std::size_t i = 0; i < group.hosts.size(); ++i) {
         const GroupConfig& c = group.configs[i];
         fmt::print("  {} on {}: advbase {} advskew {}{}, advertises every {}, takes over after {}\n",
-                   plan.hosts[i].name, c.interface, c.advbase.seconds, c.advskew.value,
+                   files[group.hosts[i]].name, c.interface, c.advbase.seconds, c.advskew.value,
                    c.preempt ? " preempt" : "", seconds(advertisement_interval(c.advbase, c.advskew).count()),
                    seconds(master_down_interval(c.advbase, c.advskew).count()));
+        if (!c.together.empty() && plan.groups.size() > 1)
+            fmt::print("    and all of set {} together\n", c.together);
     }
+}
+
+// A check's verdict depends on the world outside, which isn't simulated.
+void print_tracks(const HostFile& host) {
+    std::vector<std::string> names;
+    for (const TrackConfig& track : host.config.tracks) names.push_back(track.name);
+    if (!names.empty())
+        fmt::print("note: all checks of {} are assumed to pass: {}\n", host.name, fmt::join(names, ", "));
 }
 
 // Reads all files and reports what is wrong with any.
@@ -239,18 +272,21 @@ int what_if(const WhatIfOptions& options) {
     if (!hosts) return kConfigInvalid;
     const Cluster cluster = match(*hosts);
     for (const std::string& warning : cluster.warnings) fmt::print("warning: {}\n", warning);
-    if (cluster.groups.empty()) {
+    for (const HostFile& host : *hosts) print_tracks(host);
+    if (cluster.sets.empty()) {
         fmt::print(stderr,
                    "carpsim: no two of the files share a group; a group is shared by vhid and address\n");
         return kConfigInvalid;
     }
-    for (const SharedGroup& group : cluster.groups) {
-        const Plan plan = plan_of(*hosts, group);
-        print_group(plan, group);
-        for (const Scenario& scenario : kScenarios) {
-            const auto& wanted = options.scenarios;
-            if (wanted.empty() || std::find(wanted.begin(), wanted.end(), scenario.name) != wanted.end())
-                print_scenario(plan, scenario, options.runs);
+    for (const SharedGroups& set : cluster.sets) {
+        const Plan plan = plan_of(*hosts, set);
+        for (std::size_t g = 0; g < set.size(); ++g) {
+            print_group(plan, set[g], *hosts);
+            for (const Scenario& scenario : kScenarios) {
+                const auto& wanted = options.scenarios;
+                if (wanted.empty() || std::find(wanted.begin(), wanted.end(), scenario.name) != wanted.end())
+                    print_scenario(plan, static_cast<int>(g), scenario, options.runs);
+            }
         }
     }
     return 0;

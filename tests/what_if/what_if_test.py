@@ -87,6 +87,21 @@ class OtherFiles(unittest.TestCase):
         self.assertIn("warning: group lan: fw1 and fw2 have different passwords", run.stdout)
         self.assertGreater(distribution(sections(run.stdout)["drain"], "with two owners")[0], 1)
 
+    def test_a_password_that_both_accept_is_no_difference(self):
+        with tempfile.TemporaryDirectory() as folder:
+            files = []
+            for name, ours, theirs in (("fw1", "s3cret", "other"), ("fw2", "other", "s3cret")):
+                files.append(pathlib.Path(folder) / f"{name}.toml")
+                text = (HERE / f"{name}.toml").read_text().replace("s3cret", ours)
+                files[-1].write_text(text + f'accept-password = "{theirs}"\n')
+                files[-1].chmod(0o600)
+            run = carpsim(*files, "--scenario", "drain", "--runs", "5")
+            self.assertNotIn("warning", run.stdout)
+            self.assertLess(distribution(sections(run.stdout)["drain"], "with two owners")[3], 0.001)
+            files[1].write_text(files[1].read_text().replace("accept-", "# accept-"))
+            run = carpsim(*files, "--scenario", "drain", "--runs", "5")
+            self.assertIn("only one accepts what the other signs", run.stdout)
+
     def test_other_differences_are_warned_of(self):
         run = self.with_second(lambda t: t.replace("advbase = 1", "advbase = 2"), "--scenario", "crash", "--runs", "1")
         self.assertIn("have advbase 1 and 2", run.stdout)
@@ -105,6 +120,50 @@ class OtherFiles(unittest.TestCase):
         run = self.with_second(lambda t: t.replace("vhid = 1", "vhid = 300"))
         self.assertEqual(run.returncode, 6)
         self.assertRegex(run.stderr, r"fw2\.toml:\d+:\d+: vhid")
+
+
+class Sets(unittest.TestCase):
+    """lan and wan of two firewalls, on two interfaces each."""
+
+    def play(self, *arguments, together=True, more=""):
+        with tempfile.TemporaryDirectory() as folder:
+            files = []
+            for name in ("fw1", "fw2"):
+                lan = (HERE / f"{name}.toml").read_text()
+                wan = lan.replace('"lan"', '"wan"').replace("eth0", "eth1").replace("ens3", "ens4")
+                wan = wan.replace("vhid = 1", "vhid = 2").replace("192.0.2.100", "198.51.100.1")
+                files.append(pathlib.Path(folder) / f"{name}.toml")
+                edge = '\n[[together]]\nname = "edge"\ngroups = ["lan", "wan"]\n' if together else ""
+                files[-1].write_text(lan + "\n" + wan + edge + (more if name == "fw1" else ""))
+                files[-1].chmod(0o600)
+            return carpsim(*files, "--runs", "20", *arguments)
+
+    def test_a_lost_link_of_one_moves_both(self):
+        run = self.play("--scenario", "link-loss")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        groups = run.stdout.split("=== group ")[1:]
+        self.assertEqual([group.split()[0] for group in groups], ["lan", "wan"])
+        for group in groups:
+            self.assertIn("and all of set edge together", group)
+            self.assertIn("ends with the whole set on one host: 20 of 20 runs", group)
+            # What has its link is handed over: it is out for no longer than a packet flies.
+            self.assertLess(distribution(group, "others of its set")[3], 0.001)
+            self.assertGreater(distribution(group, "without an owner")[0], 2)
+
+    def test_without_the_set_the_other_stays(self):
+        run = self.play("--scenario", "link-loss", together=False)
+        self.assertNotIn("set ", run.stdout)
+        self.assertEqual(run.stdout.count("=== group"), 2)
+
+    def test_a_crash_moves_both(self):
+        run = self.play("--scenario", "crash")
+        self.assertEqual(run.stdout.count("ends with the whole set on one host: 20 of 20 runs"), 2)
+
+    def test_checks_are_said_to_pass(self):
+        track = '\n[[track]]\nname = "disk"\nfile = "/etc/passwd"\ndemote = 50\n'
+        run = self.play("--scenario", "drain", more=track)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn("note: all checks of fw1 are assumed to pass: disk\n", run.stdout)
 
 
 unittest.main()
