@@ -53,10 +53,14 @@ const IpAddress kSources6[] = {ip("fe80::5"),     ip("fe80::1"),       ip("fe80:
 const IpAddress kDestinations4[] = {ip("224.0.0.18"), ip("192.0.2.5"), ip("224.0.0.1")};
 const IpAddress kDestinations6[] = {ip("ff02::12"), ip("2001:db8::5"), ip("ff02::1")};
 
+std::string group_name(std::size_t index) {
+    return "group" + std::to_string(index);
+}
+
 // The group with number `index`; the bytes say all that may change while it is configured.
 GroupConfig draw_group(std::size_t index, Draw& draw) {
     GroupConfig group;
-    group.name = "group" + std::to_string(index);
+    group.name = group_name(index);
     group.interface = kInterfaceNames[index % kInterfaces];
     group.vhid = Vhid{static_cast<std::uint8_t>(1 + index / kInterfaces)};
     group.advbase = AdvBase{static_cast<std::uint8_t>(draw.below(4))};
@@ -74,6 +78,39 @@ GroupConfig draw_group(std::size_t index, Draw& draw) {
     if (unicast && ipv6) group.peers.push_back(kSources6[3]);
     group.peer_routed = unicast && options & 64;
     return group;
+}
+
+// Besides: its set, and what it accepts from peers that change theirs.
+void draw_more(GroupConfig& group, Draw& draw) {
+    const std::uint8_t more = draw.byte();
+    group.together = draw.of({"", "set", "set", "other set"});
+    if (more & 1) group.accept_key = Key{static_cast<std::uint8_t>(more & 2)};
+    if (more & 4)
+        group.accept_addresses.push_back({ip(group.has(Family::ipv4) ? "192.0.2.101" : "2001:db8::101"), 24});
+    if (more & 8) group.preempt_delay = std::chrono::seconds(more >> 4);
+}
+
+// Up to three checks that fail, each for one group or for all.
+std::vector<FailingTrack> draw_failing_tracks(Draw& draw) {
+    std::vector<FailingTrack> failing;
+    const std::uint8_t drawn = draw.byte();
+    for (const auto& [name, bit] : {std::pair("gateway", 1), std::pair("disk", 2), std::pair("web", 4)}) {
+        if (!(drawn & bit)) continue;
+        FailingTrack& track = failing.emplace_back();
+        track.name = name;
+        track.withdraw = drawn & bit << 3;
+        if (!track.withdraw) track.demote = 1 + draw.byte() % 240;
+        const std::size_t group = draw.below(2 * kGroups);
+        if (group < kGroups) track.groups = {group_name(group)};
+    }
+    return failing;
+}
+
+// With what a peer of the group may sign: its own key and list, or what it accepts besides (rule D5).
+Authenticator signer(const GroupConfig& group, bool alternate) {
+    if (!alternate) return Authenticator(group.key, group.vhid, group.addresses);
+    return Authenticator(group.accept_key.value_or(group.key), group.vhid,
+                         group.accept_addresses.empty() ? group.addresses : group.accept_addresses);
 }
 
 // All of a group that a refused packet may not change.
@@ -140,6 +177,7 @@ class Host : public Port {
     void queue_packet();
     void pass_time();
     void change_link();
+    void request_state();
     std::optional<GroupId> draw_id();
     void count() { CARPD_ASSERT(++actions_ <= kMaxActions * (kGroups + packets_)); }
     bool attempt(std::uint8_t& faults) {
@@ -175,6 +213,7 @@ class Host : public Port {
     Pump pump_;
     Instant now_{std::chrono::hours(1)};
     std::map<GroupId, Group> groups_;
+    std::vector<FailingTrack> failing_;
     bool stopped_ = false;
 
     // What waits on the sockets, and the batch that the pump has now.
@@ -194,7 +233,8 @@ class Host : public Port {
 // ---- inputs
 
 void Host::input() {
-    switch (draw_.below(10)) {
+    const std::uint8_t kind = draw_.byte();
+    switch (kind < 240 ? kind % 10 : 10) {
         case 0:
         case 1: queue_packet(); break;
         case 2:
@@ -218,20 +258,31 @@ void Host::input() {
                 });
             }
             break;
-        case 8:
-            if (const auto id = draw_id()) {
-                const State state = draw_.of({State::backup, State::master});
-                const bool running = node_.group(*id)->state() != State::init;
-                pump_.input(now_, [&](Node& node, Actions& out) {
-                    CARPD_ASSERT(node.handle_request(now_, *id, state, out) == running);
-                });
-            }
-            break;
+        case 8: request_state(); break;
         case 9:
             stopped_ = draw_.byte() == 255;
             if (!stopped_) return configure();
             pump_.input(now_, [&](Node& node, Actions& out) { node.stop(now_, out); });
+            break;
+        case 10:
+            failing_ = draw_failing_tracks(draw_);
+            pump_.input(now_,
+                        [&](Node& node, Actions& out) { node.handle_failing_tracks(now_, failing_, out); });
     }
+}
+
+void Host::request_state() {
+    const auto id = draw_id();
+    if (!id) return;
+    const State state = draw_.of({State::backup, State::master});
+    const VirtualHost& group = *node_.group(*id);
+    const bool running = group.state() != State::init;
+    pump_.input(now_, [&](Node& node, Actions& out) {
+        CARPD_ASSERT(node.handle_request(now_, *id, state, out) == running);
+    });
+    if (!running || state == State::master || !group.set()) return;
+    for (const VirtualHost* member : group.set()->members())
+        CARPD_ASSERT(member->state() != State::master);  // G4
 }
 
 // Any of the groups, in any order; what is missing is removed.
@@ -240,6 +291,8 @@ void Host::configure() {
     const std::uint8_t present = draw_.byte();
     for (std::size_t i = 0; i < kGroups; ++i)
         if (!(present & 1 << i)) groups.push_back(draw_group(i, draw_));
+    if (present & 64)
+        for (GroupConfig& group : groups) draw_more(group, draw_);
     if (present & 128) std::reverse(groups.begin(), groups.end());
     pump_.input(now_, [&](Node& node, Actions& out) { node.configure(now_, share(groups), out); });
     std::erase_if(groups_, [&](const auto& entry) {
@@ -295,7 +348,7 @@ void Host::queue_packet() {
     a.advskew = draw_.byte();
     a.demote = draw_.byte();
     a.counter = draw_.byte();
-    a.digest = Authenticator(group.key, group.vhid, group.addresses).sign(a.counter);
+    a.digest = signer(group, flaws & 32).sign(a.counter);
     const bool forged = flaws & 1;
     if (forged) a.digest[draw_.below(a.digest.size())] ^= static_cast<std::uint8_t>(1 << draw_.below(8));
     const IpAddress source = ipv4 ? draw_.of(kSources4) : draw_.of(kSources6);
@@ -439,6 +492,11 @@ void Host::check_group(const VirtualHost& group) {
     CARPD_ASSERT(host.lease_until == group.lease_until());
     CARPD_ASSERT(host.owns || group.lease_until() == kNever);
     if (stopped_) CARPD_ASSERT(group.state() == State::init);
+    const bool is_withdrawn = std::any_of(failing_.begin(), failing_.end(), [&](const FailingTrack& t) {
+        return t.withdraw && t.concerns(group.config().name);
+    });
+    CARPD_ASSERT(is_withdrawn == !group.withdrawn_by().empty());
+    if (is_withdrawn) CARPD_ASSERT(group.state() == State::init);  // H2
     // An INIT group has nothing to wait for; the others always have.
     CARPD_ASSERT((group.state() == State::init) == (group.next_deadline() == kNever));
     const Counters &counted = group.counters(), &seen = host.counters;
@@ -452,6 +510,7 @@ void Host::check_group(const VirtualHost& group) {
     const std::uint64_t received =
         counted.advertisements_received_ipv4 + counted.advertisements_received_ipv6;
     CARPD_ASSERT(counted.bow_outs_received + counted.rivals_heard <= received);
+    CARPD_ASSERT(counted.alternate_accepted <= received);
     CARPD_ASSERT(counted.bow_outs_sent <= counted.transitions_to_master);
 }
 
