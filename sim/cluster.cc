@@ -8,7 +8,7 @@ namespace carpd::sim {
 
 namespace {
 
-std::vector<IpAddress> sorted(const std::vector<InterfaceAddress>& addresses) {
+std::vector<IpAddress> sorted(const Few<InterfaceAddress>& addresses) {
     std::vector<IpAddress> all;
     for (const InterfaceAddress& a : addresses) all.push_back(a.address);
     std::sort(all.begin(), all.end());
@@ -27,7 +27,7 @@ bool accepts(const GroupConfig& listener, const GroupConfig& speaker) {
            addresses(speaker) == sorted(others);
 }
 
-bool contains(const std::vector<IpAddress>& all, const IpAddress& address) {
+bool contains(const auto& all, const IpAddress& address) {
     return std::find(all.begin(), all.end(), address) != all.end();
 }
 

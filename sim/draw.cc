@@ -54,13 +54,11 @@ void draw_hosts(Plan& plan, bool fast) {
 void draw_addresses(GroupPlan& g, Dice& dice, bool only_one_ipv4) {
     const std::uint64_t families = only_one_ipv4 ? 0 : dice.below(4);  // 0, 1: IPv4; 2: IPv6; 3: both
     const int n = g.vhid.value;
+    const bool two = !only_one_ipv4 && dice.one_in(4);
+    if (families != 2 && two) g.addresses.push_back({address(fmt::format("10.0.2.{}", n)), 16});
     if (families != 2) g.addresses.push_back({address(fmt::format("10.0.1.{}", n)), 16});
     if (families >= 2) g.addresses.push_back({address(fmt::format("2001:db8::1:{:x}", n)), 64});
-    if (!only_one_ipv4 && dice.one_in(4)) {
-        if (families != 2)
-            g.addresses.insert(g.addresses.begin(), {address(fmt::format("10.0.2.{}", n)), 16});
-        if (families >= 2) g.addresses.push_back({address(fmt::format("2001:db8::2:{:x}", n)), 64});
-    }
+    if (families >= 2 && two) g.addresses.push_back({address(fmt::format("2001:db8::2:{:x}", n)), 64});
 }
 
 // Stand-ins don't share an advskew with anybody: how ties end among them is not carpd's business, except with
@@ -162,6 +160,7 @@ void draw_details(const Plan& plan, Fault& f, Dice& dice, bool fast) {
     if (f.kind == FaultKind::flapping || f.kind == FaultKind::state_request)
         f.amount = static_cast<int>(dice.scaled(1, 32));
     if (f.kind == FaultKind::send_failures && dice.one_in(2)) f.chance = 1000;
+    f.one_family = dice.one_in(2);
     if (f.kind == FaultKind::forgery || f.kind == FaultKind::replay)
         f.span = dice.scaled(5 * kMillisecond, 2 * kSecond);
     if (f.kind == FaultKind::flapping) f.span = dice.scaled(kMillisecond, 500 * kMillisecond);

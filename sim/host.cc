@@ -320,10 +320,11 @@ void Host::forget_heard() {
     heard_reported_ = batch_begins_ = 0;
 }
 
-bool Host::can_send(int group) {
+bool Host::can_send(int group, std::optional<Family> family) {
     if (!has_interface(group)) return false;
     const Fault* failing = world_.active(FaultKind::send_failures, index);
-    return !failing || !world_.dice().permille(failing->chance);
+    if (!failing || (failing->one_family && family && failing->family != *family)) return true;
+    return !world_.dice().permille(failing->chance);
 }
 
 void Host::perform(std::span<SendAdvertisement> actions) {
@@ -336,7 +337,7 @@ bool Host::send(const SendAdvertisement& action) {
     const Bytes bytes = action.packet.bytes();
     const Bytes payload = bytes.last(kAdvertisementSize);
     const bool bow_out = payload[2] == 255 && payload[5] == 255;
-    const bool sent = can_send(group);
+    const bool sent = can_send(group, action.destination.family());
     for (const auto& checker : world_.checkers()) checker->on_said(index, group, bow_out, sent);
     if (!sent) {
         world_.tell(index, group, "cannot send");

@@ -79,7 +79,8 @@ class Host : public Station, private Port {
     void answer_requests();
     void rearm();
     void lease_changed(int group);
-    bool can_send(int group);
+    // An advertisement of `family`, or without one a probe.
+    bool can_send(int group, std::optional<Family> family = {});
     bool send(const SendAdvertisement& action);
     bool install(const InstallAddresses& action);
     int group_of(GroupId id) const { return group_of_[id]; }

@@ -174,7 +174,11 @@ std::string details(const Plan& plan, const Fault& f) {
         case FaultKind::partition: return fmt::format("{} | others", names(plan, f.side));
         case FaultKind::family_loss: return f.family == Family::ipv4 ? "IPv4" : "IPv6";
         case FaultKind::late_wake_ups: return fmt::format("{} by up to {}", host(), duration(f.span));
-        case FaultKind::send_failures: return fmt::format("{} {} per mille", host(), f.chance);
+        case FaultKind::send_failures:
+            return fmt::format("{} {} per mille{}", host(), f.chance,
+                               !f.one_family              ? ""
+                               : f.family == Family::ipv4 ? " of IPv4"
+                                                          : " of IPv6");
         case FaultKind::flapping:
             return fmt::format("{} {} {} times, every {}", host(), interface_name(f.interface), f.amount,
                                duration(f.span));

@@ -47,7 +47,7 @@ struct GroupPlan {
     std::string name;
     Vhid vhid;
     AdvBase advbase;
-    std::vector<InterfaceAddress> addresses;
+    Few<InterfaceAddress> addresses;
     std::size_t interface = 0;
     bool unicast = false;
     HostSet members = 0;
@@ -103,6 +103,7 @@ struct Fault {
     int host = 0, peer = 0, group = 0;
     std::size_t interface = 0;
     bool all_groups = false;  // a failing check concerns more than `group`
+    bool one_family = false;  // only copies of `family` can't be sent
     std::uint32_t chance = 1000;
     std::int64_t span = 0;
     int amount = 0;
