@@ -11,7 +11,9 @@ namespace carpd {
 
 namespace {
 
-constexpr int kOutOfService = 240;  // a member in INIT, or one that a better host has taken from us
+// A member in INIT, or one that a better host has taken from us: whatever else demotes a host, it could serve
+// both.
+constexpr int kOutOfService = DemotionCounter::kMaxAmount;
 
 // The same on every host: the names of groups and interfaces need not be (rule G6).
 auto place(const VirtualHost& member) {
