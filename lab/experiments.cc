@@ -107,7 +107,7 @@ void run_once(Arena& arena, const Timing& timing, Fate fate, Span interval, Fail
 // ---- many groups
 
 constexpr int kBackupSkew = 100;
-constexpr Span kInterval = 1s + kBackupSkew * 1s / 256;
+constexpr Span kInterval = 1s + Span(1s) * kBackupSkew / 256;
 
 std::string many_groups(int lans, int groups_of_a_lan, int advskew) {
     std::string text;
