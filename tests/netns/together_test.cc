@@ -52,7 +52,7 @@ TEST_F(TogetherTest, OneCablePulledMovesBothGroups) {
     alpha().cut();
     EXPECT_TRUE(wait_both(beta_carpd(), "master"));
     EXPECT_TRUE(alpha_carpd().wait_state("wan", "backup"));
-    EXPECT_EQ(alpha_carpd().group("wan").at("demotion_reasons").at("together:lan"), 240);
+    EXPECT_EQ(alpha_carpd().group("wan").at("demotion_reasons").at("together:lan"), 255);
     ASSERT_TRUE(in.wait_answer(&beta()));
     ASSERT_TRUE(out.wait_answer(&beta()));
     in.expect_hand_over(before, {alpha().number(), beta().number()}, 1s);
