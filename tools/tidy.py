@@ -16,13 +16,14 @@ import sys
 import tempfile
 
 # What each folder of src/ may include besides itself (ARCHITECTURE.md). CMakeLists.txt links the same.
-PURE = ["base", "crypto", "wire", "carp", "health"]
+PURE = ["base", "crypto", "wire", "carp", "health", "sync"]
 LAYERS = {
     "base": [],
     "crypto": ["base"],
     "wire": ["base", "crypto"],
     "carp": ["base", "crypto", "wire"],
     "health": ["base", "crypto", "wire", "carp"],
+    "sync": ["base", "crypto", "wire"],
     "config": PURE,
     "control": PURE + ["config"],
     "linux": PURE + ["config"],
