@@ -1,0 +1,148 @@
+#include "linux/conntrack_table.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "linux/sysctl.h"
+
+namespace carpd {
+
+namespace {
+
+using Kind = FlowChange::Kind;
+
+}  // namespace
+
+ConntrackTable::ConntrackTable(ConntrackChannel channel, ConntrackChannel evictor)
+    : channel_(std::move(channel)), evictor_(std::move(evictor)) {
+    attempts_.reserve(kBatch);
+    failures_.reserve(kBatch);
+}
+
+Expected<ConntrackTable, SysError> ConntrackTable::open() {
+    auto channel = ConntrackChannel::open();
+    auto evictor = channel ? ConntrackChannel::open() : std::nullopt;
+    if (!evictor) return Unexpected{SysError{"open a connection-tracking socket", "", errno}};
+    return ConntrackTable(std::move(*channel), std::move(*evictor));
+}
+
+std::span<const ConntrackTable::Failure> ConntrackTable::run(std::span<const FlowChange> changes) {
+    CARPD_ASSERT(changes.size() <= kBatch);
+    failures_.clear();
+    attempts_.clear();
+    for (std::size_t i = 0; i < changes.size(); ++i)
+        attempts_.push_back({.index = i, .create = changes[i].kind == Kind::create});
+    while (!attempts_.empty()) {
+        evict(changes);
+        try_all(changes);
+        // Those for which there is another way remain.
+        std::size_t left = 0;
+        for (Attempt& attempt : attempts_) {
+            const FlowChange& change = changes[attempt.index];
+            if (amend(attempt, change))
+                attempts_[left++] = attempt;
+            else
+                settle(change, attempt);
+        }
+        attempts_.resize(left);
+    }
+    return failures_;
+}
+
+// Makes the attempt into what its error calls for; false if nothing does. An attempt only ever becomes more,
+// so this ends.
+bool ConntrackTable::amend(Attempt& attempt, const FlowChange& change) {
+    if (change.kind == Kind::remove) return false;
+    const Attempt before = attempt;
+    const FlowIdentity& identity = change.flow.identity;
+    switch (attempt.error) {
+        case ENOENT:
+            if (attempt.create && identity.master) attempt.without_master = true;
+            attempt.create = true;
+            break;
+        case EEXIST: attempt.evict = true; break;
+        case EBUSY: attempt.create = attempt.replace = true; break;
+        case EOPNOTSUPP:
+            if (attempt.replace && !identity.helper_name().empty()) attempt.without_helper = true;
+            attempt.create = attempt.replace = true;
+            break;
+        default: break;
+    }
+    return attempt != before;
+}
+
+void ConntrackTable::evict(std::span<const FlowChange> changes) {
+    for (const Attempt& attempt : attempts_) {
+        if (!attempt.evict) continue;
+        const FlowIdentity& identity = changes[attempt.index].flow.identity;
+        evictor_.written(put_remove(identity.reply, identity.zone, evictor_.sequence(), evictor_.space()));
+    }
+    const std::span<const int> errors = evictor_.exchange();
+    counters_.evicted += static_cast<std::uint64_t>(std::count(errors.begin(), errors.end(), 0));
+}
+
+void ConntrackTable::try_all(std::span<const FlowChange> changes) {
+    for (const Attempt& attempt : attempts_) put(changes[attempt.index], attempt);
+    auto error = channel_.exchange().begin();
+    for (Attempt& attempt : attempts_) {
+        if (attempt.replace && *error++ == 0) ++counters_.replaced;
+        attempt.error = *error++;
+    }
+}
+
+void ConntrackTable::put(const FlowChange& change, const Attempt& attempt) {
+    const auto put_removal = [&] {
+        const FlowIdentity& identity = change.flow.identity;
+        channel_.written(put_remove(identity.original, identity.zone, channel_.sequence(), channel_.space()));
+    };
+    if (change.kind == Kind::remove) return put_removal();
+    if (!attempt.create)
+        return channel_.written(put_update(change.flow, channel_.sequence(), channel_.space()));
+    if (attempt.replace) put_removal();
+    if (!attempt.without_master && !attempt.without_helper)
+        return channel_.written(put_create(change.flow, channel_.sequence(), channel_.space()));
+    Flow flow = change.flow;
+    if (attempt.without_master) flow.identity.master.reset();
+    if (attempt.without_helper) flow.identity.helper = {};
+    channel_.written(put_create(flow, channel_.sequence(), channel_.space()));
+}
+
+void ConntrackTable::settle(const FlowChange& change, const Attempt& attempt) {
+    if (change.kind == Kind::remove && attempt.error == ENOENT) {
+        ++counters_.gone;
+    } else if (attempt.error != 0 && attempt.error != ENOSPC) {  // ENOSPC: labels, of no use to this host
+        failures_.push_back({attempt.index, attempt.error});
+        count_failure(attempt.error);
+    } else if (change.kind == Kind::remove) {
+        ++counters_.removed;
+    } else {
+        ++counters_.written;
+        counters_.recreated += change.kind == Kind::update && attempt.create && !attempt.replace;
+        counters_.without_master += attempt.without_master;
+        counters_.without_helper += attempt.without_helper;
+    }
+}
+
+void ConntrackTable::count_failure(int error) {
+    switch (error) {
+        case ENOMEM: ++counters_.full; break;
+        case EOPNOTSUPP: ++counters_.unsupported; break;
+        case EINVAL:
+        case ERANGE: ++counters_.invalid; break;
+        case EEXIST:
+        case EBUSY: ++counters_.clashes; break;
+        default: ++counters_.other; break;
+    }
+}
+
+std::optional<ConntrackLimits> read_conntrack_limits() {
+    const auto read = [](const char* name) {
+        const int value = read_sysctl(std::string("netfilter/nf_conntrack_") + name).value_or(0);
+        return static_cast<std::uint32_t>(std::max(0, value));
+    };
+    const ConntrackLimits limits{read("count"), read("max"), read("buckets")};
+    return limits.buckets == 0 ? std::nullopt : std::optional(limits);
+}
+
+}  // namespace carpd
