@@ -31,8 +31,11 @@ std::span<const ConntrackTable::Failure> ConntrackTable::run(std::span<const Flo
     CARPD_ASSERT(changes.size() <= kBatch);
     failures_.clear();
     attempts_.clear();
-    for (std::size_t i = 0; i < changes.size(); ++i)
-        attempts_.push_back({.index = i, .create = changes[i].kind == Kind::create});
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+        const bool create = changes[i].kind == Kind::create;
+        const bool without_helper = create && lacks_helper(changes[i].flow.identity);
+        attempts_.push_back({.index = i, .create = create, .without_helper = without_helper});
+    }
     while (!attempts_.empty()) {
         evict(changes);
         try_all(changes);
@@ -50,6 +53,13 @@ std::span<const ConntrackTable::Failure> ConntrackTable::run(std::span<const Flo
     return failures_;
 }
 
+// Each try to use a helper that isn't there makes the kernel look for its module, which takes milliseconds.
+bool ConntrackTable::lacks_helper(const FlowIdentity& identity) {
+    if (missing_for_ == 0 || identity.helper != missing_helper_) return false;
+    --missing_for_;
+    return true;
+}
+
 // Makes the attempt into what its error calls for; false if nothing does. An attempt only ever becomes more,
 // so this ends.
 bool ConntrackTable::amend(Attempt& attempt, const FlowChange& change) {
@@ -64,7 +74,11 @@ bool ConntrackTable::amend(Attempt& attempt, const FlowChange& change) {
         case EEXIST: attempt.evict = true; break;
         case EBUSY: attempt.create = attempt.replace = true; break;
         case EOPNOTSUPP:
-            if (attempt.replace && !identity.helper_name().empty()) attempt.without_helper = true;
+            if (attempt.replace && !attempt.without_helper && !identity.helper_name().empty()) {
+                attempt.without_helper = true;
+                missing_helper_ = identity.helper;
+                missing_for_ = kMissingFor;
+            }
             attempt.create = attempt.replace = true;
             break;
         default: break;

@@ -30,7 +30,8 @@ struct FlowChange {
 //                                               created as this one is
 //   EEXIST, the reply tuple is another flow's   remove that flow, then create
 //   ENOENT for the master                       create without: it ended before the flow that it expected
-//   EOPNOTSUPP for the helper                   create without: this host hasn't it
+//   EOPNOTSUPP for the helper                   create without: this host hasn't it. So are the next thousand
+//                                               flows that want it
 // Between remove and create the flow isn't there for some microseconds.
 class ConntrackTable {
  public:
@@ -76,14 +77,18 @@ class ConntrackTable {
         bool operator==(const Attempt&) const = default;
     };
     ConntrackTable(ConntrackChannel channel, ConntrackChannel evictor);
-    static bool amend(Attempt& attempt, const FlowChange& change);
+    bool lacks_helper(const FlowIdentity& identity);
+    bool amend(Attempt& attempt, const FlowChange& change);
     void evict(std::span<const FlowChange> changes);
     void try_all(std::span<const FlowChange> changes);
     void put(const FlowChange& change, const Attempt& attempt);
     void settle(const FlowChange& change, const Attempt& attempt);
     void count_failure(int error);
 
+    static constexpr unsigned kMissingFor = 1000;
     ConntrackChannel channel_, evictor_;
+    HelperName missing_helper_{};  // the last one that wasn't there
+    unsigned missing_for_ = 0;     // so many flows more
     std::vector<Attempt> attempts_;
     std::vector<Failure> failures_;
     Counters counters_;

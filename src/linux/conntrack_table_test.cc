@@ -210,6 +210,23 @@ TEST_F(ConntrackTableTest, GoesOnWithoutMasterOrHelper) {
     helped.identity.helper = {};
     EXPECT_EQ(in_kernel(helped), helped);
     EXPECT_EQ(table->counters().without_helper, 1u);
+
+    // It isn't tried again for each flow.
+    const auto replaced = table->counters().replaced;
+    for (std::uint16_t port = 1; port <= 3; ++port) {
+        Flow next = test_flow("ftp 6").flow;
+        next.identity.original.first = port;
+        next.identity.reply = next.identity.original.inverse();
+        next.identity.helper = {'n', 'o', 'n', 'e'};
+        create(next);
+        EXPECT_EQ(in_kernel(next)->identity.helper, HelperName{});
+        EXPECT_EQ(change(Kind::update, next), 0);
+    }
+    EXPECT_EQ(table->counters().without_helper, 4u);
+    EXPECT_EQ(table->counters().replaced, replaced);
+    const Flow other = test_flow("ftp 4").flow;
+    create(other);
+    EXPECT_EQ(in_kernel(other), other);
 }
 
 TEST_F(ConntrackTableTest, ABatchGoesOnAfterFailures) {
