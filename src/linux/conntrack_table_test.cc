@@ -1,6 +1,7 @@
 #include "linux/conntrack_table.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 
 #include <optional>
 
@@ -153,6 +154,47 @@ TEST_F(ConntrackTableTest, UpdatesWhatIsNotThere) {
         EXPECT_EQ(in_kernel(test_flow(name).flow), test_flow(name).flow);
     }
     EXPECT_EQ(table->counters().recreated, 2u);
+}
+
+// No rule says that these packets are to be translated, the flow does. (One is needed for the kernel to
+// look.)
+TEST_F(ConntrackTableTest, TranslatesWhatItInjected) {
+    run("nft 'add table ip n; add chain ip n o { type nat hook output priority -100; };"
+        "add chain ip n p { type nat hook postrouting priority 100; };"
+        "add rule ip n p ip daddr 203.0.113.1 masquerade' && ip address add 192.0.2.1/32 dev lo");
+    Flow flow = test_flow("udp 4").flow;
+    flow.identity.original = {ip("127.0.0.1"), ip("192.0.2.1"), IPPROTO_UDP, 5000, 53};
+    flow.identity.reply = {ip("127.0.0.3"), ip("127.0.0.2"), IPPROTO_UDP, 7778, 6000};
+    create(flow);
+
+    const auto endpoint = [](std::uint32_t address, std::uint16_t port) {
+        return sockaddr_in{AF_INET, htons(port), {htonl(address)}, {}};
+    };
+    const auto open = [](const sockaddr_in& at) {
+        UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        EXPECT_EQ(bind(socket.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
+        return socket;
+    };
+    const UniqueFd client = open(endpoint(0x7f000001, 5000)), server = open(endpoint(0x7f000003, 7778));
+    const auto send_to = [](const UniqueFd& socket, sockaddr_in to) {
+        EXPECT_EQ(sendto(socket.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to), 1);
+    };
+    const auto receive = [](const UniqueFd& socket) {
+        char byte;
+        sockaddr_in from{};
+        socklen_t size = sizeof from;
+        EXPECT_TRUE(readable(socket.get()));
+        recvfrom(socket.get(), &byte, 1, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &size);
+        return from;
+    };
+    send_to(client, endpoint(0xc0000201, 53));
+    const sockaddr_in source = receive(server);
+    EXPECT_EQ(ntohl(source.sin_addr.s_addr), 0x7f000002u);
+    EXPECT_EQ(ntohs(source.sin_port), 6000);
+    send_to(server, source);
+    const sockaddr_in answerer = receive(client);
+    EXPECT_EQ(ntohl(answerer.sin_addr.s_addr), 0xc0000201u);
+    EXPECT_EQ(ntohs(answerer.sin_port), 53);
 }
 
 TEST_F(ConntrackTableTest, ReplacesAFlowThatIsTranslatedOtherwise) {
