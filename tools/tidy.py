@@ -76,6 +76,8 @@ CONFIG_KEYS = ["control", "dataplane", "group", "name", "interface", "vhid", "ad
                "track", "route", "gateway", "probe", "device", "tcp", "http", "status", "process", "file", "script", "demote",
                "withdraw", "interval", "rise", "fall"]
 PROTOCOL = "docs/protocol/carp.md"
+SYNC_PROTOCOL = "docs/protocol/sync.md"
+SYNC_FILES = r"src/(sync/|wire/(sync|flow)_?\w*\.).*"  # whose rules stand there
 CONFIG_MANUAL = "docs/man/carpd.toml.5"
 
 
@@ -210,18 +212,21 @@ def cited_rules(text):
             yield rule, line_of(text, match.start())
 
 
-def check_protocol_document(tree):
-    document = tree.text.get(PROTOCOL, "")
-    for header, enum in (("src/wire/drop_reason.h", "DropReason"), ("src/carp/election.h", "Cause")):
+def check_protocol_documents(tree):
+    for document, header, enum in ((PROTOCOL, "src/wire/drop_reason.h", "DropReason"),
+                                   (PROTOCOL, "src/carp/election.h", "Cause"),
+                                   (SYNC_PROTOCOL, "src/wire/sync_datagram.h", "SyncDrop")):
         for word in enumerators(tree.text.get(header, ""), enum):
-            if not re.search(rf"`{word}`", document):
-                tree.error(PROTOCOL, 1, f"does not mention {enum} `{word}`")
-    defined = re.findall(r"^\| *\*\*([A-Z]\d+)\*\*|^- \*\*([A-Z]\d+)\*\*", document, re.M)
-    defined = {a or b for a, b in defined}
+            if not re.search(rf"`{word}`", tree.text.get(document, "")):
+                tree.error(document, 1, f"does not mention {enum} `{word}`")
+    defined = {document: {a or b for a, b in re.findall(r"^\| *\*\*([A-Z]\d+)\*\*|^- \*\*([A-Z]\d+)\*\*",
+                                                        tree.text.get(document, ""), re.M)}
+               for document in (PROTOCOL, SYNC_PROTOCOL)}
     for name in tree.files(r"(src|sim|lab|bench|tests)/.*\.(cc|h)"):
+        document = SYNC_PROTOCOL if re.fullmatch(SYNC_FILES, name) else PROTOCOL
         for rule, line in cited_rules(tree.text[name]):
-            if rule not in defined:
-                tree.error(name, line, f"cites rule {rule}, which {PROTOCOL} does not define")
+            if rule not in defined[document]:
+                tree.error(name, line, f"cites rule {rule}, which {document} does not define")
 
 
 def check_simulator(tree):
@@ -272,7 +277,7 @@ def check_symbols(tree, libraries):
 
 
 CHECKS = [check_layers, check_banned_words, check_unfinished, check_sizes, check_dead_files, check_dead_data,
-          check_protocol_document, check_simulator, check_manual]
+          check_protocol_documents, check_simulator, check_manual]
 
 
 def violations(root, libraries=None):
@@ -312,11 +317,13 @@ PLANTS = [
     ("src/wire/checksum.h", "// See rule Z7.\n", r"cites rule Z7"),
     ("src/wire/checksum.h", "// See rules Z1,\n// Z2 and Z3.\n", r"cites rule Z3"),
     ("src/wire/checksum.h", "int x;  // Z9\n", r"cites rule Z9"),
+    ("src/sync/channel.h", "// See rule R1.\n", r"cites rule R1"),
 ]
 # And what it removes: (file, words, what must be said).
 REMOVALS = [
     (PROTOCOL, "`bad_checksum`", r"DropReason `bad_checksum`"),
     (PROTOCOL, "`tie_lost`", r"Cause `tie_lost`"),
+    (SYNC_PROTOCOL, "`bad_seal`", r"SyncDrop `bad_seal`"),
     (SIMULATOR_MANUAL, "`echo`", r"fault `echo`"),
     (SIMULATOR_MANUAL, "**lease.**", r"checker lease"),
     (CONFIG_MANUAL, "advskew", r"key `advskew`"),
