@@ -1,0 +1,309 @@
+#include "sync/outbox.h"
+
+#include <gtest/gtest.h>
+
+#include <initializer_list>
+
+#include "sync/inbox.h"
+#include "sync/sample_flows.h"
+
+namespace carpd {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Instant kStart = Instant{} + 1h;
+
+// An owner with one outbox, and what leaves it as a list that can be read: "full 0", "state 0", "end 0".
+struct OutboxTest : testing::Test {
+    FlowTable table{100'000, {1, 2}};
+    Outbox outbox{table};
+    std::uint64_t packet = 0;
+    Instant now = kStart;
+    std::size_t room = 1400;
+
+    OutboxTest() { outbox.restart(); }
+
+    Slot birth(std::uint32_t number) {
+        const Slot slot = table.insert(identity_bytes(number), state_bytes(1)).value();
+        outbox.changed(slot);
+        return slot;
+    }
+    void change(Slot slot, std::uint32_t version) {
+        table.set_state(slot, state_bytes(version));
+        outbox.changed(slot);
+    }
+    void death(Slot slot) {
+        table.erase(slot, 1);
+        outbox.ended(slot);
+    }
+    std::string send() {
+        Buffer out(room);
+        out.resize(outbox.fill(++packet, now, out));
+        std::string text;
+        for (Bytes rest(out); !rest.empty();) {
+            const auto record = take_record(rest);
+            if (!record) return "not a record";
+            constexpr const char* kNames[] = {"end ", "state ", "full "};
+            text += (text.empty() ? "" : ", ");
+            text += kNames[static_cast<int>(record->header.kind)] + std::to_string(record->header.slot);
+        }
+        return text;
+    }
+    // The highest first.
+    void acknowledge(std::initializer_list<std::uint64_t> packets) {
+        std::uint64_t words[8] = {};
+        const std::uint64_t highest = *packets.begin();
+        for (const std::uint64_t p : packets)
+            if (p < highest) words[(highest - 1 - p) / 64] |= std::uint64_t{1} << (highest - 1 - p) % 64;
+        outbox.acknowledged(now, {highest, words});
+    }
+};
+
+TEST_F(OutboxTest, SaysFullUntilOneIsAcknowledgedThenStateAndTheEnd) {
+    const Slot slot = birth(1);
+    EXPECT_EQ(send(), "full 0");
+    EXPECT_EQ(send(), "");
+    change(slot, 2);
+    EXPECT_EQ(send(), "full 0");
+    acknowledge({1});
+    change(slot, 3);
+    change(slot, 4);
+    EXPECT_EQ(outbox.waiting(), 1u);
+    EXPECT_EQ(send(), "state 0");
+    death(slot);
+    EXPECT_EQ(send(), "end 0");
+    EXPECT_EQ(birth(2), 1u);  // not yet into the old slot
+    acknowledge({5});
+    EXPECT_EQ(birth(3), slot);
+    EXPECT_EQ(send(), "full 1, full 0");
+}
+
+TEST_F(OutboxTest, NeverMentionsWhatEndedBeforeItWasTold) {
+    const Slot slot = birth(1);
+    death(slot);
+    EXPECT_EQ(send(), "");
+    EXPECT_TRUE(outbox.is_quiet(slot));
+    EXPECT_EQ(birth(2), slot);
+}
+
+TEST_F(OutboxTest, RepairsWhatWasLostBeforeAllElse) {
+    birth(1);
+    EXPECT_EQ(send(), "full 0");  // 1 is lost
+    for (std::uint32_t i = 1; i < 4; ++i) {
+        birth(i + 1);
+        send();
+    }
+    birth(9);
+    acknowledge({3, 2});
+    EXPECT_EQ(outbox.counters().lost_datagrams, 0u);
+    acknowledge({4, 3, 2});
+    EXPECT_EQ(outbox.counters().lost_datagrams, 1u);
+    EXPECT_EQ(send(), "full 0, full 4");
+}
+
+TEST_F(OutboxTest, DoesNotRepairWhatANewerDatagramTells) {
+    const Slot slot = birth(1);
+    EXPECT_EQ(send(), "full 0");
+    change(slot, 2);
+    EXPECT_EQ(send(), "full 0");
+    EXPECT_EQ((send(), send(), outbox.waiting()), 0u);
+    acknowledge({5, 4, 3, 2});
+    EXPECT_EQ(outbox.counters().lost_datagrams, 1u);
+    EXPECT_EQ(outbox.waiting(), 0u);
+    EXPECT_TRUE(outbox.is_quiet(slot));
+}
+
+TEST_F(OutboxTest, CountsAsLostWhatNobodyAcknowledgesInTime) {
+    EXPECT_EQ(outbox.next_deadline(), kNever);
+    birth(1);
+    send();
+    now += 1ms;
+    acknowledge({1});
+    EXPECT_LT(outbox.pace().round_trip(), 5ms);
+    birth(2);
+    send();
+    const Instant deadline = outbox.next_deadline();
+    EXPECT_EQ(deadline, now + 2 * outbox.pace().round_trip() + 7ms);
+    outbox.check(deadline - 1ns);
+    EXPECT_EQ(outbox.waiting(), 0u);
+    now = deadline;
+    outbox.check(now);
+    EXPECT_EQ(send(), "full 1");
+    EXPECT_EQ(outbox.next_deadline() - now, 2 * (deadline - now + 2 * outbox.pace().round_trip() + 7ms));
+}
+
+// However late an acknowledgement of something is, it says nothing of the slot's next flow.
+TEST_F(OutboxTest, DoesNotTakeALateAcknowledgementForOneOfTheNextFlow) {
+    const Slot slot = birth(1);
+    EXPECT_EQ(send(), "full 0");
+    death(slot);
+    EXPECT_EQ(send(), "end 0");
+    acknowledge({2});
+    EXPECT_EQ(birth(2), slot);
+    acknowledge({2, 1});
+    EXPECT_EQ(send(), "full 0");
+    change(slot, 7);
+    EXPECT_EQ(send(), "full 0");
+}
+
+TEST_F(OutboxTest, PutsBulkBehindWhatIsLive) {
+    for (std::uint32_t i = 0; i < 100; ++i) birth(i);
+    outbox.restart();
+    EXPECT_FALSE(outbox.is_complete());
+    packet = 0;
+    change(70, 9);
+    EXPECT_EQ(birth(200), 100u);
+    room = Outbox::kLongestRecord;
+    EXPECT_EQ(send().substr(0, 26), "full 70, full 100, full 0,");
+    room = 9000;
+    send();
+    acknowledge({2});
+    EXPECT_FALSE(outbox.is_complete());
+    acknowledge({2, 1});
+    EXPECT_TRUE(outbox.is_complete());
+    outbox.stop();
+    EXPECT_FALSE(outbox.is_complete());
+}
+
+// Those of before may end while it is at it; later ones aren't waited for.
+TEST_F(OutboxTest, IsCompleteWhenAllOfBeforeIsTold) {
+    for (std::uint32_t i = 0; i < 3; ++i) birth(i);
+    outbox.restart();
+    packet = 0;
+    death(0);
+    EXPECT_EQ(send(), "full 1, full 2");
+    death(1);
+    birth(7);
+    EXPECT_EQ(send(), "end 1, full 0");
+    acknowledge({1});
+    EXPECT_TRUE(outbox.is_complete());
+}
+
+TEST_F(OutboxTest, ReleasesWhatItHeldWhenThePeerIsGone) {
+    const Slot slot = birth(1);
+    send();
+    death(slot);
+    EXPECT_EQ(birth(2), 1u);
+    outbox.stop();
+    EXPECT_EQ(birth(3), slot);
+    death(slot);
+    EXPECT_EQ(birth(4), slot);
+    EXPECT_EQ(send(), "");
+    outbox.restart();
+    packet = 0;
+    EXPECT_EQ(send(), "full 0, full 1");
+}
+
+TEST_F(OutboxTest, SharesATableWithOutboxesOfOtherPeers) {
+    Outbox other(table);
+    other.restart();
+    const Slot slot = birth(1);
+    other.changed(slot);
+    Buffer out(1400);
+    ASSERT_GT(other.fill(1, now, out), 0u);
+    send();
+    table.erase(slot, 2);
+    outbox.ended(slot);
+    other.ended(slot);
+    EXPECT_EQ(send(), "end 0");
+    acknowledge({2});
+    EXPECT_EQ(birth(2), 1u);
+    ASSERT_GT(other.fill(2, now, out), 0u);
+    other.acknowledged(now, {2, {}});
+    EXPECT_EQ(birth(3), slot);
+}
+
+TEST_F(OutboxTest, TellsAnAskedBucketAgainWithItsEmptySlots) {
+    for (std::uint32_t i = 0; i < 2 * kBuckets + 5; ++i) birth(i);
+    room = 1'000'000;
+    send();
+    acknowledge({1});
+    death(kBuckets + 3);
+    send();
+    acknowledge({2, 1});
+    EXPECT_TRUE(outbox.is_quiet(3));
+    outbox.ask(now, 3);
+    EXPECT_FALSE(outbox.is_quiet(3));
+    EXPECT_TRUE(outbox.is_quiet(4));
+    EXPECT_EQ(send(), "full 3, end 1027, full 2051");
+    EXPECT_FALSE(outbox.is_quiet(3));
+    acknowledge({3});
+    EXPECT_TRUE(outbox.is_quiet(3));
+
+    outbox.ask(now + 999ms, 3);
+    outbox.ask(now, kBuckets);
+    EXPECT_EQ(outbox.waiting(), 0u);
+    EXPECT_EQ(outbox.counters().asked_too_soon, 1u);
+    EXPECT_EQ(outbox.counters().bad_bucket, 1u);
+    outbox.ask(now + 1s, 3);
+    EXPECT_EQ(birth(9999), kBuckets + 3);
+    EXPECT_EQ(send(), "full 1027, full 3, full 2051");
+}
+
+// What N6 says.
+TEST_F(OutboxTest, LeavesAtOnceAfterAPauseThenWhenFullOrAfterAMillisecond) {
+    EXPECT_EQ(outbox.next_send(), kNever);
+    birth(0);
+    EXPECT_LE(outbox.next_send(), now);
+    send();
+    EXPECT_EQ(outbox.next_send(), kNever);
+    birth(1);
+    EXPECT_EQ(outbox.next_send(), now + 1ms);
+    for (std::uint32_t i = 2; i < 200; ++i) birth(i);
+    EXPECT_LE(outbox.next_send(), now);
+    send();
+    EXPECT_LE(outbox.next_send(), now);
+    while (outbox.next_send() <= now) send();
+    EXPECT_EQ(outbox.next_send(), now + 1ms);
+    EXPECT_GT(outbox.waiting(), 0u);
+}
+
+// What N7 says.
+TEST_F(OutboxTest, HasAWindow) {
+    for (std::uint32_t i = 0; i < 50'000; ++i) birth(i);
+    const auto send_all = [&] {
+        while (outbox.next_send() != kNever) send();
+        return outbox.datagrams_on_their_way();
+    };
+    EXPECT_EQ(send_all(), 64u);
+    EXPECT_EQ(send(), "");
+    for (int i = 0; i < 6; ++i) {
+        now += 1ms;
+        outbox.check(now += 1s);
+    }
+    EXPECT_EQ(outbox.pace().window(), 32u);
+    EXPECT_EQ(send_all(), 32u);
+    for (int i = 0; i < 10; ++i) {
+        outbox.check(now += 1s);
+        send_all();
+    }
+    EXPECT_EQ(send_all(), 8u);
+    const std::uint64_t before = packet;
+    acknowledge({before, before - 1});
+    EXPECT_EQ(outbox.pace().window(), 10u);
+}
+
+TEST(Ack, CoversWhatItsBitsSay) {
+    const std::uint64_t words[] = {0b101, 1};
+    const Ack ack{100, words};
+    EXPECT_TRUE(ack.covers(100));
+    EXPECT_TRUE(ack.covers(99));
+    EXPECT_FALSE(ack.covers(98));
+    EXPECT_TRUE(ack.covers(97));
+    EXPECT_TRUE(ack.covers(35));
+    EXPECT_FALSE(ack.covers(34));
+    EXPECT_FALSE(ack.covers(101));
+    EXPECT_EQ(ack.later_than(100), 0u);
+    EXPECT_EQ(ack.later_than(99), 1u);
+    EXPECT_EQ(ack.later_than(98), 2u);
+    EXPECT_EQ(ack.later_than(97), 2u);
+    EXPECT_EQ(ack.later_than(96), 3u);
+    EXPECT_EQ(ack.later_than(35), 3u);
+    EXPECT_EQ(ack.later_than(34), 4u);
+    EXPECT_EQ(Ack({2, words}).later_than(0), 2u);
+    EXPECT_FALSE(Ack({2, words}).covers(0));
+}
+
+}  // namespace
+}  // namespace carpd
