@@ -229,7 +229,7 @@ bool Outbox::can_send() const {
 
 Instant Outbox::next_send() const {
     if (!can_send()) return kNever;
-    return waiting_ >= full_at_ ? last_sent_ : last_sent_ + Pace::kGap;
+    return waiting_ * record_size_ >= 16 * room_ ? last_sent_ : last_sent_ + Pace::kGap;
 }
 
 std::size_t Outbox::fill(std::uint64_t packet, Instant now, std::span<std::uint8_t> out) {
@@ -245,7 +245,8 @@ std::size_t Outbox::fill(std::uint64_t packet, Instant now, std::span<std::uint8
             size += written;
             count += fits;
         }
-    if (!fits) full_at_ = count;
+    record_size_ = (3 * record_size_ + 16 * size / count) / 4;
+    room_ = out.size();
     departures_.close(packet, now);
     last_packet_ = packet;
     last_sent_ = now;

@@ -139,7 +139,9 @@ class Outbox {
     std::uint32_t waiting_ = 0, initial_ = 0;
     std::uint64_t last_packet_ = 0;
     Instant last_sent_ = Instant{} - Pace::kGap;
-    std::uint32_t full_at_ = 32;  // so many records filled a datagram the last time that one was full
+    // To guess whether what waits fills a datagram: the length of records as of late, in 1/16 bytes, and the
+    // room that there was.
+    std::size_t record_size_ = 16 * 26, room_ = 1400;
     std::array<std::uint32_t, kBuckets> busy_{};  // slots that wait or are on their way
     std::array<Instant, kBuckets> ask_again_;     // when a bucket may be asked for again
     OutboxCounters counters_;

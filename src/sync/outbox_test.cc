@@ -4,6 +4,7 @@
 
 #include <initializer_list>
 
+#include "base/random.h"
 #include "sync/inbox.h"
 #include "sync/sample_flows.h"
 
@@ -11,6 +12,8 @@ namespace carpd {
 namespace {
 
 using namespace std::chrono_literals;
+
+using Words = std::span<const std::uint64_t>;
 
 constexpr Instant kStart = Instant{} + 1h;
 
@@ -112,6 +115,19 @@ TEST_F(OutboxTest, DoesNotRepairWhatANewerDatagramTells) {
     EXPECT_EQ(outbox.counters().lost_datagrams, 1u);
     EXPECT_EQ(outbox.waiting(), 0u);
     EXPECT_TRUE(outbox.is_quiet(slot));
+}
+
+TEST_F(OutboxTest, DoesNotRepairWhileANewerDatagramIsOnItsWay) {
+    const Slot slot = birth(1);
+    EXPECT_EQ(send(), "full 0");
+    const Instant overdue = outbox.next_deadline();
+    now += 2ms;
+    change(slot, 2);
+    EXPECT_EQ(send(), "full 0");
+    outbox.check(overdue);
+    EXPECT_EQ(outbox.counters().lost_datagrams, 1u);
+    EXPECT_EQ(outbox.waiting(), 0u);
+    EXPECT_FALSE(outbox.is_quiet(slot));
 }
 
 TEST_F(OutboxTest, CountsAsLostWhatNobodyAcknowledgesInTime) {
@@ -282,6 +298,75 @@ TEST_F(OutboxTest, HasAWindow) {
     const std::uint64_t before = packet;
     acknowledge({before, before - 1});
     EXPECT_EQ(outbox.pace().window(), 10u);
+}
+
+// A datagram is full as soon as what waits fills one, however long records are.
+TEST_F(OutboxTest, LearnsHowManyRecordsADatagramTakes) {
+    for (std::uint32_t i = 0; i < 5000; ++i) birth(i);
+    const auto settle = [&] {
+        while (outbox.waiting()) {
+            send();
+            acknowledge({packet});
+        }
+        now += 1s;
+    };
+    settle();
+    for (Slot slot = 0; slot < 5000; ++slot) change(slot, 3);
+    settle();
+    change(0, 5);
+    send();
+    for (Slot slot = 0; slot < 5000; ++slot) {
+        change(slot, 6);
+        if (outbox.next_send() <= now) break;
+    }
+    const std::uint32_t waited = outbox.waiting();
+    send();
+    EXPECT_GT(waited, 90u);
+    EXPECT_LT(outbox.waiting(), 10u);
+}
+
+// Whatever a peer acknowledges and asks for: what waits and is on its way stays bounded and counted right,
+// and no slot is lost.
+TEST_F(OutboxTest, TakesAnyAcknowledgement) {
+    Random random(1);
+    std::vector<Slot> alive;
+    for (int step = 0; step < 30'000; ++step) {
+        now += Duration(random.next() % 1'000'000);
+        if (alive.size() < 500 && random.next() % 2) {
+            alive.push_back(birth(static_cast<std::uint32_t>(step)));
+        } else if (!alive.empty()) {
+            const std::size_t i = random.next() % alive.size();
+            if (random.next() % 2) {
+                change(alive[i], static_cast<std::uint32_t>(step));
+            } else {
+                death(alive[i]);
+                alive.erase(alive.begin() + static_cast<std::ptrdiff_t>(i));
+            }
+        }
+        if (outbox.next_send() <= now) send();
+        std::uint64_t words[8];
+        for (std::uint64_t& word : words) word = random.next() & random.next();
+        const std::uint64_t near = packet + 4 - random.next() % 8, any = random.next() >> random.next() % 64;
+        outbox.acknowledged(now, {random.next() % 10 ? near : any, Words(words).first(random.next() % 9)});
+        outbox.ask(now, random.next() % 1100);
+        outbox.check(now);
+        ASSERT_LE(outbox.waiting(), table.end());
+        ASSERT_LE(outbox.datagrams_on_their_way(), Pace::kMostWindow);
+    }
+    while (outbox.waiting()) {
+        now += 1s;
+        outbox.check(now);
+        if (!send().empty()) acknowledge({packet});
+    }
+    outbox.check(now + 1h);
+    while (outbox.waiting()) {
+        send();
+        acknowledge({packet});
+    }
+    for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) EXPECT_TRUE(outbox.is_quiet(bucket));
+    const Slot end = table.end();
+    for (std::size_t i = alive.size(); i < end; ++i)
+        EXPECT_LT(birth(1'000'000 + static_cast<std::uint32_t>(i)), end);
 }
 
 TEST(Ack, CoversWhatItsBitsSay) {
