@@ -65,6 +65,7 @@ SYMBOLS_ALLOWED = [
     r"inet_(pton|ntop)",
     r"nettle_.*",
     r"__libc_single_threaded",                    # std::shared_ptr
+    r"__popcountdi2",                             # std::popcount, where the processor may not have it
 ]
 
 MAX_LINES = 600
