@@ -142,5 +142,16 @@ TEST(FlowTable, UsesMemoryAgain) {
     }
 }
 
+TEST(FlowTable, DoesNotGrowWithWhatComesAndGoes) {
+    FlowTable table(1000, kKey);
+    std::size_t before = 0;
+    for (std::uint32_t i = 0; i < 100'000; ++i) {
+        table.erase(table.insert(identity_bytes(i), state_bytes(1)).value(), 0);
+        if (i == 10'000) before = table.memory();
+    }
+    EXPECT_EQ(table.memory(), before);
+    EXPECT_EQ(table.end(), 1u);
+}
+
 }  // namespace
 }  // namespace carpd

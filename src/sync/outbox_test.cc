@@ -369,6 +369,29 @@ TEST_F(OutboxTest, TakesAnyAcknowledgement) {
         EXPECT_LT(birth(1'000'000 + static_cast<std::uint32_t>(i)), end);
 }
 
+TEST(Departures, HaveRoomForSoManyRecordsAndDatagrams) {
+    Departures many, large;
+    for (std::uint64_t packet = 1; many.has_room(); ++packet) {
+        many.note(static_cast<std::uint32_t>(packet));
+        many.close(packet, kStart);
+    }
+    EXPECT_EQ(many.size(), 2 * Pace::kMostWindow);
+    EXPECT_EQ(many[0].packet, 1u);
+    EXPECT_EQ(many.record(many[0], 0), 1u);
+
+    std::uint32_t noted = 0;
+    for (std::uint64_t packet = 1; large.has_room(); ++packet) {
+        for (int i = 0; i < 500 && large.has_room(); ++i) large.note(++noted);
+        large.close(packet, kStart);
+    }
+    EXPECT_EQ(large.record(large[0], 0), 1u);
+    large.set_done(0);
+    EXPECT_FALSE(large.has_room());
+    large.drop_done();
+    EXPECT_TRUE(large.has_room());
+    EXPECT_EQ(large.record(large[0], 0), 501u);
+}
+
 TEST(Ack, CoversWhatItsBitsSay) {
     const std::uint64_t words[] = {0b101, 1};
     const Ack ack{100, words};
