@@ -445,14 +445,6 @@ std::string_view to_string(ConntrackRefusal refusal) {
     return kNames[static_cast<std::size_t>(refusal)];
 }
 
-void update(FlowState& held, const FlowEvent& event) {
-    const FlowState before = held;
-    held = event.flow.state;
-    if (!event.tells_protocol) held.protocol = before.protocol;
-    if (!event.tells_labels) held.labels = before.labels;
-    if (!event.tells_sequence) held.sequence = before.sequence;
-}
-
 std::optional<Bytes> next_message(Bytes& bytes) {
     if (bytes.size() < kHeader) return std::nullopt;
     std::uint32_t size;

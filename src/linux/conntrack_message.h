@@ -34,7 +34,7 @@
 
 #include "base/bytes.h"
 #include "base/expected.h"
-#include "wire/flow.h"
+#include "wire/flow_event.h"
 
 namespace carpd {
 
@@ -49,18 +49,6 @@ enum class ConntrackRefusal : std::uint8_t {
 };
 inline constexpr std::size_t kConntrackRefusals = 6;
 std::string_view to_string(ConntrackRefusal refusal);
-
-struct FlowEvent {
-    enum class Kind : std::uint8_t { created, changed, ended, listed };
-    Kind kind = Kind::listed;
-    Flow flow;  // what it doesn't tell is as in an empty one
-    // Whether it tells of these parts of the state. The other parts of the state it always tells; of an ended
-    // flow only the identity, without helper and master, means something.
-    bool tells_protocol = false, tells_labels = false, tells_sequence = false;
-};
-
-// `held`, what was known of the event's flow, as it is after the event.
-void update(FlowState& held, const FlowEvent& event);
 
 // The next of the netlink messages in `bytes`, by which it shortens them; nothing if no whole one is left.
 std::optional<Bytes> next_message(Bytes& bytes);

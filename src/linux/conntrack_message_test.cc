@@ -116,29 +116,5 @@ TEST(ConntrackMessage, LeavesOutWhatAnotherHostCannotUse) {
     EXPECT_EQ(event->flow.state.status & 0xc010, 0u);
 }
 
-TEST(ConntrackMessage, ChangesTellWhatChanged) {
-    FlowState held = test_flow("tcp 4").flow.state;
-    held.labels[3] = 9;
-    held.sequence = {{{1, 2, 3}, {4, 5, 6}}};
-    const FlowState before = held;
-    FlowEvent event;
-    event.kind = Kind::changed;
-    event.flow.state.status = before.status;
-    event.flow.state.timeout = 77;
-    event.flow.state.mark = 5;
-    update(held, event);
-    EXPECT_EQ(held.timeout, 77u);
-    EXPECT_EQ(held.mark, 5u);
-    EXPECT_EQ(held.protocol, before.protocol);
-    EXPECT_EQ(held.labels, before.labels);
-    EXPECT_EQ(held.sequence, before.sequence);
-
-    event.tells_protocol = true;
-    event.flow.state.protocol = TcpState{7, {1, 2}, {3, 3}};
-    update(held, event);
-    EXPECT_EQ(held.protocol, event.flow.state.protocol);
-    EXPECT_EQ(held.labels, before.labels);
-}
-
 }  // namespace
 }  // namespace carpd

@@ -10,17 +10,9 @@
 #include "base/expected.h"
 #include "linux/conntrack_channel.h"
 #include "linux/sys_error.h"
-#include "wire/flow.h"
+#include "wire/flow_event.h"
 
 namespace carpd {
-
-struct FlowChange {
-    // `create` and `update` have the same end, that the flow is there with this state, and differ in what is
-    // tried first. What is likely is cheap, what isn't costs three more messages.
-    enum class Kind : std::uint8_t { create, update, remove };
-    Kind kind = Kind::create;
-    Flow flow;  // of one to be removed only the original tuple and the zone matter
-};
 
 // A socket for changes, in the network namespace that it is opened in. All its memory is given at the start.
 //

@@ -10,7 +10,21 @@ FlowTable::FlowTable(std::uint32_t max_slots, const SipKey& key)
     : max_slots_(std::min(max_slots, kMostSlots)), key_(key) {}
 
 std::optional<Slot> FlowTable::find(Bytes identity) const {
-    return find(siphash(key_, identity), identity);
+    return find(name_hash(identity), identity);
+}
+
+std::optional<Slot> FlowTable::find_name(Bytes identity) const {
+    std::uint8_t wanted[kLongestFlowName], name[kLongestFlowName];
+    const Bytes wanted_name(wanted, put_flow_name(identity, wanted));
+    return index_.find(siphash(key_, wanted_name), [&](Slot slot) {
+        return std::ranges::equal(Bytes(name, put_flow_name(this->identity(slot), name)), wanted_name);
+    });
+}
+
+// Of the name, so that one index finds both.
+std::uint64_t FlowTable::name_hash(Bytes identity) const {
+    std::uint8_t name[kLongestFlowName];
+    return siphash(key_, {name, put_flow_name(identity, name)});
 }
 
 std::optional<Slot> FlowTable::find(std::uint64_t hash, Bytes identity) const {
@@ -33,7 +47,7 @@ std::optional<Slot> FlowTable::insert(Bytes identity, Bytes state) {
 }
 
 void FlowTable::insert_at(Slot slot, Bytes identity, Bytes state) {
-    const std::uint64_t hash = siphash(key_, identity);
+    const std::uint64_t hash = name_hash(identity);
     CARPD_ASSERT(slot < max_slots_ && words_.get(slot) < kFree && !find(hash, identity));
     words_[slot] = make_cell(slot, identity, state);
     index_.insert(hash, slot);
@@ -70,7 +84,7 @@ Bytes FlowTable::state(Slot slot) const {
 void FlowTable::erase(Slot slot, std::uint32_t holders) {
     CARPD_ASSERT(holders < kFree);
     digests_[bucket_of(slot)] ^= hash_of(slot);
-    index_.erase(siphash(key_, identity(slot)), slot);
+    index_.erase(name_hash(identity(slot)), slot);
     remove_cell(words_[slot]);
     --size_;
     words_[slot] = holders + 1;

@@ -20,11 +20,11 @@
 #include "sync/cells.h"
 #include "sync/slot_array.h"
 #include "sync/slot_index.h"
+#include "wire/sync_datagram.h"
 
 namespace carpd {
 
 // What digests are made of (D1): slot mod so many.
-inline constexpr std::size_t kBuckets = 1024;
 constexpr std::size_t bucket_of(Slot slot) {
     return slot % kBuckets;
 }
@@ -38,6 +38,8 @@ class FlowTable {
     FlowTable(std::uint32_t max_slots, const SipKey& key);
 
     std::optional<Slot> find(Bytes identity) const;
+    // One whose original direction and zone are those of `identity`, whatever else it says.
+    std::optional<Slot> find_name(Bytes identity) const;
 
     // Into a free slot; `identity` isn't in the table. Nothing, and counted as refused, if none is free.
     std::optional<Slot> insert(Bytes identity, Bytes state);
@@ -74,6 +76,7 @@ class FlowTable {
     static constexpr std::size_t kSizes = 2, kHeader = 6;
     static_assert(kHeader + kLongestIdentity + kLongestState <= Cells::kMostUnits * Cells::kUnit);
 
+    std::uint64_t name_hash(Bytes identity) const;
     std::optional<Slot> find(std::uint64_t hash, Bytes identity) const;
     const std::uint8_t* cell(Slot slot) const;
     std::uint64_t hash_of(Slot slot) const;

@@ -153,5 +153,26 @@ TEST(FlowTable, DoesNotGrowWithWhatComesAndGoes) {
     EXPECT_EQ(table.end(), 1u);
 }
 
+TEST(FlowTable, FindsByOriginalDirectionAndZone) {
+    FlowTable table(10, {1, 2});
+    FlowIdentity plain = sample_identity(3), zoned = plain;
+    zoned.zone = 7;
+    ASSERT_EQ(table.insert(encoded(plain), state_bytes(1)), 0u);
+    ASSERT_EQ(table.insert(encoded(zoned), state_bytes(1)), 1u);
+    for (FlowIdentity identity : {plain, zoned}) {
+        const Slot slot = identity.zone ? 1 : 0;
+        identity.reply.destination = identity.original.destination;
+        identity.reply.first = 9;
+        identity.master = identity.original;
+        identity.helper = {'f', 't', 'p'};
+        EXPECT_EQ(table.find_name(encoded(identity)), slot);
+        EXPECT_EQ(table.find(encoded(identity)), std::nullopt);
+        identity.zone = 8;
+        EXPECT_EQ(table.find_name(encoded(identity)), std::nullopt);
+    }
+    table.erase(0, 0);
+    EXPECT_EQ(table.find_name(encoded(plain)), std::nullopt);
+}
+
 }  // namespace
 }  // namespace carpd

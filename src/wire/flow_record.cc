@@ -1,6 +1,7 @@
 #include "wire/flow_record.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace carpd {
 
@@ -166,6 +167,26 @@ std::size_t encode(const FlowIdentity& identity, std::span<std::uint8_t> out) {
     if (!identity.helper_name().empty()) {
         writer.u8(static_cast<std::uint8_t>(identity.helper_name().size()));
         for (const char c : identity.helper_name()) writer.u8(static_cast<std::uint8_t>(c));
+    }
+    return writer.size();
+}
+
+std::size_t put_flow_name(Bytes identity, std::span<std::uint8_t> out) {
+    const std::uint8_t shape = identity[0];
+    const std::size_t address = shape & kIpv6 ? 16 : 4;
+    const bool has_numbers = FlowTuple{{}, {}, identity[1], 0, 0}.has_numbers();
+    const std::size_t end = 2 + 2 * address + (has_numbers ? 4 : 0);
+    ByteWriter writer(out);
+    writer.u8(shape & kIpv6);
+    writer.bytes(identity.subspan(1, end - 1));
+    if (shape & kZone) {
+        const std::uint8_t differs = shape & kTranslated ? identity[end] : 0;
+        const auto addresses = std::popcount(static_cast<unsigned>(differs & (kSource | kDestination)));
+        const auto numbers = std::popcount(static_cast<unsigned>(differs & (kFirst | kSecond)));
+        const std::size_t reply = (shape & kTranslated ? 1 : 0) + addresses * address + numbers * 2u;
+        writer.bytes(identity.subspan(end + reply, 2));
+    } else {
+        writer.u16(0);
     }
     return writer.size();
 }
