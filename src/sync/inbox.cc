@@ -119,7 +119,7 @@ Change Inbox::apply_state(const Record& record) {
     const Slot slot = record.header.slot;
     if (std::ranges::equal(table_->state(slot), record.state)) {
         ++counters_.unchanged;
-        return {};
+        return {Change::Kind::nothing, slot, {}, table_->identity(slot), table_->state(slot)};
     }
     table_->set_state(slot, record.state);
     ++counters_.updates;

@@ -33,10 +33,10 @@ std::optional<Record> take_record(Bytes& rest);
 // What a record changed, for the kernel. The bytes are views, good until the inbox is next called.
 struct Change {
     enum class Kind : std::uint8_t {
-        nothing,
-        upsert,  // a flow that wasn't here: identity, state. It may be in the kernel all the same.
-        update,  // state of a flow that is here: identity, state
-        erase,   // a flow is gone: `gone`
+        nothing,  // of a record that said what was known: identity, state
+        upsert,   // a flow that wasn't here: identity, state. It may be in the kernel all the same.
+        update,   // state of a flow that is here: identity, state
+        erase,    // a flow is gone: `gone`
     };
     Kind kind = Kind::nothing;
     Slot slot = 0;

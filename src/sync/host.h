@@ -1,0 +1,210 @@
+// State synchronisation of one host with any number of peers (docs/protocol/sync.md): what the kernel says of
+// its flows goes to the peers, what they say goes to the kernel. It joins a table of the flows that this host
+// owns with a session for each peer (sync/session.h), and decides who owns a flow.
+//
+// Whoever drives it, a process with sockets or a simulator, passes in what happened, always with the time:
+// events of the kernel, datagrams, CARP's news. After each call, and when next_deadline() has come
+// (on_timer() first), it
+//
+//   1. makes the kernel's changes():     for (...) the first n of changes(); changes_done(n)
+//   2. sends what is due:                while ((size = poll_transmit(now, peer, ...)) > 0) ...
+//   3. dumps the kernel's table if wants_dump(): begin_dump(), each flow as an event that is `listed`,
+//      end_dump(). Changes are made before a dump begins and before more events are read.
+//
+// The kernel doesn't tell of changes that were made here (linux/conntrack_events.h filters them); what it
+// tells is news. Memory grows with the number of flows, up to `max_flows` of ours and of each peer, and with
+// nothing else.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "sync/session.h"
+#include "wire/flow_event.h"
+
+namespace carpd {
+
+// Whether a flow that this host doesn't own yet is worth telling: all but TCP connections that nobody has
+// answered. One is told at once if it has what later events don't tell: a master, a helper, labels.
+bool is_worth_telling(const Flow& flow);
+
+struct SyncHostConfig {
+    ChannelConfig channel;  // our name, `dead-after`
+    std::uint32_t max_flows = 1u << 20;
+    SipKey table_key;  // secret and random
+    std::function<bool(const Flow&)> tells = is_worth_telling;
+};
+
+// Why this host's copy isn't complete, so that it should be demoted as `sync` (B2).
+enum class SyncIncomplete : std::uint8_t {
+    no,         // it is complete
+    starting,   // the kernel's table wasn't dumped yet, or peers had no time to be heard
+    overrun,    // kernel events were lost, and no dump has said since what they would have
+    receiving,  // a peer is up that hasn't told all
+    differs,    // a digest shows that something is missing or too much
+};
+std::string_view to_string(SyncIncomplete reason);
+
+// Why the kernel refused a change.
+enum class FlowChangeFailure : std::uint8_t { full, unsupported, invalid, clash, other };
+inline constexpr std::size_t kFlowChangeFailures = 5;
+
+struct SyncHostCounters {
+    std::uint64_t claimed = 0;        // W1: flows that were a peer's
+    std::uint64_t taken_over = 0;     // W3
+    std::uint64_t given_up = 0;       // W2: to a peer
+    std::uint64_t kept = 0;           // W2: that a peer has, too
+    std::uint64_t foreign_ended = 0;  // ended in our kernel, but not at their owner
+    std::uint64_t not_told = 0;       // events of flows that aren't worth telling
+    std::uint64_t swept = 0;          // ended because a dump didn't show them
+    std::uint64_t refreshed = 0;      // T1
+    std::uint64_t lost_events = 0;
+    std::uint64_t bad_regions = 0;  // regions or records that can't be read
+    std::uint64_t same_peer = 0;    // K9: peers that were forgotten
+    std::uint64_t no_room = 0;      // datagrams that came while too many changes waited
+    std::array<std::uint64_t, kFlowChangeFailures> failed{};
+};
+
+class SyncHost {
+ public:
+    static constexpr std::size_t kLeastDatagram = SyncSession::kLeastDatagram;
+    // So many changes wait, and those of one datagram and one slice of work; what makes more waits until they
+    // were made.
+    static constexpr std::size_t kMostChanges = 8192;
+
+    SyncHost(Instant now, SyncHostConfig config, const SyncKeys& keys, std::size_t peers,
+             const Channel::FillRandom& fill_random);
+
+    // ---- the kernel
+
+    void on_event(Instant now, const FlowEvent& event);
+    // So many events, at least, were lost.
+    void on_lost_events(Instant now, std::uint64_t count);
+    bool wants_dump() const;
+    // What isn't listed by the end, nor had an event meanwhile, has ended.
+    void begin_dump(Instant now);
+    void end_dump(Instant now);
+    // The dump failed, and is wanted again.
+    void abort_dump() { dump_wanted_ = true; }
+
+    // To be made in this order. Good until the next call.
+    std::span<const FlowChange> changes() const { return std::span(changes_).subspan(done_); }
+    // One that couldn't be made, which is tried again by rule T1. Before it is done.
+    void change_failed(Instant now, const FlowChange& change, FlowChangeFailure reason);
+    void changes_done(std::size_t count);
+
+    // ---- peers
+
+    // A datagram from a peer's address; opened where it lies. While kMostChanges wait, it is lost as on the
+    // network (`no_room`).
+    std::optional<SyncDrop> receive(Instant now, std::size_t peer, std::span<std::uint8_t> datagram);
+    // The size of the next datagram for the peer that is due, or 0. `out` has kLeastDatagram bytes at least.
+    std::size_t poll_transmit(Instant now, std::size_t peer, const HostFacts& facts,
+                              std::span<std::uint8_t> out);
+
+    // ---- CARP
+
+    // Whether this host is MASTER of something.
+    void set_master(Instant now, bool master);
+    // It stops in order. The driver goes on until is_drained() or its patience ends.
+    void stop(Instant now);
+    // Every peer that is up has all.
+    bool is_drained() const;
+
+    SyncIncomplete incomplete(Instant now) const;
+
+    // ---- time
+
+    void on_timer(Instant now);
+    Instant next_deadline() const;
+
+    // ---- what there is
+
+    const FlowTable& own() const { return own_; }
+    const SyncSession& session(std::size_t peer) const { return peers_[peer]->session; }
+    std::uint64_t term() const { return term_; }
+    const SyncHostCounters& counters() const { return counters_; }
+
+ private:
+    enum class Sweep : std::uint8_t { none, insist, take_over };
+    struct Peer {
+        SyncSession session;
+        // A walk through all of the peer's flows: those of `previous`, then those of the table.
+        Sweep sweep = Sweep::none;
+        Slot sweep_previous = 0, sweep_table = 0;
+        // T1: the second in which the kernel's entry ends if it isn't refreshed, by slot; and where the walk
+        // that looks at them is.
+        SlotArray<std::uint32_t> ends_at{};
+        Slot refresh_next = kMaxSlots;
+    };
+    // A flow as a peer told it.
+    struct Held {
+        std::size_t peer;
+        const FlowTable* table;
+        Slot slot;
+    };
+    struct Encoded;
+
+    bool has_room() const { return changes().size() < kMostChanges; }
+    void tell(Slot slot);
+    bool own_flow(Bytes identity, Bytes state);
+    void disown(Slot slot);
+    void set_own_state(Slot slot, const FlowState& state);
+    void renew(Slot slot, const FlowEvent& event);
+    void claim(const FlowEvent& event, Bytes identity);
+
+    void on_session_end(std::size_t peer);
+    void check_names(Instant now, std::size_t peer);
+    void on_region(Instant now, std::size_t peer, PacketNumber number, const Region& region);
+    void on_flows(Instant now, std::size_t peer, PacketNumber number, Bytes records);
+    void on_status(Instant now, std::size_t peer, PacketNumber number, const SyncStatus& status);
+    void on_change(Instant now, std::size_t peer, PacketNumber number, const Change& change);
+    void meet(Instant now, PacketNumber number, const Held& theirs, Slot ours, bool is_news);
+    void on_dropped(Instant now, Bytes identity);
+
+    bool outranks(std::size_t a, std::size_t b) const;
+    bool outranks_us(std::size_t peer) const;
+    std::optional<Held> holder(Bytes identity) const;
+    void write(Instant now, const Held& held, FlowChange::Kind kind);
+
+    void raise_term(Instant now);
+    void hurry_statuses(Instant now);
+    void start_sweep(std::size_t peer, Sweep sweep);
+    bool has_work(const Peer& peer) const;
+    void work(Instant now, std::size_t peer);
+    void sweep_flow(const Held& held);
+    void run_sweep(std::size_t peer);
+    void drop_leftovers(Instant now, Peer& peer);
+    void refresh(Instant now, std::size_t peer);
+    std::uint32_t second(Instant now) const;
+    SyncStatus status() const;
+
+    const SyncHostConfig config_;
+    const Instant started_;
+    FlowTable own_;
+    std::vector<std::unique_ptr<Peer>> peers_;
+    std::vector<FlowChange> changes_;
+    std::size_t done_ = 0;  // of changes_
+
+    SlotArray<std::uint8_t> shown_by_;  // of our slots: the dump that showed it, modulo 256
+    std::uint8_t dump_ = 0;
+    bool dump_wanted_ = true, dumping_ = false;
+    bool known_ = false;           // a dump was finished
+    bool overrun_ = false;         // events were lost before a dump that began since was finished
+    bool lost_meanwhile_ = false;  // during the dump
+
+    bool master_ = false, leaving_ = false;
+    std::uint64_t term_ = 0, highest_term_ = 0;
+    Instant refresh_at_;
+    Slot refresh_part_ = 0;
+    SyncHostCounters counters_;
+};
+
+}  // namespace carpd

@@ -1,0 +1,405 @@
+// Hosts that are driven as processes drive them, over a network that loses and reorders. After quiet every
+// kernel holds what the owners own; a host that takes over loses no flow; what ended goes.
+#include "sync/host.h"
+
+#include <gtest/gtest.h>
+
+#include "sync/merge.h"
+#include "sync/test_hosts.h"
+
+namespace carpd {
+namespace {
+
+using namespace std::chrono_literals;
+using test_hosts::World;
+
+struct SyncHosts : testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Seeds, SyncHosts, testing::Range(0, 6));
+
+struct AnyWorld : World {
+    explicit AnyWorld(int seed)
+        : World(2 + static_cast<std::size_t>(seed % 2), static_cast<std::uint64_t>(seed)) {
+        loss = seed % 3 ? below(30) : 0;
+        if (seed % 4) jitter = Duration(below(3'000'000));
+    }
+};
+
+void churn_for(World& world, std::size_t master, int steps, std::uint32_t pool = 300) {
+    for (int step = 0; step < steps; ++step) {
+        for (int i = 0; i < 5; ++i) world.churn(master, pool);
+        world.run(Duration(world.below(5'000'000)));
+        world.check_nothing_is_invented();
+    }
+}
+// Until nothing is on its way any more.
+void calm(World& world, Duration duration = 4s) {
+    world.loss = 0;
+    world.run(duration);
+}
+
+std::vector<std::uint32_t> flows_of(World& world, std::size_t host, std::uint32_t pool = 300) {
+    std::vector<std::uint32_t> numbers;
+    for (std::uint32_t number = 0; number < pool; ++number)
+        if (world.has(host, number)) numbers.push_back(number);
+    return numbers;
+}
+
+TEST_P(SyncHosts, EveryKernelComesToHoldWhatTheOwnersOwn) {
+    AnyWorld world(GetParam());
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    churn_for(world, 0, 300);
+    calm(world);
+    world.expect_equal();
+    EXPECT_GT(world[1].session(0).inbox().table().size(), 50u);
+    EXPECT_EQ(world[0].incomplete(world.now), SyncIncomplete::no);
+    EXPECT_EQ(world[1].incomplete(world.now), SyncIncomplete::no);
+    EXPECT_TRUE(world[0].is_drained());
+
+    for (std::uint32_t number = 0; number < 300; ++number) world.finish(0, number);
+    world.run(1s);
+    for (const auto& node : world.nodes) EXPECT_TRUE(node.kernel.flows.empty());
+}
+
+TEST_P(SyncHosts, WhoeverTakesOverOwnsTheFlowsOfTheDead) {
+    AnyWorld world(GetParam());
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    churn_for(world, 0, 100);
+    calm(world);
+    const auto flows = flows_of(world, 1);
+    world.kill(0);
+    world.run(30ms);
+    world[1].set_master(world.now, true);
+    EXPECT_EQ(world.nodes[1].kernel.flows.size(), flows.size());
+    world.run(1100ms);  // until it is known to be down
+    EXPECT_EQ(world[1].own().size(), flows.size());
+    churn_for(world, 1, 100);
+    calm(world);
+    world.expect_equal();
+}
+
+TEST_P(SyncHosts, AMasterThatReturnsEmptyTakesNothingAway) {
+    AnyWorld world(GetParam());
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    churn_for(world, 0, 100);
+    calm(world);
+    world.kill(0);
+    world.nodes[0].kernel.flows.clear();
+    if (GetParam() % 3) world.run(Duration(world.below(2'000'000'000)));
+    world[1].set_master(world.now, true);
+    const auto flows = flows_of(world, 1);
+    world.run(Duration(world.below(2'000'000'000)));
+    world.start(0);
+    EXPECT_EQ(world[0].incomplete(world.now), SyncIncomplete::starting);
+    for (int i = 0; i < 40; ++i) {
+        world.run(100ms);
+        ASSERT_EQ(flows_of(world, 1), flows);
+        if (world[0].incomplete(world.now) == SyncIncomplete::no) {
+            ASSERT_EQ(flows_of(world, 0), flows);
+        }
+    }
+    world.expect_equal();
+    world[1].set_master(world.now, false);
+    world[0].set_master(world.now, true);
+    world.run(1s);
+    EXPECT_EQ(world[0].own().size(), flows.size());
+    EXPECT_EQ(world[1].own().size(), 0u);
+    churn_for(world, 0, 50);
+    calm(world);
+    world.expect_equal();
+}
+
+TEST_P(SyncHosts, AMasterThatReturnsWithItsKernelGivesItsFlowsUp) {
+    AnyWorld world(GetParam());
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    churn_for(world, 0, 100);
+    calm(world);
+    world.kill(0);
+    world.run(1500ms);
+    world[1].set_master(world.now, true);
+    churn_for(world, 1, 30);
+    const auto live = flows_of(world, 1);
+    world.start(0);
+    for (int i = 0; i < 40; ++i) {
+        world.run(100ms);
+        ASSERT_EQ(flows_of(world, 1), live);
+    }
+    for (const std::uint32_t number : live) EXPECT_TRUE(world.has(0, number));
+    EXPECT_EQ(world[0].own().size(), 0u);  // what it only finds in its kernel isn't its own
+    world[1].set_master(world.now, false);
+    world[0].set_master(world.now, true);
+    calm(world);
+    for (const std::uint32_t number : live) EXPECT_TRUE(world.has(0, number) && world.has(1, number));
+    world.expect_equal();
+}
+
+TEST_P(SyncHosts, TwoMastersAfterAPartitionAgreeWhenItHeals) {
+    AnyWorld world(GetParam());
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    churn_for(world, 0, 60);
+    world.separate(0, 1);
+    world.run(1500ms);
+    world[1].set_master(world.now, true);
+    churn_for(world, 1, 30);
+    churn_for(world, 0, 30, 200);
+    world.cut.clear();
+    world.run(Duration(world.below(300'000'000)));
+    const auto live = flows_of(world, 1);
+    const std::size_t loser = static_cast<std::size_t>(GetParam()) / 2 % 2;
+    world[loser].set_master(world.now, false);
+    calm(world, 20s);
+    world.expect_equal();
+    for (const std::uint32_t number : live) EXPECT_TRUE(world.has(0, number) && world.has(1, number));
+    EXPECT_GT(world[1 - loser].term(), world[loser].term());
+}
+
+TEST_P(SyncHosts, ADumpRepairsLostEvents) {
+    AnyWorld world(GetParam());
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    churn_for(world, 0, 50);
+    world.nodes[0].hears_events = false;
+    churn_for(world, 0, 50);
+    world.churn(0, 1);
+    world.run(1ms);
+    EXPECT_EQ(world[0].incomplete(world.now), SyncIncomplete::overrun);
+    EXPECT_GT(world[0].counters().lost_events, 50u);
+    world.nodes[0].hears_events = true;
+    calm(world);
+    world.expect_equal();
+    EXPECT_GT(world[0].counters().swept, 0u);
+    EXPECT_EQ(world[0].incomplete(world.now), SyncIncomplete::no);
+}
+
+// The backup with its machine.
+TEST_P(SyncHosts, EitherSideMayRestartAtAnyTime) {
+    AnyWorld world(GetParam());
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    for (int round = 0; round < 6; ++round) {
+        churn_for(world, 0, 30);
+        const std::size_t who = world.below(2);
+        if (who == 1) world.nodes[1].kernel.flows.clear();
+        world.start(who);
+        if (who == 0) world[0].set_master(world.now, true);
+    }
+    calm(world, 20s);
+    world.expect_equal();
+}
+
+TEST(SyncHost, OutagesOfTheLinkHeal) {
+    World world(3, 5);
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    for (int round = 0; round < 4; ++round) {
+        churn_for(world, 0, 20);
+        if (round % 2)
+            world.cut = {{0, 1}};
+        else
+            world.separate(0, 1);
+        churn_for(world, 0, 1 + static_cast<int>(world.below(800)), 100);
+        world.cut.clear();
+    }
+    calm(world);
+    world.expect_equal();
+}
+
+TEST(SyncHost, AHostIsIncompleteUntilItHasHeardAllPeersOrIsAlone) {
+    World world(2, 1);
+    world.kill(1);
+    EXPECT_EQ(world[0].incomplete(world.now), SyncIncomplete::starting);
+    world.run(2900ms);
+    EXPECT_EQ(world[0].incomplete(world.now), SyncIncomplete::starting);
+    world.run(200ms);
+    EXPECT_EQ(world[0].incomplete(world.now), SyncIncomplete::no);
+    world[0].set_master(world.now, true);
+    for (std::uint32_t number = 0; number < 5000; ++number) world.pass(0, number);
+    world.run(1s);
+    world.start(1);
+    world.run(2ms);
+    EXPECT_EQ(world[1].incomplete(world.now), SyncIncomplete::receiving);
+    world.run(1s);
+    EXPECT_EQ(world[1].incomplete(world.now), SyncIncomplete::no);
+    world.expect_equal();
+}
+
+TEST(SyncHost, AFlowThatPassesAnotherHostIsThatHostsFromThenOn) {
+    World world(2, 1);
+    world.run(1s);
+    world[1].set_master(world.now, true);
+    world.pass(0, 3);
+    world.run(100ms);
+    EXPECT_EQ(world[0].own().size(), 1u);
+    world.pass(1, 3, 4);
+    world.run(100ms);
+    EXPECT_EQ(world[0].own().size(), 0u);
+    EXPECT_EQ(world[1].own().size(), 1u);
+    EXPECT_EQ(world[1].counters().claimed, 1u);
+    EXPECT_EQ(world[0].counters().given_up, 1u);
+    world.expect_equal();
+    world.finish(1, 3);
+    world.run(100ms);
+    EXPECT_FALSE(world.has(0, 3));
+}
+
+TEST(SyncHost, OnTheLowerHostAFlowIsGivenBackToTheMaster) {
+    World world(2, 1);
+    world.run(1s);
+    world[1].set_master(world.now, true);
+    world.pass(1, 3);
+    world.run(100ms);
+    world.pass(0, 3, 4);  // an answer that took the other way
+    world.run(100ms);
+    EXPECT_GT(world[1].counters().kept, 0u);
+    world.run(20s);
+    EXPECT_EQ(world[0].own().size(), 0u);
+    world.expect_equal();
+    EXPECT_EQ(std::get<TcpState>(world.nodes[1].kernel.flows.begin()->second.flow.state.protocol).state, 4);
+}
+
+TEST(SyncHost, ALiveFlowStaysOnThePeerLongerThanItsTimeout) {
+    World world(2, 1);
+    world.timeout = 30;
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    for (std::uint32_t number = 0; number < 50; ++number) world.pass(0, number);
+    for (int i = 0; i < 30; ++i) {
+        world.run(10s);
+        for (std::uint32_t number = 0; number < 25; ++number) world.refresh(0, number);
+        ASSERT_EQ(flows_of(world, 1, 25).size(), 25u);
+    }
+    EXPECT_GT(world[1].counters().refreshed, 0u);
+    EXPECT_EQ(world.nodes[1].kernel.flows.size(), 25u);
+    world.expect_equal();
+
+    world.kill(0);  // and nobody takes over
+    world.run(62s);
+    EXPECT_TRUE(world.nodes[1].kernel.flows.empty());
+    // What ended meanwhile isn't brought back by taking over later.
+    world[1].set_master(world.now, true);
+    world.run(1s);
+    EXPECT_EQ(world[1].own().size(), 0u);
+}
+
+TEST(SyncHost, WhatWasRemovedFromAPeersKernelComesBack) {
+    World world(2, 1);
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    for (std::uint32_t number = 0; number < 20; ++number) world.pass(0, number);
+    world.timeout = 432'000;
+    world.run(1s);
+    world.nodes[1].kernel.most = 10;
+    for (std::uint32_t number = 100; number < 110; ++number) world.pass(0, number);
+    world.run(1s);
+    EXPECT_GE(world[1].counters().failed[0], 10u);
+    EXPECT_FALSE(world.has(1, 105));
+    world.nodes[1].kernel.most = 100;
+    world.run(17s);
+    world.expect_equal();
+}
+
+TEST(SyncHost, IsBoundedByItsLimitOfFlows) {
+    World world(2, 1);
+    world.max_flows = 50;
+    world.start(0);
+    world.max_flows = 40;
+    world.start(1);
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    for (std::uint32_t number = 0; number < 200; ++number) world.pass(0, number);
+    world.run(1s);
+    EXPECT_EQ(world[0].own().size(), 50u);
+    EXPECT_GE(world[0].own().refused(), 150u);
+    EXPECT_EQ(world.nodes[1].kernel.flows.size(), 40u);
+    EXPECT_GT(world[1].session(0).inbox().counters().slot_too_high, 0u);
+}
+
+TEST(SyncHost, ChangesThatAKernelDoesNotTakeWaitInBounds) {
+    World world(2, 1);
+    world.max_flows = 20'000;
+    world.start(0);
+    world.start(1);
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    world.nodes[1].makes_changes = false;
+    for (std::uint32_t number = 0; number < 12'000; ++number) world.pass(0, number);
+    world.run(500ms);
+    EXPECT_GE(world[1].changes().size(), SyncHost::kMostChanges);
+    EXPECT_LE(world[1].changes().size(), SyncHost::kMostChanges + 1000);
+    EXPECT_GT(world[1].counters().no_room, 0u);
+    world.nodes[1].makes_changes = true;
+    world.run(3s);
+    world.expect_equal();
+}
+
+TEST(SyncHost, ForgetsTheLaterOfTwoPeersWithOneName) {
+    World world(3, 1);
+    world.run(1s);
+    ASSERT_TRUE(world[0].session(0).is_up() && world[0].session(1).is_up());
+    world.start(2, "fw1");
+    world.run(5s);
+    EXPECT_GT(world[0].counters().same_peer, 0u);
+    EXPECT_TRUE(world[0].session(0).is_up());
+}
+
+TEST(SyncHost, ConnectionsThatNobodyAnsweredAreNotTold) {
+    World world(2, 1);
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    world.pass(0, 3, 1);
+    world.run(100ms);
+    EXPECT_EQ(world[0].own().size(), 0u);
+    EXPECT_GT(world[0].counters().not_told, 0u);
+    world.pass(0, 3, 2);
+    world.run(100ms);
+    EXPECT_TRUE(world.has(1, 3));
+
+    Flow flow{sample_identity(4), sample_state(0)};
+    flow.state.protocol = TcpState{1, {}, {}};
+    EXPECT_FALSE(is_worth_telling(flow));
+    flow.identity.helper = {'f', 't', 'p'};
+    EXPECT_TRUE(is_worth_telling(flow));
+}
+
+TEST(SyncHost, AHostThatStopsInOrderLeavesItsFlows) {
+    World world(2, 1);
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    for (std::uint32_t number = 0; number < 200; ++number) world.pass(0, number);
+    world.run(1us);
+    EXPECT_FALSE(world[0].is_drained());
+    world[0].stop(world.now);
+    world.run(50ms);
+    EXPECT_TRUE(world[0].is_drained());
+    EXPECT_TRUE(world[1].session(0).said()->leaving);
+    world[1].set_master(world.now, true);
+    world.kill(0);
+    world.run(2s);
+    EXPECT_EQ(world[1].own().size(), 200u);
+    EXPECT_EQ(world.nodes[1].kernel.flows.size(), 200u);
+}
+
+TEST(Merge, NeverGoesBack) {
+    constexpr std::uint8_t kStates[] = {1, 2, 3, 4, 7, 9};
+    FlowState a = sample_state(0), b = a;
+    a.status = 0x8 | 0x2;
+    b.status = 0x8 | 0x4;
+    for (const std::uint8_t ours : kStates)
+        for (const std::uint8_t theirs : kStates) {
+            std::get<TcpState>(a.protocol).state = ours;
+            std::get<TcpState>(b.protocol).state = theirs;
+            const FlowState merged = merge(a, b);
+            const auto& tcp = std::get<TcpState>(merged.protocol);
+            EXPECT_GE(tcp_progress(tcp), tcp_progress(std::get<TcpState>(a.protocol)));
+            EXPECT_GE(tcp_progress(tcp), tcp_progress(std::get<TcpState>(b.protocol)));
+            EXPECT_EQ(merged.status, 0x8u | 0x2 | 0x4);
+            EXPECT_EQ(merge(merged, b), merged);
+        }
+}
+
+}  // namespace
+}  // namespace carpd
