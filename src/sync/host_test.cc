@@ -255,10 +255,22 @@ TEST(SyncHost, OnTheLowerHostAFlowIsGivenBackToTheMaster) {
     world.pass(0, 3, 4);  // an answer that took the other way
     world.run(100ms);
     EXPECT_GT(world[1].counters().kept, 0u);
-    world.run(20s);
     EXPECT_EQ(world[0].own().size(), 0u);
     world.expect_equal();
     EXPECT_EQ(std::get<TcpState>(world.nodes[1].kernel.flows.begin()->second.flow.state.protocol).state, 4);
+}
+
+TEST(SyncHost, WhoKeepsAFlowSaysSoThoughItLearnsNothing) {
+    World world(2, 1);
+    world.run(1s);
+    world[1].set_master(world.now, true);
+    world.pass(1, 3);
+    world.run(2s);
+    world.pass(0, 3);
+    world.run(100ms);
+    EXPECT_EQ(world[0].counters().claimed, 1u);
+    EXPECT_EQ(world[0].own().size(), 0u);
+    world.expect_equal();
 }
 
 TEST(SyncHost, ALiveFlowStaysOnThePeerLongerThanItsTimeout) {
