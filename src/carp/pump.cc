@@ -26,10 +26,12 @@ void Pump::input(Instant now, const std::function<void(Node&, Actions&)>& input)
     report();
 }
 
-void Pump::report() {
+std::size_t Pump::report() {
     // When all groups of a host have moved they are many, so what they took is given back.
-    for (const Report& report : std::exchange(reports_, {}))
+    const std::vector<Report> reports = std::exchange(reports_, {});
+    for (const Report& report : reports)
         std::visit([this](const auto& to_read) { port_.perform(to_read); }, report);
+    return reports.size();
 }
 
 void Pump::perform(Instant now) {

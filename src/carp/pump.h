@@ -21,8 +21,8 @@ class Pump {
     // so that a flood can't hold up our own advertisements.
     void wake(Instant now);
     // What happened in wake() is for people, who can wait: the driver has it reported when nothing else is to
-    // do.
-    void report();
+    // do. Returns how much it was.
+    std::size_t report();
     bool has_reports() const { return !reports_.empty(); }
     // Any other input: `input` gets the Actions to append to. Reports at once.
     void input(Instant now, const std::function<void(Node&, Actions&)>& input);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <utility>
 
 #include "carpd/keep.h"
 #include "control/refusal.h"
@@ -28,6 +29,8 @@ constexpr int kHeartbeatMs = 1000;
 constexpr Duration kGathering = std::chrono::milliseconds(1);
 // What can wait waits until nothing else is to do, but no longer than this.
 constexpr Duration kChoresWait = std::chrono::milliseconds(100);
+// What a change took that fewer groups made is not worth the 2 ms that it takes to give memory back.
+constexpr std::size_t kManyReports = 256;
 constexpr InterfaceId kForeignInterface = ~InterfaceId{0};  // one that no group asked for (rule R1)
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
@@ -170,12 +173,12 @@ void Engine::run() {
         }
         if (is_ready(kernel_.signals.get())) handle_signals();
         if (has_chores && (count == 0 || chores_due_ <= now_)) {
-            const bool was_moving = pump_.has_reports() || !kernel_.data_plane.is_settled();
-            pump_.report();
+            reported_ += pump_.report();
             kernel_.data_plane.settle();
             continue_answers();
             kernel_.helper.go_on(node_);
-            if (was_moving && kernel_.data_plane.is_settled()) give_back_memory();
+            if (kernel_.data_plane.is_settled() && std::exchange(reported_, 0) > kManyReports)
+                give_back_memory();
         }
     }
     stop();

@@ -152,6 +152,7 @@ class Engine : private Port {
     std::size_t heard_ = 0;                               // packets, in this wake-up
     bool gathers_ = false;                                // packets come one after the other: they may gather
     Instant heard_at_ = Instant::min();
+    std::size_t reported_ = 0;  // to people, since the data plane was settled last
     Instant now_;
     Instant armed_ = kNever;           // for when the timer is set
     Instant pushed_ = Instant::min();  // to when the watchdog is
