@@ -126,7 +126,7 @@ Engine::Engine(std::shared_ptr<const Config> config, std::string path, const Sup
       kernel_(std::move(kernel)),
       node_(random_seed()),
       pump_(node_, *this),
-      refusal_limits_(kDropReasonCount, RateLimit(3, std::chrono::seconds(30))),
+      refusal_limits_(kDropReasonCount, LogLimit(3, std::chrono::seconds(30))),
       now_(host_now()) {
     for (const std::string& line : remove_leftovers(*kernel_.netlink, config->groups))
         log(LogLevel::warning, line);
@@ -447,7 +447,7 @@ bool Engine::is_own_device(int ifindex) const {
 }
 
 void Engine::refused(const ReceivedPacket& packet, DropReason reason, const GroupId* group) {
-    RateLimit& limit = refusal_limits_[static_cast<std::size_t>(reason)];
+    LogLimit& limit = refusal_limits_[static_cast<std::size_t>(reason)];
     if (!limit.admit(now_)) return;
     const auto ip = parse_ip_packet(packet.bytes);
     const bool known = packet.interface < node_.interfaces().size();

@@ -148,7 +148,7 @@ class Engine : private Port {
     std::vector<ReceivedPacket> batch_;
     std::vector<OutgoingFrame> frames_;                   // to be sent together
     std::vector<DataPlane::Installation> installations_;  // to be made together
-    std::vector<RateLimit> refusal_limits_;               // by DropReason
+    std::vector<LogLimit> refusal_limits_;                // by DropReason
     std::size_t heard_ = 0;                               // packets, in this wake-up
     bool gathers_ = false;                                // packets come one after the other: they may gather
     Instant heard_at_ = Instant::min();

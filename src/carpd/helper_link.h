@@ -59,7 +59,7 @@ class HelperLink {
     std::uint64_t sequence_ = 0;
     HelperStatus status_;
     std::vector<TrackNews> track_news_;
-    RateLimit log_limit_{3, std::chrono::seconds(30)};
+    LogLimit log_limit_{3, std::chrono::seconds(30)};
 };
 
 }  // namespace carpd

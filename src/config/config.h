@@ -12,6 +12,7 @@
 #include "base/expected.h"
 #include "carp/types.h"
 #include "health/track_config.h"
+#include "sync/channel.h"
 
 namespace carpd {
 
@@ -36,6 +37,29 @@ struct HookConfig {
     bool operator==(const HookConfig&) const = default;
 };
 
+inline constexpr std::uint16_t kSyncPort = 3781;
+inline constexpr std::size_t kMostSyncPeers = 7;
+
+// [sync]: with whom this host keeps the connection-tracking table in step (docs/protocol/sync.md).
+struct SyncConfig {
+    HostName name;          // the host's own, or as given
+    std::string interface;  // the link to the peers, on which alone they are heard
+    std::uint16_t port = kSyncPort;
+    std::vector<IpAddress> peers;  // 1 to kMostSyncPeers, none twice
+    bool peer_routed = false;      // they may be behind routers
+    SyncKeys keys;
+    Duration dead_after = std::chrono::seconds(1);
+    // So long may addresses wait, when a group becomes MASTER, for the flows that peers told.
+    Duration commit_wait = std::chrono::milliseconds(200);
+    std::uint32_t max_flows = 1u << 20;  // of ours, and of each peer
+    bool commit_at_takeover = false;     // flows of peers go into the kernel when it takes over, not at once
+    // Flows that aren't told: of these addresses, or not of these protocols (IPPROTO_*) or zones; empty: all.
+    std::vector<InterfaceAddress> ignored;
+    std::vector<std::uint8_t> protocols;
+    std::vector<std::uint16_t> zones;
+    bool operator==(const SyncConfig&) const = default;
+};
+
 struct Config {
     std::string control{kDefaultControlSocket};
     DataPlaneChoice dataplane = DataPlaneChoice::automatic;
@@ -43,6 +67,7 @@ struct Config {
     std::vector<GroupConfig> groups;  // in the order of the file, at least one
     std::vector<HookConfig> hooks;    // in the order of the file
     std::vector<TrackConfig> tracks;  // in the order of the file, no name twice
+    std::optional<SyncConfig> sync;   // nothing: no state synchronisation
 
     // Whether there is anything for the process `carpd: helper` to do.
     bool needs_helper() const { return !hooks.empty() || !tracks.empty(); }

@@ -84,7 +84,7 @@ std::string printable(std::string_view text) {
     return result;
 }
 
-bool RateLimit::admit(Instant now) {
+bool LogLimit::admit(Instant now) {
     // Compared before adding, so that a long silence can't overflow.
     const Duration full = burst_ * per_;
     const Duration idle = now - credited_at_;
@@ -98,7 +98,7 @@ bool RateLimit::admit(Instant now) {
     return true;
 }
 
-std::uint64_t RateLimit::take_suppressed() {
+std::uint64_t LogLimit::take_suppressed() {
     return std::exchange(suppressed_, 0);
 }
 

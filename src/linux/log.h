@@ -28,9 +28,9 @@ std::string printable(std::string_view text);
 
 // Lets through `burst` events at once and then one per `per`; counts the rest. For messages that a stranger
 // can cause.
-class RateLimit {
+class LogLimit {
  public:
-    RateLimit(int burst, Duration per) : burst_(burst), per_(per), credit_(burst * per) {}
+    LogLimit(int burst, Duration per) : burst_(burst), per_(per), credit_(burst * per) {}
 
     // `now` never decreases.
     bool admit(Instant now);

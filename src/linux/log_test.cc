@@ -81,8 +81,8 @@ TEST(Log, NeverBlocksAndSaysHowMuchWasLost) {
                 MatchesRegex(".*warning [0-9]+ lines were lost because nobody read the log\n.*after\n"));
 }
 
-TEST(RateLimit, LetsABurstThroughAndThenOnePerPeriod) {
-    RateLimit limit(3, 1s);
+TEST(LogLimit, LetsABurstThroughAndThenOnePerPeriod) {
+    LogLimit limit(3, 1s);
     const Instant start{100s};
     for (int i = 0; i < 3; ++i) EXPECT_TRUE(limit.admit(start));
     EXPECT_FALSE(limit.admit(start));

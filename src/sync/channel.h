@@ -43,6 +43,7 @@ struct ChannelConfig {
 struct SyncKeys {
     Secret first;
     std::optional<Secret> second;
+    bool operator==(const SyncKeys&) const = default;
 };
 
 // What a hello says besides.
