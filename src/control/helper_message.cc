@@ -5,22 +5,19 @@
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <nlohmann/json.hpp>
 
+#include "control/message_fields.h"
 #include "control/status.h"
 
 namespace carpd {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using message::dump, message::kAny, message::read, message::read_number;
+using Json = message::Json;
 
 constexpr std::array<std::string_view, 3> kKinds = {"transition", "reasserted", "state"};
 constexpr std::array<std::string_view, 3> kStates = {"init", "backup", "master"};
-
-std::string dump(const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 GroupNews news_about(const GroupConfig& group, GroupNews::Kind kind) {
     GroupNews news;
@@ -36,23 +33,6 @@ GroupNews news_about(const GroupConfig& group, GroupNews::Kind kind) {
 }
 
 // ---- reading: what is missing or of another type makes the whole message bad
-
-// Returns whether `object` has a fitting `key`.
-bool read(const Json& object, const char* key, std::string& value) {
-    const auto found = object.find(key);
-    if (found == object.end() || !found->is_string()) return false;
-    value = found->get<std::string>();
-    return value.find('\0') == std::string::npos;  // no environment can hold one
-}
-
-template <class Number>
-bool read_number(const Json& object, const char* key, Number& value, std::uint64_t most) {
-    const auto found = object.find(key);
-    if (found == object.end() || !found->is_number_unsigned()) return false;
-    const auto number = found->get<std::uint64_t>();
-    value = static_cast<Number>(number);
-    return number <= most;
-}
 
 bool read(const Json& object, const char* key, State& value) {
     std::string name;
@@ -76,7 +56,6 @@ bool read(const Json& object, const char* key, std::vector<std::string>& value) 
 
 bool read_news(const Json& object, GroupNews& news) {
     if (news.kind == GroupNews::Kind::transition && !read(object, "from", news.from.emplace())) return false;
-    constexpr std::uint64_t kAny = std::numeric_limits<std::uint64_t>::max();
     return read_number(object, "sequence", news.sequence, kAny) && read(object, "time", news.time) &&
            read(object, "group", news.group) && !news.group.empty() &&
            read(object, "interface", news.interface) && read_number(object, "vhid", news.vhid, 255) &&
@@ -86,22 +65,13 @@ bool read_news(const Json& object, GroupNews& news) {
 }
 
 bool read_figures(const Json& object, HookFigures& figures) {
-    constexpr std::uint64_t kAny = std::numeric_limits<std::uint64_t>::max();
     return read_number(object, "run", figures.run, kAny) &&
            read_number(object, "failed", figures.failed, kAny) &&
            read_number(object, "timed_out", figures.timed_out, kAny) &&
            read_number(object, "missed", figures.missed, kAny);
 }
 
-bool read(const Json& object, const char* key, bool& value) {
-    const auto found = object.find(key);
-    if (found == object.end() || !found->is_boolean()) return false;
-    value = found->get<bool>();
-    return true;
-}
-
 bool read_track(const Json& object, TrackNews& news) {
-    constexpr std::uint64_t kAny = std::numeric_limits<std::uint64_t>::max();
     TrackVerdict& verdict = news.verdict;
     std::int64_t since = 0;
     const bool whole = read(object, "track", news.track) && read(object, "passed", verdict.passed) &&
@@ -118,15 +88,6 @@ bool read_track(const Json& object, TrackNews& news) {
 
 Unexpected<std::string> refuse(std::string reason) {
     return Unexpected{std::move(reason)};
-}
-
-// The object, and what kind of message it is; an empty object if it is none.
-std::pair<Json, std::string> open_message(std::string_view text) {
-    Json object = Json::parse(text.begin(), text.end(), nullptr, false);
-    std::string kind;
-    const bool whole = text.find('\0') == std::string_view::npos;  // where the parser stops in silence
-    if (!whole || !object.is_object() || !read(object, "message", kind)) return {Json::object(), ""};
-    return {std::move(object), std::move(kind)};
 }
 
 }  // namespace
@@ -201,7 +162,7 @@ std::string to_message(const HelperMessage& message) {
 }
 
 Expected<EngineMessage, std::string> parse_engine_message(std::string_view text) {
-    const auto [object, kind] = open_message(text);
+    const auto [object, kind] = message::open(text);
     EngineMessage message = EngineEnded{};
     if (kind == "engine_ended") return message;
     const auto found = std::find(kKinds.begin(), kKinds.end(), kind);
@@ -213,7 +174,7 @@ Expected<EngineMessage, std::string> parse_engine_message(std::string_view text)
 }
 
 Expected<HelperMessage, std::string> parse_helper_message(std::string_view text) {
-    const auto [object, kind] = open_message(text);
+    const auto [object, kind] = message::open(text);
     HelperHello hello;
     if (kind == "hello" && read_number(object, "pid", hello.pid, std::numeric_limits<int>::max()))
         return HelperMessage(hello);
