@@ -32,15 +32,6 @@ struct Place {
     IpAddress source;  // unspecified: the device has none of its own
 };
 
-IpAddress address_of(const sockaddr* address) {
-    if (address->sa_family == AF_INET) {
-        const auto* in = reinterpret_cast<const sockaddr_in*>(address);
-        return IpAddress::from_bytes(Bytes(reinterpret_cast<const std::uint8_t*>(&in->sin_addr), 4));
-    }
-    const auto* in = reinterpret_cast<const sockaddr_in6*>(address);
-    return IpAddress::from_bytes(Bytes(reinterpret_cast<const std::uint8_t*>(&in->sin6_addr), 16));
-}
-
 std::uint8_t prefix_length(const IpAddress& mask) {
     int bits = 0;
     for (std::uint8_t byte : mask.bytes()) bits += __builtin_popcount(byte);

@@ -36,6 +36,16 @@ struct SocketAddress {
     const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
+// The address in what a socket call gave, which is of one of the two families.
+inline IpAddress address_of(const sockaddr* from) {
+    if (from->sa_family == AF_INET) {
+        const auto* in = reinterpret_cast<const sockaddr_in*>(from);
+        return IpAddress::from_bytes(Bytes(reinterpret_cast<const std::uint8_t*>(&in->sin_addr), 4));
+    }
+    const auto* in = reinterpret_cast<const sockaddr_in6*>(from);
+    return IpAddress::from_bytes(Bytes(reinterpret_cast<const std::uint8_t*>(&in->sin6_addr), 16));
+}
+
 constexpr int domain_of(Family family) {
     return family == Family::ipv4 ? AF_INET : AF_INET6;
 }
