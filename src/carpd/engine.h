@@ -41,6 +41,7 @@ struct Supervision {
     int restarts;        // of the engine, since the supervisor started
     Watchdog& watchdog;  // armed as long as the engine is in service
     MessageSocket& helper;
+    MessageSocket& sync;
 };
 
 class Engine : private Port {

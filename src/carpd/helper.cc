@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "carpd/keeper.h"
 #include "linux/clock.h"
 #include "linux/log.h"
 #include "linux/process.h"

@@ -1,7 +1,7 @@
 // The process `carpd: helper`, which runs what the administrator wrote (hooks) and checks what is to be
 // watched (tracks), so that no script and no service is in the way of an advertisement. It has normal
 // priority and no rights that the engine needs; it may hang, crash or be killed without any effect on CARP.
-// The supervisor keeps it (carpd/helper_keeper.h).
+// The supervisor keeps it (carpd/keeper.h).
 //
 //   engine -> news of groups, for hook_queue.h      SIGHUP      -> read the file again
 //   tracks -> verdicts, for the engine
@@ -28,7 +28,6 @@ namespace carpd {
 
 class Helper {
  public:
-    static constexpr int kEndSignal = SIGUSR1;
     // From being told to end: what the last hooks may take, and to be killed if they don't end.
     static constexpr Duration kMostForLastHooks = std::chrono::seconds(5);
     static constexpr Duration kMostToFinish = kMostForLastHooks + ScriptRunner::kGrace;

@@ -8,6 +8,7 @@
 #include "carpd/helper.h"
 #include "carpd/keep.h"
 #include "carpd/supervisor.h"
+#include "carpd/sync_process.h"
 #include "config/config.h"
 #include "linux/log.h"
 #include "linux/process.h"
@@ -66,6 +67,28 @@ int run_helper(const Config& config, const std::string& path, MessageSocket engi
     return kStopped;
 }
 
+KeptProcess helper_process(const std::string& path) {
+    return {"helper",
+            [](const Config& config) { return config.needs_helper(); },
+            [path](const Config& config, MessageSocket engine) {
+                return run_helper(config, path, std::move(engine));
+            },
+            Helper::kMostToFinish + std::chrono::seconds(1),
+            to_message(EngineMessage(EngineEnded{})),
+            ""};
+}
+
+KeptProcess sync_process(const std::string& path) {
+    return {"sync",
+            [](const Config& config) { return config.sync.has_value(); },
+            [path](const Config& config, MessageSocket engine) {
+                return run_sync(config, path, std::move(engine));
+            },
+            SyncProcess::kMostToFinish,
+            to_message(ToSync(EngineEnded{})),
+            to_message(FromSync(SyncEnded{}))};
+}
+
 int run(const Options& options, std::shared_ptr<const Config> config) {
     if (const auto capability = missing_capability(config->dataplane == DataPlaneChoice::bpf))
         return fail(kNoPermission,
@@ -79,9 +102,7 @@ int run(const Options& options, std::shared_ptr<const Config> config) {
         [&options](const auto& current, const Supervision& supervision) {
             return run_engine(current, options.config, supervision);
         },
-        [&options](const Config& current, MessageSocket engine) {
-            return run_helper(current, options.config, std::move(engine));
-        });
+        helper_process(options.config), sync_process(options.config));
     if (!supervisor) return fail(kFailed, supervisor.error().to_string());
     return supervisor->run();
 }

@@ -30,47 +30,53 @@ constexpr Duration kPatience = std::chrono::seconds(1);
 }  // namespace
 
 Expected<Supervisor, SysError> Supervisor::open(std::shared_ptr<const Config> config, std::string path,
-                                                EngineMain engine_main, HelperKeeper::Main helper_main) {
-    auto helper = HelperKeeper::open(std::move(helper_main));
-    if (!helper) return Unexpected{helper.error()};
+                                                EngineMain engine_main, KeptProcess helper,
+                                                KeptProcess sync) {
+    auto helper_keeper = Keeper::open(std::move(helper));
+    if (!helper_keeper) return Unexpected{helper_keeper.error()};
+    auto sync_keeper = Keeper::open(std::move(sync));
+    if (!sync_keeper) return Unexpected{sync_keeper.error()};
     auto watchdog = Watchdog::open();
     if (!watchdog) return Unexpected{watchdog.error()};
     // Otherwise, if our own parent ignored it, we would not learn how an engine ended.
     std::signal(SIGCHLD, SIG_DFL);
     auto signals = open_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD});
     if (!signals) return Unexpected{signals.error()};
-    return Supervisor(std::move(config), std::move(path), std::move(engine_main), std::move(*helper),
-                      std::move(*watchdog), std::move(*signals));
+    return Supervisor(std::move(config), std::move(path), std::move(engine_main),
+                      {std::move(*helper_keeper), std::move(*sync_keeper)}, std::move(*watchdog),
+                      std::move(*signals));
 }
 
 Supervisor::Supervisor(std::shared_ptr<const Config> config, std::string path, EngineMain engine_main,
-                       HelperKeeper helper, Watchdog watchdog, UniqueFd signals)
+                       std::array<Keeper, 2> kept, Watchdog watchdog, UniqueFd signals)
     : config_(std::move(config)),
       path_(std::move(path)),
       engine_main_(std::move(engine_main)),
-      helper_(std::move(helper)),
+      kept_(std::move(kept)),
       watchdog_(std::move(watchdog)),
       signals_(std::move(signals)) {}
 
 int Supervisor::run() {
     become_real_time(kSupervisorPriority);  // where it fails, it fails for the engine too, which says so
     start_engine();
-    helper_.configure(*config_);
+    configure_kept();
     while (!exit_code_) {
         wait();
         handle_signals();
-        helper_.wake(*config_);
+        for (Keeper& keeper : kept_) keeper.wake(*config_);
         if (watchdog_.expired()) fence_late_engine();
         if (judge_at_ <= host_now()) judge_late_engine();
         if (start_again_at_ <= host_now()) start_again();
     }
-    helper_.finish();
+    for (Keeper& keeper : kept_) keeper.begin_to_finish();
+    for (Keeper& keeper : kept_) keeper.finish();
     return *exit_code_;
 }
 
 void Supervisor::wait() {
     pollfd events[] = {{signals_.get(), POLLIN, 0}, {watchdog_.fd(), POLLIN, 0}};
-    const Instant until = std::min({judge_at_, start_again_at_, helper_.next_deadline()});
+    Instant until = std::min(judge_at_, start_again_at_);
+    for (const Keeper& keeper : kept_) until = std::min(until, keeper.next_deadline());
     const Duration left = std::max(until - host_now(), Duration(0));
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
     const timespec timeout{seconds.count(), (left - seconds).count()};
@@ -101,7 +107,8 @@ void Supervisor::become_engine(pid_t supervisor) {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != supervisor) _exit(kFailed);  // it died before we asked
     set_process_name("carpd: engine");
-    _exit(engine_main_(config_, Supervision{supervisor, restarts_, watchdog_, helper_.become_engine()}));
+    _exit(engine_main_(config_, Supervision{supervisor, restarts_, watchdog_, kept_[0].become_engine(),
+                                            kept_[1].become_engine()}));
 }
 
 void Supervisor::start_again() {
@@ -111,7 +118,11 @@ void Supervisor::start_again() {
         log(LogLevel::warning,
             fmt::format("{} is not valid now: the engine starts with what it said before", path_));
     start_engine();
-    helper_.configure(*config_);
+    configure_kept();
+}
+
+void Supervisor::configure_kept() {
+    for (Keeper& keeper : kept_) keeper.configure(*config_);
 }
 
 bool Supervisor::read_config() {
@@ -131,11 +142,11 @@ void Supervisor::handle_signals() {
         if (signal == SIGCHLD) {
             int status = 0;
             if (engine_ > 0 && waitpid(engine_, &status, WNOHANG) == engine_) engine_ended(status);
-            helper_.reap();
+            for (Keeper& keeper : kept_) keeper.reap();
             continue;
         }
         if (signal == SIGUSR1) {
-            if (read_config()) helper_.configure(*config_);
+            if (read_config()) configure_kept();
             continue;
         }
         if (signal != SIGHUP) stopping_ = true;
@@ -158,7 +169,7 @@ void Supervisor::engine_ended(int status) {
         return;
     }
     clean(true);
-    helper_.tell_engine_ended();
+    for (const Keeper& keeper : kept_) keeper.tell_engine_ended();
     if (!has_served_ && exited) {
         exit_code_ = WEXITSTATUS(status);  // it has said why
     } else if (!has_served_ || stopping_) {

@@ -1,7 +1,7 @@
 // The parent of the engine, and all that carpd's first process does: it waits. When the engine dies or hangs,
 // it removes the addresses that the engine left, so that nobody but the next MASTER answers for them, and
 // starts another engine. It opens nothing but what the header names below, so an engine begins with a clean
-// process. Where there are hooks it also keeps a helper (carpd/helper_keeper.h).
+// process. It also keeps the processes beside the engine that the configuration asks for (carpd/keeper.h).
 //
 //   SIGTERM, SIGINT, SIGHUP -> to the engine           SIGCHLD -> remove what it left, start another
 //   SIGUSR1 from the engine -> read the file again     watchdog expired -> remove its addresses, and if it
@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -17,7 +18,7 @@
 
 #include "carpd/backoff.h"
 #include "carpd/engine.h"
-#include "carpd/helper_keeper.h"
+#include "carpd/keeper.h"
 #include "config/config.h"
 #include "linux/unique_fd.h"
 #include "linux/watchdog.h"
@@ -34,20 +35,21 @@ class Supervisor {
 
     // `path` is read again whenever the engine has read it and before another is started.
     static Expected<Supervisor, SysError> open(std::shared_ptr<const Config> config, std::string path,
-                                               EngineMain engine_main, HelperKeeper::Main helper_main);
+                                               EngineMain engine_main, KeptProcess helper, KeptProcess sync);
 
     // Runs until an engine stops in order, or until the first one ends before it is in service, and until the
-    // helper has run its last hooks; the engine's exit code is the result. kFailed if the engine was killed
-    // then, or while it was stopping.
+    // processes beside it have ended, which run the last hooks and tell peers the rest; the engine's exit
+    // code is the result. kFailed if the engine was killed then, or while it was stopping.
     int run();
 
  private:
     Supervisor(std::shared_ptr<const Config> config, std::string path, EngineMain engine_main,
-               HelperKeeper helper, Watchdog watchdog, UniqueFd signals);
+               std::array<Keeper, 2> kept, Watchdog watchdog, UniqueFd signals);
 
     void start_engine();
     [[noreturn]] void become_engine(pid_t supervisor);
     void start_again();
+    void configure_kept();
     bool read_config();
     void wait();
     void handle_signals();
@@ -59,7 +61,7 @@ class Supervisor {
     std::shared_ptr<const Config> config_;  // the engine uses it where it stands
     std::string path_;
     EngineMain engine_main_;
-    HelperKeeper helper_;
+    std::array<Keeper, 2> kept_;  // helper, sync
     Watchdog watchdog_;
     UniqueFd signals_;
     pid_t engine_ = 0;  // 0: none runs

@@ -1,0 +1,130 @@
+#include "carpd/sync_kernel.h"
+
+#include <cerrno>
+
+#include "linux/sysctl.h"
+
+namespace carpd {
+
+namespace {
+
+// What is done at once before others have their turn: two or three milliseconds' work each.
+constexpr std::size_t kChangesAtOnce = 16 * ConntrackTable::kBatch;
+constexpr int kEventBatches = 16, kDumpPieces = 4;
+// Flows older than carpd may have no events, not even of their end (linux/conntrack_events.h), so the table
+// is looked over from time to time: seldom enough to cost no more than one per cent of a processor.
+constexpr Duration kDumpEvery = std::chrono::seconds(30), kDumpAgain = std::chrono::seconds(1);
+constexpr int kDumpShare = 100;
+
+constexpr const char* kEventsSetting = "netfilter/nf_conntrack_events";
+
+FlowChangeFailure failure_of(int error) {
+    switch (error) {
+        case ENOMEM: return FlowChangeFailure::full;
+        case EOPNOTSUPP: return FlowChangeFailure::unsupported;
+        case EINVAL:
+        case ERANGE: return FlowChangeFailure::invalid;
+        case EEXIST:
+        case EBUSY: return FlowChangeFailure::clash;
+        default: return FlowChangeFailure::other;
+    }
+}
+
+}  // namespace
+
+Expected<SyncKernel, SysError> SyncKernel::open() {
+    auto table = ConntrackTable::open();
+    if (!table) return Unexpected{table.error()};
+    auto events = ConntrackEvents::open({.ignored_port = table->port()});
+    if (!events) return Unexpected{events.error()};
+    const auto setting = read_sysctl(kEventsSetting);
+    if (!setting) return Unexpected{SysError{"use connection tracking: this kernel hasn't it", "", 0}};
+    if (*setting != 1) {
+        if (!write_sysctl(kEventsSetting, 1))
+            return Unexpected{SysError{"set net.netfilter.nf_conntrack_events to 1", "", errno}};
+        log(LogLevel::info,
+            "net.netfilter.nf_conntrack_events is 1 now, so that the kernel tells of every flow");
+    }
+    return SyncKernel(std::move(*table), std::move(*events));
+}
+
+std::array<std::uint64_t, kConntrackRefusals> SyncKernel::refused() const {
+    auto sum = refused_;
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += events_.refused()[i];
+    return sum;
+}
+
+void SyncKernel::work(Instant now, SyncHost& host, bool reads_events) {
+    make_changes(now, host);
+    heard_ = false;
+    if (reads_events && host.changes().empty()) read_events(now, host);
+    make_changes(now, host);
+    if (dump_)
+        dump_some(now, host);
+    else if (wants_dump(now, host))
+        begin_dump(now, host);
+}
+
+bool SyncKernel::has_work(Instant now, const SyncHost& host) const {
+    return !host.changes().empty() || more_ || dump_ || wants_dump(now, host);
+}
+
+void SyncKernel::make_changes(Instant now, SyncHost& host) {
+    for (std::size_t made = 0; made < kChangesAtOnce && !host.changes().empty();) {
+        const auto batch =
+            host.changes().first(std::min<std::size_t>(host.changes().size(), ConntrackTable::kBatch));
+        for (const ConntrackTable::Failure& failure : table_.run(batch))
+            host.change_failed(now, batch[failure.index], failure_of(failure.error));
+        host.changes_done(batch.size());
+        made += batch.size();
+    }
+}
+
+void SyncKernel::read_events(Instant now, SyncHost& host) {
+    more_ = true;
+    for (int i = 0; i < kEventBatches && more_ && host.changes().empty(); ++i) {
+        const ConntrackEvents::Batch batch = events_.read();
+        for (const FlowEvent& event : batch.events) host.on_event(now, event);
+        heard_ |= !batch.events.empty();
+        heard_in_all_ += batch.events.size();
+        if (batch.lost != 0) host.on_lost_events(now, batch.lost);
+        more_ = batch.more;
+    }
+}
+
+bool SyncKernel::wants_dump(Instant now, const SyncHost& host) const {
+    if (dump_ || !host.changes().empty() || now < dump_began_at_ + kDumpAgain) return false;
+    return host.wants_dump() || next_dump_at_ <= now;
+}
+
+void SyncKernel::begin_dump(Instant now, SyncHost& host) {
+    dump_began_at_ = now;
+    host.begin_dump(now);
+    auto dump = ConntrackDump::start();
+    if (!dump) return dump_failed(now, host, dump.error());
+    dump_.emplace(std::move(*dump));
+}
+
+void SyncKernel::dump_some(Instant now, SyncHost& host) {
+    for (int i = 0; i < kDumpPieces && host.changes().empty(); ++i) {
+        const auto more = dump_->read([&](const FlowEvent& event) { host.on_event(now, event); });
+        if (!more) return dump_failed(now, host, more.error());
+        if (*more) continue;
+        for (std::size_t k = 0; k < refused_.size(); ++k) refused_[k] += dump_->refused()[k];
+        dump_.reset();
+        ++dumps_;
+        host.end_dump(now);
+        next_dump_at_ = now + std::max(kDumpEvery, kDumpShare * (now - dump_began_at_));
+        return;
+    }
+}
+
+void SyncKernel::dump_failed(Instant now, SyncHost& host, const SysError& error) {
+    dump_.reset();
+    host.abort_dump();
+    next_dump_at_ = now + kDumpAgain;
+    if (log_limit_.admit(now))
+        log(LogLevel::warning, error.to_string() + "; state synchronisation tries again");
+}
+
+}  // namespace carpd

@@ -1,0 +1,65 @@
+// What `carpd: sync` has to do with the kernel's connection tracking: events to a SyncHost, dumps when it
+// wants one and from time to time, its changes into the table.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "base/expected.h"
+#include "linux/conntrack_dump.h"
+#include "linux/conntrack_events.h"
+#include "linux/conntrack_table.h"
+#include "linux/log.h"
+#include "linux/sys_error.h"
+#include "sync/host.h"
+
+namespace carpd {
+
+class SyncKernel {
+ public:
+    // Also has the kernel tell of all flows, not only of those that begin from now on.
+    static Expected<SyncKernel, SysError> open();
+
+    // Readable when there is something for read_events().
+    int events_fd() const { return events_.fd(); }
+
+    // Does some milliseconds' work of what is wanted of it: changes, then events if `reads_events`, then a
+    // piece of a dump. Changes always come first (sync/host.h).
+    void work(Instant now, SyncHost& host, bool reads_events);
+    // Whether there is something to do now, without an event.
+    bool has_work(Instant now, const SyncHost& host) const;
+    // When there will be: the next dump.
+    Instant next_deadline() const { return dump_ ? kNever : next_dump_at_; }
+    // The last work() found events.
+    bool heard_events() const { return heard_; }
+
+    std::uint64_t events() const { return heard_in_all_; }
+    std::uint64_t dumps() const { return dumps_; }
+    // Messages that were no flow, by ConntrackRefusal.
+    std::array<std::uint64_t, kConntrackRefusals> refused() const;
+    const ConntrackTable::Counters& table() const { return table_.counters(); }
+
+ private:
+    SyncKernel(ConntrackTable table, ConntrackEvents events)
+        : table_(std::move(table)), events_(std::move(events)) {}
+
+    void make_changes(Instant now, SyncHost& host);
+    void read_events(Instant now, SyncHost& host);
+    bool wants_dump(Instant now, const SyncHost& host) const;
+    void begin_dump(Instant now, SyncHost& host);
+    void dump_some(Instant now, SyncHost& host);
+    void dump_failed(Instant now, SyncHost& host, const SysError& error);
+
+    ConntrackTable table_;
+    ConntrackEvents events_;
+    std::optional<ConntrackDump> dump_;
+    bool heard_ = false, more_ = false;
+    Instant dump_began_at_{}, next_dump_at_{};
+    std::uint64_t heard_in_all_ = 0, dumps_ = 0;
+    std::array<std::uint64_t, kConntrackRefusals> refused_{};  // in dumps that are over
+    LogLimit log_limit_{3, std::chrono::seconds(30)};
+};
+
+}  // namespace carpd

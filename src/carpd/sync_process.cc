@@ -1,0 +1,324 @@
+#include "carpd/sync_process.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <utility>
+
+#include "carpd/keeper.h"
+#include "linux/clock.h"
+#include "linux/process.h"
+
+namespace carpd {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Events that come closer after one another may gather for so long: reading one costs five times what one in
+// a batch does. A datagram that isn't full waits as long (N6), so it costs nothing else.
+constexpr Duration kGathering = milliseconds(1);
+// Batches of datagrams in, and out to each peer, before others have their turn.
+constexpr int kBatchesAtOnce = 4;
+constexpr Duration kTellEvery = seconds(1), kTryAgain = seconds(1), kCheckLimitsEvery = seconds(10);
+
+void fill_random(std::span<std::uint8_t> out) {
+    // Up to 256 bytes come whole, once the kernel has gathered enough; before that it waits.
+    CARPD_ASSERT(getrandom(out.data(), out.size(), 0) == static_cast<ssize_t>(out.size()));
+}
+
+SipKey random_table_key() {
+    return {random_seed(), random_seed()};
+}
+
+SyncHostConfig host_config(const SyncConfig& config) {
+    SyncHostConfig result;
+    result.channel.name = config.name;
+    result.channel.dead_after = config.dead_after;
+    result.max_flows = config.max_flows;
+    result.table_key = random_table_key();
+    return result;
+}
+
+std::vector<IpAddress> virtual_addresses(const Config& config) {
+    std::vector<IpAddress> result;
+    for (const GroupConfig& group : config.groups)
+        for (const InterfaceAddress& a : group.addresses) result.push_back(a.address);
+    std::sort(result.begin(), result.end());
+    return result;
+}
+
+}  // namespace
+
+// ---- start
+
+Expected<std::unique_ptr<SyncProcess>, SysError> SyncProcess::open(const Config& config, std::string path,
+                                                                   MessageSocket& engine, int signals) {
+    auto kernel = SyncKernel::open();
+    if (!kernel) return Unexpected{kernel.error()};
+    auto opened = Netlink::open();
+    if (!opened) return Unexpected{opened.error()};
+    auto netlink = std::make_unique<Netlink>(std::move(*opened));
+    auto links = LinkMonitor::open(*netlink);
+    if (!links) return Unexpected{links.error()};
+    return std::unique_ptr<SyncProcess>(
+        new SyncProcess(config, std::move(path), engine, signals,
+                        Opened{std::move(*kernel), std::move(netlink), std::move(*links)}));
+}
+
+SyncProcess::SyncProcess(const Config& config, std::string path, MessageSocket& engine, int signals,
+                         Opened opened)
+    : config_(*config.sync),
+      path_(std::move(path)),
+      engine_(engine),
+      signals_(signals),
+      kernel_(std::move(opened)),
+      virtual_(virtual_addresses(config)),
+      host_(host_now(), host_config(config_), config_.keys, config_.peers.size(), fill_random),
+      now_(host_now()) {
+    for (const IpAddress& address : config_.peers) peers_.push_back({address});
+    engine_.send(to_message(FromSync(SyncGreeting{getpid()})));
+}
+
+// ---- the loop
+
+std::optional<Config> SyncProcess::run() {
+    while (!has_ended() && !next_) {
+        wait();
+        now_ = host_now();
+        handle_signals();
+        hear_engine();
+        follow_links();
+        hear_peers();
+        if (host_.next_deadline() <= now_) host_.on_timer(now_);
+        kernel_.kernel.work(now_, host_, events_at_ <= now_);
+        if (kernel_.kernel.heard_events()) events_at_ = now_ + kGathering;
+        transmit();
+        report_peers();
+        tell_engine();
+    }
+    return std::exchange(next_, std::nullopt);
+}
+
+void SyncProcess::wait() {
+    const auto peers = socket_ ? socket_->fds() : std::array{-1, -1};
+    const bool gathers = events_at_ > host_now();
+    pollfd events[] = {{signals_, POLLIN, 0},
+                       // Once it is closed it would wake us for ever.
+                       {engine_.is_closed() ? -1 : engine_.fd(), POLLIN, 0},
+                       {kernel_.links.fd(), POLLIN, 0},
+                       {peers[0], POLLIN, 0},
+                       {peers[1], POLLIN, 0},
+                       {gathers ? -1 : kernel_.kernel.events_fd(), POLLIN, 0}};
+    const Instant until = next_deadline();
+    const Duration left = std::max(until - host_now(), Duration(0));
+    const auto whole = std::chrono::duration_cast<seconds>(left);
+    const timespec timeout{whole.count(), (left - whole).count()};
+    ppoll(events, std::size(events), &timeout, nullptr);
+}
+
+Instant SyncProcess::next_deadline() const {
+    if (waiting_ || transmitting_ || kernel_.kernel.has_work(now_, host_)) return Instant{};
+    Instant next = std::min({host_.next_deadline(), kernel_.kernel.next_deadline(), addresses_at_, limits_at_,
+                             tell_at_, end_at_});
+    if (!socket_) next = std::min(next, open_at_);
+    if (events_at_ > now_) next = std::min(next, events_at_);
+    return std::max(next, Instant{});
+}
+
+void SyncProcess::handle_signals() {
+    signalfd_siginfo info;
+    while (read(signals_, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGHUP) reload();
+        if (info.ssi_signo == kEndSignal) begin_to_end();
+    }
+}
+
+// Errors are the engine's to tell: it has read the same file. Without [sync] we are about to be told to end.
+void SyncProcess::reload() {
+    auto file = load_config(path_);
+    if (!file || !file->config.sync) return;
+    virtual_ = virtual_addresses(file->config);
+    addresses_at_ = now_;
+    if (*file->config.sync != config_) next_ = std::move(file->config);
+}
+
+// ---- the host's interfaces, and its limits
+
+void SyncProcess::follow_links() {
+    if (!kernel_.links.drain().empty()) addresses_at_ = std::min(addresses_at_, now_ + kTryAgain);
+    const Interface* const interface = kernel_.links.find(config_.interface);
+    if (socket_ && (!interface || interface->ifindex() != socket_->ifindex()))
+        close_socket(fmt::format("{} is gone", config_.interface));
+    if (!socket_ && open_at_ <= now_) open_socket();
+    if (addresses_at_ <= now_) read_own_addresses();
+    if (limits_at_ <= now_) check_limits();
+}
+
+void SyncProcess::open_socket() {
+    open_at_ = now_ + kTryAgain;
+    const Interface* const interface = kernel_.links.find(config_.interface);
+    if (!interface) return close_socket(fmt::format("there is no interface {}", config_.interface));
+    SyncSocket::Options options{
+        config_.interface, interface->ifindex(), config_.port, config_.peer_routed, {}};
+    for (const Peer& peer : peers_) options.families[static_cast<std::size_t>(peer.address.family())] = true;
+    auto opened = SyncSocket::open(options);
+    if (!opened) return close_socket(opened.error().to_string());
+    socket_.emplace(std::move(*opened));
+    if (!std::exchange(socket_trouble_, {}).empty())
+        log(LogLevel::notice, fmt::format("state synchronisation: {} is there", config_.interface));
+}
+
+void SyncProcess::close_socket(const std::string& why) {
+    socket_.reset();
+    if (std::exchange(socket_trouble_, why) != why)
+        log(LogLevel::warning, fmt::format("state synchronisation waits: {}", why));
+}
+
+void SyncProcess::read_own_addresses() {
+    addresses_at_ = kNever;
+    const auto addresses = kernel_.netlink->addresses();
+    if (!addresses) {
+        addresses_at_ = now_ + kTryAgain;
+        return;
+    }
+}
+
+void SyncProcess::check_limits() {
+    limits_at_ = now_ + kCheckLimitsEvery;
+    facts_.wall_clock_ms = wall_clock_ms();
+    const auto limits = read_conntrack_limits();
+    facts_.conntrack_max = limits ? limits->max : 0;
+}
+
+// ---- peers
+
+void SyncProcess::hear_peers() {
+    waiting_ = false;
+    for (int i = 0; socket_ && i < kBatchesAtOnce; ++i) {
+        const auto received = socket_->receive();
+        waiting_ = !received.empty();
+        if (!waiting_) break;
+        for (const SyncSocket::Received& datagram : received) {
+            const auto peer = std::ranges::find(peers_, datagram.source, &Peer::address);
+            if (peer != peers_.end())
+                host_.receive(now_, static_cast<std::size_t>(peer - peers_.begin()), datagram.bytes);
+        }
+        if (host_.changes().size() >= SyncHost::kMostChanges) break;
+    }
+    has_heard_peers_ |= !waiting_;
+}
+
+void SyncProcess::transmit() {
+    transmitting_ = false;
+    for (std::size_t peer = 0; socket_ && peer < peers_.size(); ++peer) transmitting_ |= transmit(peer);
+}
+
+// Whether there may be more.
+bool SyncProcess::transmit(std::size_t peer) {
+    static std::array<std::array<std::uint8_t, SyncSocket::kLongest>, SyncSocket::kAtOnce> room;
+    std::array<Bytes, SyncSocket::kAtOnce> datagrams;
+    for (int i = 0; i < kBatchesAtOnce; ++i) {
+        std::size_t count = 0;
+        for (; count < datagrams.size(); ++count) {
+            const std::size_t size = host_.poll_transmit(now_, peer, facts_, room[count]);
+            if (size == 0) break;
+            datagrams[count] = Bytes(room[count].data(), size);
+        }
+        if (count > 0) socket_->send(peers_[peer].address, std::span(datagrams).first(count));
+        if (count < datagrams.size()) return false;
+    }
+    return true;
+}
+
+void SyncProcess::report_peers() {
+    for (std::size_t i = 0; i < peers_.size(); ++i) {
+        const bool is_up = host_.session(i).is_up();
+        if (std::exchange(peers_[i].was_up, is_up) == is_up) continue;
+        const auto* const hello = host_.session(i).channel().peer();
+        const std::string name =
+            hello ? std::string(hello->name.view()) + " (" + peers_[i].address.to_string() + ")"
+                  : peers_[i].address.to_string();
+        log(is_up ? LogLevel::notice : LogLevel::warning,
+            fmt::format("state synchronisation: {} is {}", name, is_up ? "up" : "down"));
+    }
+}
+
+// ---- the engine
+
+void SyncProcess::hear_engine() {
+    while (const auto message = engine_.receive()) handle_message(*message);
+    if (engine_.is_closed()) begin_to_end();
+}
+
+void SyncProcess::handle_message(std::string_view text) {
+    const auto message = parse_to_sync(text);
+    if (!message) {
+        log(LogLevel::error,
+            fmt::format("the engine sent what state synchronisation can't read: {}", message.error()));
+        return;
+    }
+    const auto* const news = std::get_if<Mastership>(&*message);
+    const Mastership next = news ? *news : Mastership{};
+    if (next.master != mastership_.master) host_.set_master(now_, next.master);
+    if (next.takeover != mastership_.takeover) has_heard_peers_ = false;
+    if (!news) committed_ = 0;  // the next one begins anew
+    mastership_ = next;
+    if (news == nullptr) engine_.send(to_message(FromSync(SyncGreeting{getpid()})));
+}
+
+// A message that isn't taken is said again a second later.
+void SyncProcess::tell_engine() {
+    if (mastership_.takeover > committed_ && is_committed()) {
+        if (engine_.send(to_message(FromSync(SyncCommitted{mastership_.takeover}))))
+            committed_ = mastership_.takeover;
+    }
+    SyncCopy copy{host_.incomplete(now_), static_cast<int>(peers_.size()), 0};
+    for (std::size_t i = 0; i < peers_.size(); ++i) copy.peers_up += host_.session(i).is_up() ? 1 : 0;
+    if (copy == told_ && now_ < tell_at_) return;
+    told_ = copy;
+    tell_at_ = now_ + kTellEvery;
+    engine_.send(to_message(FromSync(copy)));
+}
+
+// All that peers told before is in the kernel.
+bool SyncProcess::is_committed() const {
+    return has_heard_peers_ && host_.changes().empty();
+}
+
+// ---- the end
+
+void SyncProcess::begin_to_end() {
+    if (end_at_ != kNever) return;
+    end_at_ = now_ + kMostToDrain;
+    host_.stop(now_);
+}
+
+bool SyncProcess::has_ended() const {
+    return end_at_ <= now_ || (end_at_ != kNever && host_.is_drained());
+}
+
+int run_sync(const Config& config, const std::string& path, MessageSocket engine) {
+    if (const auto error = keep_only_net_admin()) log(LogLevel::warning, error->to_string());
+    const auto signals = open_signals({SIGHUP, SIGTERM, SIGINT, kEndSignal});
+    std::optional<Config> current = config;
+    while (current) {
+        auto process =
+            signals ? SyncProcess::open(*current, path, engine, signals->get()) : Unexpected{signals.error()};
+        if (!process) {
+            log(LogLevel::error, "state synchronisation can't work: " + process.error().to_string());
+            return 1;
+        }
+        current = (*process)->run();
+    }
+    return 0;
+}
+
+}  // namespace carpd

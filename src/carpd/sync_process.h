@@ -1,0 +1,117 @@
+// The process `carpd: sync`: keeps this host's connection-tracking table and those of its peers in step
+// (docs/protocol/sync.md). It drives a SyncHost: the kernel's events and dumps, the peers' datagrams, CARP's
+// news from the engine and the clock go in; changes of the kernel's table and datagrams come out. It may
+// hang, crash or be killed without any effect on CARP but a demotion. The supervisor keeps it
+// (carpd/keeper.h).
+//
+//   engine  -> mastership           carpctl -> requests, over a socket of its own
+//   engine <-  copy, committed      SIGHUP  -> read the file again
+//                                   kEndSignal, or nobody has the engine's end of the socket
+//                                           -> tell peers the rest, and end
+//
+// SIGTERM and SIGINT, which systemd and terminals send to all processes at once, it ignores: the engine is
+// still bowing out then.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "carpd/sync_kernel.h"
+#include "config/config.h"
+#include "control/sync_message.h"
+#include "linux/link_monitor.h"
+#include "linux/log.h"
+#include "linux/message_socket.h"
+#include "linux/netlink_socket.h"
+#include "linux/sync_socket.h"
+#include "linux/unique_fd.h"
+#include "sync/host.h"
+
+namespace carpd {
+
+class SyncProcess {
+ public:
+    // From being told to end: to tell peers the rest, and to be killed.
+    static constexpr Duration kMostToDrain = std::chrono::seconds(1);
+    static constexpr Duration kMostToFinish = 2 * kMostToDrain;
+
+    // Of a configuration with [sync]. `path` is read again on SIGHUP, which the caller blocks beforehand, as
+    // well as kEndSignal, SIGTERM and SIGINT; `signals` tells them. Both outlive it.
+    static Expected<std::unique_ptr<SyncProcess>, SysError> open(const Config& config, std::string path,
+                                                                 MessageSocket& engine, int signals);
+
+    // Runs until it is told to end, and returns nothing; or until the file says something that asks for
+    // another one, and returns that.
+    std::optional<Config> run();
+
+ private:
+    struct Opened {
+        SyncKernel kernel;
+        std::unique_ptr<Netlink> netlink;
+        LinkMonitor links;
+    };
+    struct Peer {
+        IpAddress address;
+        bool was_up = false;
+    };
+
+    SyncProcess(const Config& config, std::string path, MessageSocket& engine, int signals, Opened opened);
+
+    void wait();
+    Instant next_deadline() const;
+    void handle_signals();
+    void reload();
+
+    void follow_links();
+    void open_socket();
+    void close_socket(const std::string& why);
+    void read_own_addresses();
+    void check_limits();
+
+    void hear_peers();
+    void transmit();
+    bool transmit(std::size_t peer);
+    void report_peers();
+
+    void hear_engine();
+    void handle_message(std::string_view text);
+    void tell_engine();
+    bool is_committed() const;
+
+    void begin_to_end();
+    bool has_ended() const;
+
+    const SyncConfig config_;
+    const std::string path_;
+    MessageSocket& engine_;
+    const int signals_;
+    Opened kernel_;
+    std::vector<IpAddress> virtual_;  // the groups' addresses, sorted
+    std::vector<Peer> peers_;
+    SyncHost host_;
+    HostFacts facts_;
+
+    std::optional<SyncSocket> socket_;  // nothing while there is no interface for it
+    std::string socket_trouble_;        // why
+    Instant open_at_ = Instant::min(), addresses_at_ = Instant::min(), limits_at_ = Instant::min();
+    bool waiting_ = false;                // datagrams, after the last look
+    bool transmitting_ = false;           // more is due
+    Instant events_at_ = Instant::min();  // not to be read before
+
+    Mastership mastership_;
+    std::uint64_t committed_ = 0;   // takeover
+    bool has_heard_peers_ = false;  // all that waited when the takeover was told
+    std::optional<SyncCopy> told_;
+    Instant tell_at_ = Instant::min();
+
+    Instant now_;
+    std::optional<Config> next_;  // what run() returns
+    Instant end_at_ = kNever;     // it was told to end
+};
+
+// The process's main function; returns its exit code.
+int run_sync(const Config& config, const std::string& path, MessageSocket engine);
+
+}  // namespace carpd
