@@ -75,7 +75,9 @@ CONFIG_KEYS = ["control", "dataplane", "group", "name", "interface", "vhid", "ad
                "accept-password", "accept-password-file", "accept-key-hex", "accept-addresses", "together",
                "hold-down", "hook", "on", "groups", "command", "timeout",
                "track", "route", "gateway", "probe", "device", "tcp", "http", "status", "process", "file", "script", "demote",
-               "withdraw", "interval", "rise", "fall"]
+               "withdraw", "interval", "rise", "fall",
+               "sync", "key-file", "accept-key-file", "port", "dead-after", "commit-wait", "commit", "max-flows",
+               "ignore-addresses", "protocols", "zones"]
 PROTOCOL = "docs/protocol/carp.md"
 SYNC_PROTOCOL = "docs/protocol/sync.md"
 SYNC_FILES = r"src/(sync/|wire/(sync|flow)_?\w*\.).*"  # whose rules stand there

@@ -116,7 +116,11 @@ int start(const Options& options) {
     print(options.config, file->warnings, "warning: ");
     if (options.check) {
         const std::size_t count = file->config.groups.size();
-        fmt::print("{} is valid: {} group{}\n", options.config, count, count == 1 ? "" : "s");
+        const auto& sync = file->config.sync;
+        const std::size_t peers = sync ? sync->peers.size() : 0;
+        fmt::print(
+            "{} is valid: {} group{}{}\n", options.config, count, count == 1 ? "" : "s",
+            sync ? fmt::format(", state synchronisation with {} peer{}", peers, peers == 1 ? "" : "s") : "");
         return kStopped;
     }
     if (options.verbose) set_log_level(LogLevel::debug);

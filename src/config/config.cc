@@ -50,8 +50,9 @@ Expected<ConfigFile, ConfigErrors> load_config(const std::string& path, Interfac
     auto file = parse_config(text, fs::path(path).parent_path().string(), std::move(interfaces));
     const bool open_to_all = (status.permissions() & fs::perms::others_read) != fs::perms::none;
     if (file && file->holds_secret && open_to_all)
-        file->warnings.insert(file->warnings.begin(),
-                              {{}, "it contains a password and can be read by everybody", "chmod o-r it"});
+        file->warnings.insert(
+            file->warnings.begin(),
+            {{}, "it contains a password or key and can be read by everybody", "chmod o-r it"});
     return file;
 }
 

@@ -73,6 +73,12 @@ struct Config {
     bool needs_helper() const { return !hooks.empty() || !tracks.empty(); }
 };
 
+// The socket at which the process `carpd: sync` answers carpctl; `control` is Config::control.
+inline constexpr std::string_view kSyncSocketEnd = ".sync";
+inline std::string sync_socket(const std::string& control) {
+    return control + std::string(kSyncSocketEnd);
+}
+
 // A place in the file, both numbers from 1; a column counts characters, not bytes.
 struct Position {
     std::uint32_t line = 0, column = 0;  // line 0: the file as a whole
@@ -103,8 +109,8 @@ inline constexpr std::size_t kMaxConfigSize = 1 << 20;
 // that runs waits for those that are missing.
 using InterfaceNames = std::optional<std::vector<std::string>>;
 
-// `text` is the file's content; `directory` is where a relative password-file is looked for. Never throws.
-// Errors are sorted by position.
+// `text` is the file's content; `directory` is where a relative password-file or key-file is looked for.
+// Never throws. Errors are sorted by position.
 Expected<ConfigFile, ConfigErrors> parse_config(std::string_view text, const std::string& directory,
                                                 InterfaceNames interfaces = {});
 

@@ -5,11 +5,14 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -96,6 +99,21 @@ std::string show(const TrackConfig& t) {
                        t.fall);
 }
 
+std::string show(const SyncConfig& s) {
+    const auto ms = [](Duration d) { return d / std::chrono::milliseconds(1); };
+    std::string keys;
+    for (std::uint8_t byte : s.keys.first) keys += fmt::format("{:02x}", byte);
+    if (s.keys.second) keys += " or ";
+    for (std::uint8_t byte : s.keys.second.value_or(Secret{}))
+        keys += s.keys.second ? fmt::format("{:02x}", byte) : "";
+    return fmt::format("sync {} on {}: port {} peers {} routed {}\n  key {}\n", s.name.view(), s.interface,
+                       s.port, list(s.peers), s.peer_routed, keys) +
+           fmt::format("  dead after {} ms, commit {} within {} ms, {} flows\n", ms(s.dead_after),
+                       s.commit_at_takeover ? "at takeover" : "directly", ms(s.commit_wait), s.max_flows) +
+           fmt::format("  ignored {} protocols [{}] zones [{}]\n", list(s.ignored),
+                       fmt::join(s.protocols, ", "), fmt::join(s.zones, ", "));
+}
+
 // All that carpd makes of a file, as text.
 std::string show(const std::string& name, const std::string& text) {
     const auto file = parse_config(text, "/nonexistent");
@@ -113,6 +131,7 @@ std::string show(const std::string& name, const std::string& text) {
     for (const GroupConfig& group : file->config.groups) out += show(group);
     for (const HookConfig& hook : file->config.hooks) out += show(hook);
     for (const TrackConfig& track : file->config.tracks) out += show(track);
+    if (file->config.sync) out += show(*file->config.sync);
     return out;
 }
 
@@ -178,6 +197,23 @@ TEST(ParseConfig, ManyGroupsTakeNoLongerThanTheirNumber) {
     EXPECT_THAT(file->config.groups, SizeIs(4096));
 }
 
+TEST(ParseConfig, LongListsTakeNoLongerThanTheirLength) {
+    std::string zones, prefixes;
+    for (int i = 0; i < 65536; ++i) zones += fmt::format("{},", i);
+    for (int i = 0; i < 1 << 15; ++i) prefixes += fmt::format("\"10.{}.{}.0/24\",", i >> 8, i & 255);
+    const auto file = parse_config(
+        "[[group]]\ninterface=\"v\"\nvhid=1\naddresses=[\"10.0.0.1/24\"]\n[sync]\ninterface=\"v\"\n"
+        "peers=[\"10.9.0.2\"]\nname=\"a\"\nkey-hex=\"" +
+            std::string(64, '1') + "\"\nzones=[" + zones + "]\nignore-addresses=[" + prefixes + "]\n",
+        "");
+    ASSERT_TRUE(file) << file.error().front().to_string("f");
+    EXPECT_THAT(file->config.sync->zones, SizeIs(65536));
+}
+
+TEST(SyncSocket, StandsBesideTheControlSocket) {
+    EXPECT_EQ(sync_socket("/run/carpd/control.sock"), "/run/carpd/control.sock.sync");
+}
+
 TEST(ConfigErrorText, HasNothingATerminalWouldObey) {
     const ConfigError error{{3, 4}, "a\x1b[31m\nb", "hint"};
     EXPECT_EQ(error.to_string("f"), "f:3:4: a?[31m?b; hint");
@@ -235,6 +271,84 @@ TEST_F(LoadConfig, WarnsOfAnOpenPasswordFile) {
     ASSERT_TRUE(file);
     ASSERT_THAT(file->warnings, SizeIs(1));
     EXPECT_EQ(file->warnings[0].at, (Position{5, 17}));
+}
+
+class LoadSync : public LoadConfig {
+ protected:
+    static constexpr const char* kKey = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    static std::string sync(const std::string& keys) {
+        return group("password-file = \"password\"") +
+               "\n[sync]\ninterface = \"eth2\"\npeers = [\"10.9.0.2\"]\n" + keys;
+    }
+    // With the group's password beside it.
+    auto load(const std::string& text, fs::perms mode, InterfaceNames interfaces = {}) {
+        write("password", "s3cret", kPrivate);
+        return load_config(write("carpd.toml", text, mode), std::move(interfaces));
+    }
+};
+
+TEST_F(LoadSync, FindsTheKeyFileBesideTheConfiguration) {
+    write("sync.key", std::string(kKey) + "\n", kPrivate);
+    const auto file = load(sync("key-file = \"sync.key\""), kOpen);
+    ASSERT_TRUE(file) << file.error().front().to_string("f");
+    EXPECT_THAT(file->warnings, IsEmpty());
+    ASSERT_TRUE(file->config.sync);
+    EXPECT_EQ(file->config.sync->keys.first[1], 0x11);
+    EXPECT_EQ(file->config.sync->keys.first[31], 0xff);
+}
+
+TEST_F(LoadSync, WarnsOfKeysThatEverybodyCanRead) {
+    write("sync.key", kKey, kOpen);
+    const auto in_file = load(sync("key-file = \"sync.key\""), kOpen);
+    ASSERT_TRUE(in_file);
+    ASSERT_THAT(in_file->warnings, SizeIs(1));
+    EXPECT_EQ(in_file->warnings[0].to_string("f"),
+              "f:9:12: key-file sync.key can be read by everybody; chmod o-r it");
+
+    const auto inside = load(sync("key-hex = \"" + std::string(kKey) + "\""), kOpen);
+    ASSERT_TRUE(inside);
+    ASSERT_THAT(inside->warnings, SizeIs(1));
+    EXPECT_THAT(inside->warnings[0].message, HasSubstr("contains a password or key"));
+    EXPECT_THAT(load(sync("key-hex = \"" + std::string(kKey) + "\""), kPrivate)->warnings, IsEmpty());
+}
+
+TEST_F(LoadSync, SaysWhatIsWrongWithAKeyFile) {
+    const auto message = [&](const std::string& content) {
+        write("sync.key", content, kPrivate);
+        const auto file = load(sync("key-file = \"sync.key\""), kPrivate);
+        return file ? "none" : file.error().front().message;
+    };
+    EXPECT_EQ(message(std::string(kKey) + "\nnotes"), "none");
+    EXPECT_EQ(message(std::string(kKey) + "0\n"), "key-file sync.key has no key in its first line");
+    EXPECT_EQ(message(std::string(kKey) + "00\n"), "key-file sync.key has no key in its first line");
+    EXPECT_EQ(message(std::string(kKey) + " \n"), "key-file sync.key has no key in its first line");
+    EXPECT_EQ(message(std::string(64, '0')), "the key of key-file is all zeros");
+    EXPECT_THAT(message(""), HasSubstr("empty first line"));
+    EXPECT_THAT(message(std::string(1 << 20, 'a')), HasSubstr("no key"));
+}
+
+TEST_F(LoadSync, AsksForItsInterface) {
+    write("sync.key", kKey, kPrivate);
+    const auto file = load(sync("key-file = \"sync.key\""), kPrivate, std::vector<std::string>{"eth0"});
+    ASSERT_FALSE(file);
+    EXPECT_EQ(file.error().front().to_string("f"), "f:7:13: there is no interface 'eth2'; there are: eth0");
+}
+
+TEST_F(LoadSync, TakesTheHostsNameUnlessItIsNone) {
+    write("sync.key", kKey, kPrivate);
+    utsname system{};
+    ASSERT_EQ(::uname(&system), 0);
+    const auto file = load(sync("key-file = \"sync.key\""), kPrivate);
+    ASSERT_TRUE(file) << file.error().front().to_string("f");
+    EXPECT_EQ(file->config.sync->name.view(), system.nodename);
+
+    if (::unshare(CLONE_NEWUTS) != 0) GTEST_SKIP() << "only root may have another name";
+    ASSERT_EQ(::sethostname("a\tb", 3), 0);
+    const auto nameless = load(sync("key-file = \"sync.key\""), kPrivate);
+    ASSERT_EQ(::sethostname(system.nodename, std::strlen(system.nodename)), 0);
+    ASSERT_FALSE(nameless);
+    EXPECT_EQ(nameless.error().front().to_string("f"),
+              "f:6:1: this host's name 'a?b' can't be used; add name, by which the peers know it");
 }
 
 TEST_F(LoadConfig, SaysWhatIsWrongWithAPasswordFile) {

@@ -41,7 +41,7 @@ class HookReader {
  private:
     void read_events(const toml::node& node, HookConfig& hook) {
         const toml::array* array =
-            reader_.list(node, "on", "it must name at least one of init, backup, master, reasserted");
+            reader_.filled_list(node, "on", "it must name at least one of init, backup, master, reasserted");
         if (array == nullptr) return;
         hook.on.clear();
         for (const toml::node& element : *array) {

@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "config/hooks.h"
 #include "config/reader.h"
+#include "config/sync_section.h"
 #include "config/tracks.h"
 #include "config/values.h"
 
@@ -18,8 +19,8 @@ namespace carpd {
 
 namespace {
 
-constexpr std::array<std::string_view, 7> kFileKeys = {"control", "dataplane", "hold-down", "group",
-                                                       "hook",    "together",  "track"};
+constexpr std::array<std::string_view, 8> kFileKeys = {"control", "dataplane", "hold-down", "group",
+                                                       "hook",    "together",  "track",     "sync"};
 constexpr std::array<std::string_view, 2> kTogetherKeys = {"name", "groups"};
 constexpr std::array<std::string_view, 19> kGroupKeys = {"name",
                                                          "interface",
@@ -45,8 +46,10 @@ std::string place_of(std::string_view key) {
     if (std::find(kGroupKeys.begin(), kGroupKeys.end(), key) != kGroupKeys.end())
         return "it belongs below a [[group]]";
     if (key == "together") return "a set is a section of its own: [[together]]";
+    if (key == "sync") return "it is a section of its own: [sync]";
     if (std::find(kFileKeys.begin(), kFileKeys.end(), key) != kFileKeys.end())
         return "it belongs above the first [[group]]";
+    if (is_sync_key(key)) return "it belongs below [sync]";
     return "";
 }
 
@@ -123,7 +126,8 @@ void Parser::read_file(const toml::table& root) {
     if (const toml::node* control = root.get("control")) {
         const auto path = text(*control, "control");
         if (path) {
-            if (const auto complaint = check_control(*path)) fail(position_of(*control), *complaint);
+            if (const auto complaint = check_control(*path, root.contains("sync")))
+                fail(position_of(*control), *complaint);
             file_.config.control = *path;
         }
     }
@@ -134,6 +138,7 @@ void Parser::read_file(const toml::table& root) {
     if (const toml::node* hooks = root.get("hook")) file_.config.hooks = read_hooks(*this, *hooks, names_);
     if (const toml::node* tracks = root.get("track"))
         file_.config.tracks = read_tracks(*this, *tracks, names_);
+    if (const toml::node* sync = root.get("sync")) read_sync(*this, *sync, directory_, interfaces_, file_);
     if (file_.config.groups.empty() && errors().empty())
         fail({}, "there is no [[group]]", "carpd needs one with interface, vhid and addresses at least");
 }
@@ -192,13 +197,7 @@ void Parser::read_group(const toml::table& table) {
 void Parser::read_interface(const toml::table& table, GroupConfig& group) {
     const toml::node* node = require(table, "interface", "add the network interface to advertise on");
     if (node == nullptr) return;
-    const auto name = text(*node, "interface");
-    if (!name) return;
-    if (const auto complaint = check_interface(*name)) return fail(position_of(*node), *complaint);
-    group.interface = *name;
-    if (interfaces_ && std::find(interfaces_->begin(), interfaces_->end(), *name) == interfaces_->end())
-        fail(position_of(*node), fmt::format("there is no interface '{}'", *name),
-             fmt::format("there are: {}", fmt::join(*interfaces_, ", ")));
+    group.interface = interface(*node, interfaces_).value_or("");
 }
 
 void Parser::read_vhid(const toml::table& table, GroupConfig& group) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "config/nearest.h"
@@ -99,15 +100,48 @@ Duration Reader::delay(const toml::table& table, std::string_view key) {
     return std::chrono::seconds(node != nullptr ? number(*node, key, 0, kMostDelay).value_or(0) : 0);
 }
 
-const toml::array* Reader::list(const toml::node& node, std::string_view key) {
+std::optional<Duration> Reader::seconds(const toml::node& node, std::string_view key, Duration least,
+                                        Duration most) {
+    constexpr double kSecond = 1e9;
+    const double from = static_cast<double>(least.count()) / kSecond;
+    const double to = static_cast<double>(most.count()) / kSecond;
+    const auto value = node.value<double>();  // of a whole number, too
+    if (!value || !node.is_number()) {
+        fail(position_of(node), fmt::format("{} is {}", key, type_name(node)),
+             fmt::format("it must be a number of seconds, {} to {}", from, to));
+        return std::nullopt;
+    }
+    if (!(*value >= from && *value <= to)) {  // nor nan
+        fail(position_of(node), fmt::format("{} {} is out of range", key, *value),
+             fmt::format("it must be {} to {} seconds", from, to));
+        return std::nullopt;
+    }
+    return std::chrono::milliseconds(std::llround(*value * 1000));
+}
+
+std::optional<std::string> Reader::interface(const toml::node& node, const InterfaceNames& existing) {
+    auto name = text(node, "interface");
+    if (!name) return std::nullopt;
+    if (const auto complaint = check_interface(*name)) {
+        fail(position_of(node), *complaint);
+        return std::nullopt;
+    }
+    if (existing && std::find(existing->begin(), existing->end(), *name) == existing->end())
+        fail(position_of(node), fmt::format("there is no interface '{}'", *name),
+             fmt::format("there are: {}", fmt::join(*existing, ", ")));
+    return name;
+}
+
+const toml::array* Reader::list(const toml::node& node, std::string_view key, std::string_view of) {
     if (const auto* array = node.as_array()) return array;
     fail(position_of(node), fmt::format("{} is {}", key, type_name(node)),
-         "it must be a list of strings in [ ]");
+         fmt::format("it must be a list of {} in [ ]", of));
     return nullptr;
 }
 
-const toml::array* Reader::list(const toml::node& node, std::string_view key, std::string_view if_empty) {
-    const toml::array* array = list(node, key);
+const toml::array* Reader::filled_list(const toml::node& node, std::string_view key,
+                                       std::string_view if_empty, std::string_view of) {
+    const toml::array* array = list(node, key, of);
     if (array == nullptr || !array->empty()) return array;
     fail(position_of(node), fmt::format("{} is empty", key), std::string(if_empty));
     return nullptr;
@@ -116,7 +150,7 @@ const toml::array* Reader::list(const toml::node& node, std::string_view key, st
 std::vector<std::string> Reader::group_names(const toml::node& node,
                                              const std::map<std::string, std::uint32_t>& known) {
     std::vector<std::string> names;
-    const toml::array* array = list(node, "groups", "leave it out for all groups");
+    const toml::array* array = filled_list(node, "groups", "leave it out for all groups");
     if (array == nullptr) return names;
     for (const toml::node& element : *array) {
         const auto name = text(element, "a group");
@@ -140,7 +174,7 @@ std::vector<std::string> Reader::command(const toml::node& node, std::string_vie
              "\"...\"]");
         return words;
     }
-    const toml::array* array = list(node, key, "it needs a program at least");
+    const toml::array* array = filled_list(node, key, "it needs a program at least");
     if (array == nullptr) return words;
     for (const toml::node& element : *array) {
         const auto word = text(element, fmt::format("a word of the {}", key));

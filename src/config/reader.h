@@ -34,9 +34,15 @@ class Reader {
     std::optional<bool> flag(const toml::table& table, std::string_view key);  // nothing also if not given
     std::optional<int> number(const toml::node& node, std::string_view key, int least, int most);
     Duration delay(const toml::table& table, std::string_view key);  // 0 to 3600 s; 0 if not given
-    const toml::array* list(const toml::node& node, std::string_view key);
+    // A number of seconds with or without a fraction, in whole milliseconds.
+    std::optional<Duration> seconds(const toml::node& node, std::string_view key, Duration least,
+                                    Duration most);
+    // The name of an interface, with an error if it isn't among those that exist.
+    std::optional<std::string> interface(const toml::node& node, const InterfaceNames& existing);
+    const toml::array* list(const toml::node& node, std::string_view key, std::string_view of = "strings");
     // As above, and not empty.
-    const toml::array* list(const toml::node& node, std::string_view key, std::string_view if_empty);
+    const toml::array* filled_list(const toml::node& node, std::string_view key, std::string_view if_empty,
+                                   std::string_view of = "strings");
     // A list of names of groups, all of which are in `known`, none twice.
     std::vector<std::string> group_names(const toml::node& node,
                                          const std::map<std::string, std::uint32_t>& known);

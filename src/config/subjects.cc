@@ -181,18 +181,9 @@ std::optional<Complaint> check_track_name(std::string_view name) {
 }
 
 Expected<RouteCheck, Complaint> parse_route_check(std::string_view text) {
-    const std::size_t slash = text.find('/');
-    const auto address = IpAddress::parse(text.substr(0, slash));
-    const unsigned length =
-        slash != std::string_view::npos ? parse_number(text.substr(slash + 1)).value_or(~0u) : ~0u;
-    if (!address || length > address->bit_count())
-        return complain(fmt::format("route '{}' is not a prefix", text),
-                        "write it like 0.0.0.0/0, 192.0.2.0/24 or 2001:db8::/32");
-    const InterfaceAddress prefix{*address, static_cast<std::uint8_t>(length)};
-    if (!host_bits_all(prefix, false))
-        return complain(fmt::format("route {} has bits behind its prefix", text),
-                        "write the prefix as `ip route` shows it");
-    return RouteCheck{prefix};
+    const auto prefix = parse_prefix("route", text);
+    if (!prefix) return Unexpected{prefix.error()};
+    return RouteCheck{*prefix};
 }
 
 Expected<TcpCheck, Complaint> parse_tcp_check(std::string_view text) {

@@ -11,11 +11,15 @@
 #include <fstream>
 #include <optional>
 
+#include "config/config.h"
+
 namespace carpd {
 
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t kLongestSocket = 107;  // bytes of its path
 
 Unexpected<Complaint> complain(std::string message, std::string hint = {}) {
     return Unexpected{Complaint{std::move(message), std::move(hint)}};
@@ -43,6 +47,21 @@ std::string_view not_a_hosts(const InterfaceAddress& a) {
 }
 
 }  // namespace
+
+Expected<InterfaceAddress, Complaint> parse_prefix(std::string_view key, std::string_view text) {
+    const std::size_t slash = text.find('/');
+    const auto address = IpAddress::parse(text.substr(0, slash));
+    const unsigned length =
+        slash != std::string_view::npos ? parse_number(text.substr(slash + 1)).value_or(~0u) : ~0u;
+    if (!address || length > address->bit_count())
+        return complain(fmt::format("{} '{}' is not a prefix", key, text),
+                        "write it like 0.0.0.0/0, 192.0.2.0/24 or 2001:db8::/32");
+    const InterfaceAddress prefix{*address, static_cast<std::uint8_t>(length)};
+    if (!host_bits_all(prefix, false))
+        return complain(fmt::format("{} {} has bits behind its prefix", key, text),
+                        "write the prefix as `ip route` shows it");
+    return prefix;
+}
 
 std::optional<unsigned> parse_number(std::string_view text) {
     unsigned value = 0;
@@ -113,37 +132,50 @@ Expected<Key, Complaint> key_from_password(std::string_view password) {
 
 Expected<Key, Complaint> key_from_hex(std::string_view hex) {
     Key key{};
-    const auto is_hex = [](char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; };
-    if (hex.size() != 2 * key.size() || !std::all_of(hex.begin(), hex.end(), is_hex))
+    if (!read_hex(hex, key))
         return complain("key-hex is not a key",
                         fmt::format("it must be {} hexadecimal digits", 2 * key.size()));
-    for (std::size_t i = 0; i < key.size(); ++i)
-        std::from_chars(hex.data() + 2 * i, hex.data() + 2 * i + 2, key[i], 16);
     return key;
 }
 
-Expected<Key, Complaint> key_from_file(const std::string& path, const std::string& directory,
-                                       bool& open_to_all) {
+bool read_hex(std::string_view hex, std::span<std::uint8_t> out) {
+    const auto is_hex = [](char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; };
+    if (hex.size() != 2 * out.size() || !std::all_of(hex.begin(), hex.end(), is_hex)) return false;
+    for (std::size_t i = 0; i < out.size(); ++i)
+        std::from_chars(hex.data() + 2 * i, hex.data() + 2 * i + 2, out[i], 16);
+    return true;
+}
+
+Expected<std::string, Complaint> read_first_line(std::string_view key, const std::string& path,
+                                                 const std::string& directory, std::size_t most,
+                                                 bool& open_to_all) {
     const fs::path file = fs::path(directory) / path;  // an absolute path stays itself
     std::error_code error;
     const fs::file_status status = fs::status(file, error);
     if (fs::exists(status) && !fs::is_regular_file(status))
-        return complain(fmt::format("password-file {} is not a regular file", file.string()));
+        return complain(fmt::format("{} {} is not a regular file", key, file.string()));
     errno = 0;
     std::ifstream stream(file);
-    std::string line(kMaxPassword + 2, '\0');
+    std::string line(most + 2, '\0');
     if (stream) stream.read(line.data(), static_cast<std::streamsize>(line.size()));
     if (!stream.is_open() || stream.bad())
-        return complain(
-            fmt::format("password-file {} cannot be read: {}", file.string(), std::strerror(errno)));
+        return complain(fmt::format("{} {} cannot be read: {}", key, file.string(), std::strerror(errno)));
     line.resize(static_cast<std::size_t>(stream.gcount()));
     line.resize(std::min(line.find('\n'), line.size()));
     open_to_all = (status.permissions() & fs::perms::others_read) != fs::perms::none;
-    if (line.empty()) return complain(fmt::format("password-file {} has an empty first line", file.string()));
-    if (line.size() > kMaxPassword)
-        return complain(fmt::format("the password in {} has more than {} bytes", file.string(), kMaxPassword),
+    if (line.empty()) return complain(fmt::format("{} {} has an empty first line", key, file.string()));
+    return line;
+}
+
+Expected<Key, Complaint> key_from_file(const std::string& path, const std::string& directory,
+                                       bool& open_to_all) {
+    const auto line = read_first_line("password-file", path, directory, kMaxPassword, open_to_all);
+    if (!line) return Unexpected{line.error()};
+    if (line->size() > kMaxPassword)
+        return complain(fmt::format("the password in {} has more than {} bytes",
+                                    (fs::path(directory) / path).string(), kMaxPassword),
                         fmt::format("CARP takes {} at most", kMaxPassword));
-    return key_from_password(line);
+    return key_from_password(*line);
 }
 
 std::optional<Complaint> check_interface(std::string_view name) {
@@ -167,11 +199,14 @@ std::optional<Complaint> check_name(std::string_view name) {
     return std::nullopt;
 }
 
-std::optional<Complaint> check_control(std::string_view path) {
+std::optional<Complaint> check_control(std::string_view path, bool with_sync) {
+    const std::size_t longest = kLongestSocket - (with_sync ? kSyncSocketEnd.size() : 0);
     if (!path.starts_with('/'))
         return Complaint{fmt::format("control '{}' is not an absolute path", path), "begin it with /"};
-    if (path.size() > 107)
-        return Complaint{fmt::format("control has {} bytes", path.size()), "a socket's path may have 107"};
+    if (path.size() > longest)
+        return Complaint{fmt::format("control has {} bytes", path.size()),
+                         with_sync ? fmt::format("with [sync] it may have {}", longest)
+                                   : fmt::format("a socket's path may have {}", longest)};
     if (!is_plain(path))
         return Complaint{fmt::format("control '{}' contains a blank or a control character", path), {}};
     return std::nullopt;

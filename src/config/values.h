@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -25,11 +26,20 @@ Expected<IpAddress, Complaint> parse_peer(std::string_view text);
 // A password becomes a key as everywhere in CARP: its bytes, then zeros (rule D1).
 Expected<Key, Complaint> key_from_password(std::string_view password);
 Expected<Key, Complaint> key_from_hex(std::string_view hex);
-// The password is the file's first line; a relative path starts at `directory`. `open_to_all` is set if
-// everybody may read it.
+// The password is the file's first line (read_first_line).
 Expected<Key, Complaint> key_from_file(const std::string& path, const std::string& directory,
                                        bool& open_to_all);
 
+// Fills `out` with what `hex` says, two digits a byte; whether these are all digits, and so many.
+bool read_hex(std::string_view hex, std::span<std::uint8_t> out);
+// The first line of the file that `key` names; if it has more than `most` bytes, one more of them at least. A
+// relative path starts at `directory`. `open_to_all` is set if everybody may read it.
+Expected<std::string, Complaint> read_first_line(std::string_view key, const std::string& path,
+                                                 const std::string& directory, std::size_t most,
+                                                 bool& open_to_all);
+
+// "192.0.2.0/24", without bits behind the prefix; `key` begins the complaint.
+Expected<InterfaceAddress, Complaint> parse_prefix(std::string_view key, std::string_view text);
 // The decimal number that is all of `text`.
 std::optional<unsigned> parse_number(std::string_view text);
 // All bits behind the prefix are `bit`.
@@ -40,6 +50,6 @@ bool is_plain(std::string_view text);
 // Nothing if it will do.
 std::optional<Complaint> check_interface(std::string_view name);
 std::optional<Complaint> check_name(std::string_view name);
-std::optional<Complaint> check_control(std::string_view path);
+std::optional<Complaint> check_control(std::string_view path, bool with_sync);
 
 }  // namespace carpd
