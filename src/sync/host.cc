@@ -1,10 +1,10 @@
 #include "sync/host.h"
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 #include "base/assert.h"
+#include "sync/encoded.h"
 #include "sync/merge.h"
 
 namespace carpd {
@@ -13,20 +13,8 @@ namespace {
 
 using std::chrono::seconds;
 
-// Slots that one call looks at, of each peer, so that no call takes long.
-constexpr Slot kAtOnce = 2048;
-// T1
-constexpr Slot kRefreshParts = 16;
-constexpr std::uint32_t kLeastTimeout = 60, kRefreshBelow = 40, kLongestTimeout = 1u << 30;
 // A host that has heard nobody for so many `dead-after` is alone.
 constexpr int kAloneAfter = 3;
-
-FlowIdentity identity_of(Bytes bytes) {
-    return decode_identity(bytes).value();
-}
-FlowState state_of(Bytes bytes) {
-    return decode_state(bytes).value();
-}
 
 // An event that tells the whole identity, and all of the state.
 bool tells_all(const FlowEvent& event) {
@@ -34,15 +22,6 @@ bool tells_all(const FlowEvent& event) {
 }
 
 }  // namespace
-
-struct SyncHost::Encoded {
-    explicit Encoded(const FlowIdentity& identity) : size(encode(identity, bytes)) {}
-    explicit Encoded(const FlowState& state) : size(encode(state, bytes)) {}
-    Bytes view() const { return {bytes.data(), size}; }
-
-    std::array<std::uint8_t, kLongestIdentity> bytes;
-    std::size_t size;
-};
 
 bool is_worth_telling(const Flow& flow) {
     constexpr std::uint8_t kTcpProtocol = 6, kSynReceived = 2;
@@ -207,181 +186,7 @@ void SyncHost::changes_done(std::size_t count) {
     done_ = 0;
 }
 
-// ---- peers
-
-std::optional<SyncDrop> SyncHost::receive(Instant now, std::size_t peer, std::span<std::uint8_t> datagram) {
-    if (!has_room()) {
-        ++counters_.no_room;
-        return std::nullopt;
-    }
-    SyncSession& session = peers_[peer]->session;
-    const auto received = session.channel().receive(now, datagram);
-    if (session.watch(now)) on_session_end(peer);
-    if (!received) return received.error();
-    if (received->kind == SyncKind::hello) check_names(now, peer);
-    Bytes body = received->body;
-    while (const auto region = next_region(body)) on_region(now, peer, received->number, *region);
-    return std::nullopt;
-}
-
-void SyncHost::on_session_end(std::size_t peer) {
-    peers_[peer]->sweep = Sweep::none;
-    peers_[peer]->ends_at = {};
-    peers_[peer]->refresh_next = kMaxSlots;
-    if (master_) start_sweep(peer, Sweep::take_over);
-}
-
-// K9
-void SyncHost::check_names(Instant now, std::size_t peer) {
-    const SyncHello* const ours = peers_[peer]->session.channel().peer();
-    for (std::size_t other = 0; ours && other < peers_.size(); ++other) {
-        const Channel& channel = peers_[other]->session.channel();
-        if (other == peer || !channel.peer() || channel.peer()->name != ours->name) continue;
-        const std::size_t later = channel.since() > peers_[peer]->session.channel().since() ? other : peer;
-        ++counters_.same_peer;
-        peers_[later]->session.channel().forget_peer(now);
-        if (peers_[later]->session.watch(now)) on_session_end(later);
-        return;
-    }
-}
-
-void SyncHost::on_region(Instant now, std::size_t peer, PacketNumber number, const Region& region) {
-    SyncSession& session = peers_[peer]->session;
-    const auto read = [&](const auto& value, auto use) {
-        if (value)
-            use(*value);
-        else
-            ++counters_.bad_regions;
-    };
-    switch (region.kind) {
-        case RegionKind::flows: return on_flows(now, peer, number, region.contents);
-        case RegionKind::ack:
-            return read(decode_ack(region.contents), [&](const SyncAck& ack) { session.on_ack(now, ack); });
-        case RegionKind::status:
-            return read(decode_status(region.contents),
-                        [&](const SyncStatus& status) { on_status(now, peer, number, status); });
-        case RegionKind::digests:
-            return read(decode_digests(region.contents),
-                        [&](const SyncDigests& digests) { session.on_digests(number, digests); });
-        case RegionKind::ask:
-            return read(decode_ask(region.contents), [&](const SyncAsk& ask) { session.on_ask(now, ask); });
-    }
-}
-
-void SyncHost::on_flows(Instant now, std::size_t peer, PacketNumber number, Bytes records) {
-    while (!records.empty()) {
-        const auto record = take_record(records);
-        if (!record) {
-            ++counters_.bad_regions;
-            return;
-        }
-        on_change(now, peer, number, peers_[peer]->session.on_record(number, *record));
-    }
-}
-
-void SyncHost::on_change(Instant now, std::size_t peer, PacketNumber number, const Change& change) {
-    if (!change.gone.empty()) on_dropped(now, change.gone);
-    if (change.identity.empty()) return;
-    const Held theirs{peer, &peers_[peer]->session.inbox().table(), change.slot};
-    const bool is_news = change.kind != Change::Kind::nothing;
-    if (const auto ours = own_.find_name(change.identity)) return meet(now, number, theirs, *ours, is_news);
-    if (!is_news || holder(change.identity)->peer != peer) return;
-    write(now, theirs,
-          change.kind == Change::Kind::upsert ? FlowChange::Kind::create : FlowChange::Kind::update);
-}
-
-// W2, W5: a record of a flow that we own, too. Whoever gives it up takes the owner's word for its state.
-void SyncHost::meet(Instant now, PacketNumber number, const Held& theirs, Slot ours, bool is_news) {
-    SyncSession& session = peers_[theirs.peer]->session;
-    if (outranks_us(theirs.peer)) {
-        if (number < session.term_since()) return;
-        ++counters_.given_up;
-        disown(ours);
-        return write(now, theirs, FlowChange::Kind::update);
-    }
-    if (!is_news) return;
-    ++counters_.kept;
-    session.outbox().changed(ours);
-    if (!std::ranges::equal(own_.identity(ours), theirs.table->identity(theirs.slot))) return;
-    const FlowState held = state_of(own_.state(ours));
-    const FlowState merged = merge(held, state_of(theirs.table->state(theirs.slot)));
-    if (merged == held) return;
-    set_own_state(ours, merged);
-    changes_.push_back({FlowChange::Kind::update, {identity_of(own_.identity(ours)), merged}});
-}
-
-// A peer doesn't own it any more. It goes unless somebody else does who is there.
-void SyncHost::on_dropped(Instant now, Bytes identity) {
-    if (own_.find_name(identity)) return;
-    const auto held = holder(identity);
-    if (held && peers_[held->peer]->session.is_up()) return write(now, *held, FlowChange::Kind::create);
-    changes_.push_back({FlowChange::Kind::remove, {identity_of(identity), {}}});
-}
-
-// ---- who owns what
-
-bool SyncHost::outranks(std::size_t a, std::size_t b) const {
-    const auto rank = [&](std::size_t peer) {
-        const SyncSession& session = peers_[peer]->session;
-        const SyncHello* const hello = session.channel().peer();
-        return std::tuple(session.said().has_value(), session.said() ? session.said()->term : 0,
-                          hello ? hello->name : HostName());
-    };
-    const auto [a_said, a_term, a_name] = rank(a);
-    const auto [b_said, b_term, b_name] = rank(b);
-    if (a_said != b_said) return a_said;
-    return a_term != b_term ? a_term > b_term : a_name.view() < b_name.view();
-}
-
-bool SyncHost::outranks_us(std::size_t peer) const {
-    const SyncSession& session = peers_[peer]->session;
-    if (!session.said() || !session.channel().peer()) return false;
-    const std::uint64_t term = session.said()->term;
-    return term != term_ ? term > term_ : session.channel().peer()->name.view() < config_.channel.name.view();
-}
-
-// The highest of those who have it; of one who has it twice, what it said in this session.
-std::optional<SyncHost::Held> SyncHost::holder(Bytes identity) const {
-    std::optional<Held> best;
-    for (std::size_t peer = 0; peer < peers_.size(); ++peer) {
-        const Inbox& inbox = peers_[peer]->session.inbox();
-        for (const FlowTable* table : {&inbox.table(), inbox.previous()}) {
-            const auto slot = table ? table->find_name(identity) : std::nullopt;
-            if (!slot) continue;
-            if (!best || outranks(peer, best->peer)) best = {peer, table, *slot};
-            break;
-        }
-    }
-    return best;
-}
-
-// T1
-void SyncHost::write(Instant now, const Held& held, FlowChange::Kind kind) {
-    FlowChange change{kind,
-                      {identity_of(held.table->identity(held.slot)), state_of(held.table->state(held.slot))}};
-    std::uint32_t& timeout = change.flow.state.timeout;
-    timeout = std::max(timeout, kLeastTimeout);
-    Peer& peer = *peers_[held.peer];
-    if (held.table == &peer.session.inbox().table())
-        peer.ends_at[held.slot] = second(now) + std::min(timeout, kLongestTimeout);
-    changes_.push_back(std::move(change));
-}
-
-std::uint32_t SyncHost::second(Instant now) const {
-    return static_cast<std::uint32_t>((now - started_) / seconds(1));
-}
-
-void SyncHost::on_status(Instant now, std::size_t peer, PacketNumber number, const SyncStatus& status) {
-    SyncSession& session = peers_[peer]->session;
-    const auto before = session.said();
-    if (!session.on_status(number, status)) return;
-    highest_term_ = std::max(highest_term_, status.term);
-    if (master_ && !status.master && status.term >= term_) raise_term(now);
-    if (master_ && before && before->master && !status.master)
-        start_sweep(peer, Sweep::take_over);
-    else if ((!before || before->term != status.term) && !outranks_us(peer))
-        start_sweep(peer, Sweep::insist);
-}
+// ---- CARP
 
 // W4
 void SyncHost::raise_term(Instant now) {
@@ -454,22 +259,10 @@ std::size_t SyncHost::poll_transmit(Instant now, std::size_t peer, const HostFac
     return peers_[peer]->session.transmit(now, status(), facts, out);
 }
 
-// ---- time, and what takes more than one call
-
-// To take over is to insist, too.
-void SyncHost::start_sweep(std::size_t peer, Sweep sweep) {
-    peers_[peer]->sweep = std::max(peers_[peer]->sweep, sweep);
-    peers_[peer]->sweep_previous = peers_[peer]->sweep_table = 0;
-}
+// ---- time
 
 void SyncHost::on_timer(Instant now) {
-    if (refresh_at_ <= now) {
-        for (const auto& peer : peers_)
-            if (peer->session.is_up() && peer->refresh_next >= peer->session.inbox().table().end())
-                peer->refresh_next = refresh_part_;
-        refresh_part_ = (refresh_part_ + 1) % kRefreshParts;
-        refresh_at_ = now + seconds(1);
-    }
+    if (refresh_at_ <= now) start_refresh(now);
     for (std::size_t i = 0; i < peers_.size(); ++i) {
         peers_[i]->session.on_timer(now);
         if (peers_[i]->session.watch(now)) on_session_end(i);
@@ -484,73 +277,6 @@ Instant SyncHost::next_deadline() const {
         next = std::min(next, peer->session.next_deadline());
     }
     return next;
-}
-
-bool SyncHost::has_work(const Peer& peer) const {
-    const Inbox& inbox = peer.session.inbox();
-    return peer.sweep != Sweep::none || peer.refresh_next < inbox.table().end() ||
-           (inbox.previous() && peer.session.said() && peer.session.said()->complete);
-}
-
-void SyncHost::work(Instant now, std::size_t peer) {
-    Peer& p = *peers_[peer];
-    refresh(now, peer);
-    if (p.sweep != Sweep::none)
-        run_sweep(peer);
-    else if (p.session.said() && p.session.said()->complete)
-        drop_leftovers(now, p);
-}
-
-void SyncHost::run_sweep(std::size_t peer) {
-    Peer& p = *peers_[peer];
-    const Inbox& inbox = p.session.inbox();
-    Slot budget = kAtOnce;
-    const auto walk = [&](const FlowTable* table, Slot& next) {
-        for (; table && next < table->end() && budget > 0; ++next, --budget)
-            if (table->holds(next)) sweep_flow({peer, table, next});
-        return budget > 0;
-    };
-    if (!walk(inbox.previous(), p.sweep_previous) || !walk(&inbox.table(), p.sweep_table)) return;
-    if (p.sweep == Sweep::take_over) dump_wanted_ = true;
-    p.sweep = Sweep::none;
-}
-
-// W3, W2: what both have is told again, so that the peer gives it up.
-void SyncHost::sweep_flow(const Held& held) {
-    Peer& peer = *peers_[held.peer];
-    const Bytes identity = held.table->identity(held.slot);
-    if (const auto ours = own_.find_name(identity))
-        peer.session.outbox().changed(*ours);
-    else if (peer.sweep == Sweep::take_over && own_flow(identity, held.table->state(held.slot)))
-        ++counters_.taken_over;
-}
-
-// B1
-void SyncHost::drop_leftovers(Instant now, Peer& peer) {
-    for (Slot i = 0; i < kAtOnce; ++i) {
-        const auto leftover = peer.session.inbox().next_leftover();
-        if (!leftover) return;
-        on_dropped(now, leftover->gone);
-    }
-}
-
-// T1; and W2, should what was told have come before the term that it hangs on.
-void SyncHost::refresh(Instant now, std::size_t peer) {
-    Peer& p = *peers_[peer];
-    const FlowTable& table = p.session.inbox().table();
-    for (Slot i = 0; i < kAtOnce && p.refresh_next < table.end(); ++i, p.refresh_next += kRefreshParts) {
-        const Held held{peer, &table, p.refresh_next};
-        if (!table.holds(held.slot)) continue;
-        const Bytes identity = table.identity(held.slot);
-        if (const auto ours = own_.find_name(identity)) {
-            if (!outranks_us(peer)) p.session.outbox().changed(*ours);
-            continue;
-        }
-        if (p.ends_at.get(held.slot) >= second(now) + kRefreshBelow) continue;
-        if (holder(identity)->peer != peer) continue;
-        write(now, held, FlowChange::Kind::update);
-        ++counters_.refreshed;
-    }
 }
 
 }  // namespace carpd

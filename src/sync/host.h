@@ -150,7 +150,6 @@ class SyncHost {
         const FlowTable* table;
         Slot slot;
     };
-    struct Encoded;
 
     bool has_room() const { return changes().size() < kMostChanges; }
     void tell(Slot slot);
@@ -182,6 +181,7 @@ class SyncHost {
     void sweep_flow(const Held& held);
     void run_sweep(std::size_t peer);
     void drop_leftovers(Instant now, Peer& peer);
+    void start_refresh(Instant now);
     void refresh(Instant now, std::size_t peer);
     std::uint32_t second(Instant now) const;
     SyncStatus status() const;
