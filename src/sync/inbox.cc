@@ -1,6 +1,7 @@
 #include "sync/inbox.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -32,15 +33,23 @@ void Inbox::restart() {
     auto fresh = std::make_unique<FlowTable>(table_->max_slots(), key_);
     if (previous_) {
         auto both = std::make_unique<FlowTable>(table_->max_slots(), key_);
+        SlotArray<std::uint32_t> notes;
         for (const FlowTable* table : {previous_.get(), table_.get()})
-            for (Slot slot = 0; slot < table->end(); ++slot)
-                if (table->holds(slot) && !both->insert(table->identity(slot), table->state(slot)))
+            for (Slot slot = 0; slot < table->end(); ++slot) {
+                if (!table->holds(slot)) continue;
+                if (const auto there = both->insert(table->identity(slot), table->state(slot)))
+                    notes[*there] = note(*table, slot);
+                else
                     ++counters_.forgotten;
+            }
         previous_ = std::move(both);
+        previous_notes_ = std::move(notes);
     } else {
         previous_ = std::move(table_);
+        previous_notes_ = std::move(notes_);
     }
     table_ = std::move(fresh);
+    notes_ = {};
     heard_ = {};
     heard_of_bucket_.fill(0);
     leftover_ = 0;
@@ -50,7 +59,12 @@ std::optional<Change> Inbox::next_leftover() {
     for (; previous_ && leftover_ < previous_->end(); ++leftover_)
         if (previous_->holds(leftover_)) return erase(*previous_, leftover_);
     previous_.reset();
+    previous_notes_ = {};
     return std::nullopt;
+}
+
+Change Inbox::forget(Slot slot) {
+    return table_->holds(slot) ? erase(*table_, slot) : Change{};
 }
 
 Change Inbox::apply(std::uint64_t packet, const Record& record) {
@@ -74,12 +88,14 @@ Change Inbox::apply(std::uint64_t packet, const Record& record) {
     return record.header.kind == RecordKind::state ? apply_state(record) : erase(*table_, slot);
 }
 
-bool Inbox::differs(std::uint64_t packet, std::size_t bucket, std::uint64_t digest) const {
-    return bucket < kBuckets && heard_of_bucket_[bucket] < packet && table_->digest(bucket) != digest;
+std::optional<bool> Inbox::differs(std::uint64_t packet, std::size_t bucket, std::uint64_t digest) const {
+    if (bucket >= kBuckets || heard_of_bucket_[bucket] >= packet) return std::nullopt;
+    return table_->digest(bucket) != digest;
 }
 
 std::size_t Inbox::memory() const {
-    return sizeof *this + table_->memory() + (previous_ ? previous_->memory() : 0) + heard_.memory();
+    return sizeof *this + table_->memory() + (previous_ ? previous_->memory() : 0) + notes_.memory() +
+           previous_notes_.memory() + heard_.memory();
 }
 
 void Inbox::spoke_of_bucket(Slot slot, std::uint64_t packet) {
@@ -98,17 +114,18 @@ Change Inbox::apply_full(std::uint64_t packet, const Record& record) {
         return {};
     }
     Change change{Change::Kind::upsert, slot, {}, {}, {}};
-    if (table_->holds(slot)) {
-        keep_identity(*table_, slot, change);
-        table_->erase(slot, 1);
-    }
+    std::uint32_t note = 0;
+    if (table_->holds(slot)) keep_gone(*table_, slot, change);
     if (known_in) {
+        note = std::exchange(notes_[*known_in], 0);
         table_->erase(*known_in, 1);
         spoke_of_bucket(*known_in, packet);
     } else if (const auto before = previous_ ? previous_->find(record.identity) : std::nullopt) {
+        note = std::exchange(previous_notes_[*before], 0);
         previous_->erase(*before, 0);
     }
     table_->insert_at(slot, record.identity, record.state);
+    if (note) notes_[slot] = note;
     change.identity = table_->identity(slot);
     change.state = table_->state(slot);
     ++counters_.upserts;
@@ -128,16 +145,18 @@ Change Inbox::apply_state(const Record& record) {
 
 Change Inbox::erase(FlowTable& table, Slot slot) {
     Change change{Change::Kind::erase, slot, {}, {}, {}};
-    keep_identity(table, slot, change);
-    table.erase(slot, 1);
+    keep_gone(table, slot, change);
     ++counters_.erased;
     return change;
 }
 
-void Inbox::keep_identity(const FlowTable& table, Slot slot, Change& change) {
+void Inbox::keep_gone(FlowTable& table, Slot slot, Change& change) {
     const Bytes identity = table.identity(slot);
     std::ranges::copy(identity, gone_.begin());
     change.gone = {gone_.data(), identity.size()};
+    change.gone_note = note(table, slot);
+    if (change.gone_note) set_note(table, slot, 0);
+    table.erase(slot, 1);
 }
 
 }  // namespace carpd

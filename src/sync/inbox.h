@@ -42,6 +42,7 @@ struct Change {
     Slot slot = 0;
     Bytes gone;  // upsert: the flow that was in this slot, if one was; it goes first
     Bytes identity, state;
+    std::uint32_t gone_note = 0;  // of the flow that is gone
 };
 
 // Every record is counted in one of these, but `erased` are leftovers, too, and `forgotten` are flows.
@@ -68,15 +69,28 @@ class Inbox {
     const FlowTable* previous() const { return previous_.get(); }
     // The next of those, erased, until there is none. To be asked for when the owner says `complete` (B1).
     std::optional<Change> next_leftover();
+    // Erases the slot's flow of this stream, if there is one, though its owner has it: it is known again when
+    // a FULL names it.
+    Change forget(Slot slot);
 
     // `packet` is the number of the datagram, from 1.
     Change apply(std::uint64_t packet, const Record& record);
 
     // Whether a bucket's digest in datagram `packet` shows that something is missing or too much here (D3).
-    // False if a later datagram, or this one, has spoken of the bucket: then it compares with nothing.
-    bool differs(std::uint64_t packet, std::size_t bucket, std::uint64_t digest) const;
+    // Nothing if a later datagram, or this one, has spoken of the bucket: then it compares with nothing.
+    std::optional<bool> differs(std::uint64_t packet, std::size_t bucket, std::uint64_t digest) const;
 
     const FlowTable& table() const { return *table_; }
+
+    // A number that the caller keeps with a flow of table() or previous(), whatever slot or stream it moves
+    // to. 0 until it is set.
+    std::uint32_t note(const FlowTable& table, Slot slot) const {
+        return (&table == table_.get() ? notes_ : previous_notes_).get(slot);
+    }
+    void set_note(const FlowTable& table, Slot slot, std::uint32_t note) {
+        (&table == table_.get() ? notes_ : previous_notes_)[slot] = note;
+    }
+
     const InboxCounters& counters() const { return counters_; }
     std::size_t memory() const;  // bytes, the table's included
 
@@ -85,10 +99,11 @@ class Inbox {
     Change apply_full(std::uint64_t packet, const Record& record);
     Change apply_state(const Record& record);
     Change erase(FlowTable& table, Slot slot);
-    void keep_identity(const FlowTable& table, Slot slot, Change& change);
+    void keep_gone(FlowTable& table, Slot slot, Change& change);
 
     const SipKey key_;
     std::unique_ptr<FlowTable> table_, previous_;
+    SlotArray<std::uint32_t> notes_, previous_notes_;  // of each, by slot; 0 where no flow is
     SlotArray<std::uint64_t> heard_;  // the packet that spoke of a slot last; 0: none of this stream
     std::array<std::uint64_t, kBuckets> heard_of_bucket_{};
     Slot leftover_ = 0;  // below it previous_ has none

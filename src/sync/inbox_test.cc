@@ -107,19 +107,58 @@ TEST_F(InboxTest, RefusesSlotsBeyondItsBound) {
 TEST_F(InboxTest, ComparesDigestsOfBucketsThatNothingLaterSpokeOf) {
     FlowTable owner(5000, {7, 7});
     owner.insert_at(7, identity_bytes(1), state_bytes(1));
-    EXPECT_TRUE(inbox.differs(2, 7, owner.digest(7)));
+    EXPECT_EQ(inbox.differs(2, 7, owner.digest(7)), true);
     full(3, 7, 1, 1);
-    EXPECT_FALSE(inbox.differs(4, 7, owner.digest(7)));
-    EXPECT_FALSE(inbox.differs(2, 7, 99));
-    EXPECT_FALSE(inbox.differs(3, 7, 99));
-    EXPECT_TRUE(inbox.differs(4, 7, 99));
-    EXPECT_TRUE(inbox.differs(2, 8, 99));
-    EXPECT_FALSE(inbox.differs(2, kBuckets, 99));  // there is none
+    EXPECT_EQ(inbox.differs(4, 7, owner.digest(7)), false);
+    EXPECT_EQ(inbox.differs(2, 7, 99), std::nullopt);
+    EXPECT_EQ(inbox.differs(3, 7, 99), std::nullopt);
+    EXPECT_EQ(inbox.differs(4, 7, 99), true);
+    EXPECT_EQ(inbox.differs(2, 8, 99), true);
+    EXPECT_EQ(inbox.differs(2, kBuckets, 99), std::nullopt);  // there is none
 
     // A flow that left for another slot changed the bucket that it left.
     full(5, 8, 1, 1);
-    EXPECT_FALSE(inbox.differs(4, 7, owner.digest(7)));
-    EXPECT_TRUE(inbox.differs(6, 7, owner.digest(7)));
+    EXPECT_EQ(inbox.differs(4, 7, owner.digest(7)), std::nullopt);
+    EXPECT_EQ(inbox.differs(6, 7, owner.digest(7)), true);
+}
+
+TEST_F(InboxTest, ANoteGoesWithItsFlow) {
+    const auto note = [&](Slot slot) { return inbox.note(inbox.table(), slot); };
+    full(1, 7, 1, 1);
+    EXPECT_EQ(note(7), 0u);
+    inbox.set_note(inbox.table(), 7, 41);
+    state(2, 7, 2);
+    EXPECT_EQ(note(7), 41u);
+    full(3, 8, 1, 2);  // it ended and came back
+    EXPECT_EQ(note(7), 0u);
+    EXPECT_EQ(note(8), 41u);
+
+    full(4, 9, 2, 1);
+    inbox.set_note(inbox.table(), 9, 42);
+    for (int i = 0; i < 2; ++i) {
+        inbox.restart();
+        full(1, 100, 3, 1);
+        inbox.set_note(inbox.table(), 100, 43);
+    }
+    const FlowTable& previous = *inbox.previous();
+    EXPECT_EQ(inbox.note(previous, previous.find(identity_bytes(2)).value()), 42u);
+    full(2, 5, 1, 2);
+    EXPECT_EQ(note(5), 41u);
+    const Change change = full(3, 5, 4, 1);
+    EXPECT_EQ(copy(change.gone), identity_bytes(1));
+    EXPECT_EQ(change.gone_note, 41u);
+    EXPECT_EQ(note(5), 0u);
+    EXPECT_EQ(inbox.next_leftover().value().gone_note, 42u);
+    EXPECT_EQ(end(4, 100).gone_note, 43u);
+}
+
+TEST_F(InboxTest, WhatIsForgottenIsKnownAgainWhenAFullNamesIt) {
+    full(3, 7, 1, 1);
+    EXPECT_EQ(copy(inbox.forget(7).gone), identity_bytes(1));
+    EXPECT_TRUE(inbox.forget(7).gone.empty());
+    EXPECT_EQ(state(4, 7, 2).kind, Kind::nothing);
+    EXPECT_EQ(full(2, 7, 1, 1).kind, Kind::nothing);  // older than what was forgotten
+    EXPECT_EQ(full(5, 7, 1, 2).kind, Kind::upsert);
 }
 
 TEST_F(InboxTest, KeepsFlowsOverANewStreamUntilItIsComplete) {

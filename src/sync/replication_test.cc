@@ -152,7 +152,8 @@ class Replication {
     void compare_digests() {
         ++packet;
         for (std::size_t bucket = 0; bucket < kBuckets; ++bucket)
-            if (outbox.is_quiet(bucket) && inbox.differs(packet, bucket, owned.digest(bucket)))
+            if (outbox.is_quiet(bucket) &&
+                inbox.differs(packet, bucket, owned.digest(bucket)).value_or(false))
                 outbox.ask(now, bucket);
     }
     // Every slot without a flow can be used again.

@@ -16,6 +16,7 @@ constexpr Duration kStatusInterval = milliseconds(100);
 constexpr Duration kStatusHurry = seconds(1);
 constexpr Duration kDigestInterval = seconds(10);
 constexpr Duration kDigestsAfterAsk = seconds(1);
+constexpr Duration kAskAllAgain = seconds(1);
 // So that neither leaves no room for the other, nor both none for a status and an acknowledgement.
 constexpr std::size_t kMostAsks = 64, kMostDigests = 96;
 static_assert(kDataOverhead + 5 * kRegionHeaderSize + kStatusSize + kLongestAck + 2 * kMostAsks + 2 +
@@ -43,7 +44,7 @@ bool SyncSession::watch(Instant now) {
         said_.reset();
         said_in_ = term_since_ = 0;
         told_all_ = false;
-        status_at_ = digests_at_ = kNever;
+        status_at_ = digests_at_ = ask_all_at_ = kNever;
         next_bucket_ = kBuckets;
         to_ask_.reset();
         differs_.reset();
@@ -58,6 +59,7 @@ bool SyncSession::watch(Instant now) {
 
 void SyncSession::on_ack(Instant now, const SyncAck& ack) {
     if (ack.stream != channel_.stream() || !outbox_.is_running()) return;
+    if (asked_all_in_ > 0 && ack.covers(asked_all_in_)) ask_all_at_ = kNever;
     outbox_.acknowledged(now, {ack.highest, {ack.words.data(), ack.word_count}});
     if (told_all_ || !outbox_.is_complete()) return;
     told_all_ = true;
@@ -68,9 +70,10 @@ void SyncSession::on_ack(Instant now, const SyncAck& ack) {
 void SyncSession::on_digests(PacketNumber number, const SyncDigests& digests) {
     for (std::size_t i = 0; i < digests.size() && digests.first + i < kBuckets; ++i) {
         const std::size_t bucket = digests.first + i;
-        const bool differs = inbox_.differs(number, bucket, digests[i]);
-        differs_.set(bucket, differs);
-        if (differs) to_ask_.set(bucket);
+        const auto differs = inbox_.differs(number, bucket, digests[i]);
+        if (!differs) continue;
+        differs_.set(bucket, *differs);
+        if (*differs) to_ask_.set(bucket);
     }
 }
 
@@ -117,15 +120,15 @@ std::size_t SyncSession::transmit(Instant now, SyncStatus says, const HostFacts&
     RegionWriter regions(Channel::body_of(out));
     if (status_at_ <= now || now < status_until_) put_status(now, says, regions);
     if (channel_.has_ack()) put_ack(regions);
-    if (to_ask_.any()) put_asks(regions);
+    if (to_ask_.any() || ask_all_at_ <= now) put_asks(now, regions);
     if (digests_wait()) put_digests(regions);
     put_flows(now, regions);
     return regions.size() > 0 ? channel_.seal_data(out, regions.size()) : 0;
 }
 
 bool SyncSession::data_is_due(Instant now) const {
-    return std::min({status_at_, channel_.ack_deadline(), outbox_.next_send()}) <= now || to_ask_.any() ||
-           digests_wait();
+    return std::min({status_at_, channel_.ack_deadline(), ask_all_at_, outbox_.next_send()}) <= now ||
+           to_ask_.any() || digests_wait();
 }
 
 void SyncSession::put_status(Instant now, SyncStatus says, RegionWriter& regions) {
@@ -139,7 +142,20 @@ void SyncSession::put_ack(RegionWriter& regions) {
     regions.add(RegionKind::ack, encode(channel_.take_ack(), regions.room()));
 }
 
-void SyncSession::put_asks(RegionWriter& regions) {
+void SyncSession::ask_all(Instant now, bool missing) {
+    if (missing) differs_.set();
+    ask_all_at_ = now;
+    asked_all_in_ = 0;
+}
+
+void SyncSession::put_asks(Instant now, RegionWriter& regions) {
+    if (ask_all_at_ <= now) {
+        regions.add(RegionKind::ask, encode_ask({}, regions.room()));
+        ask_all_at_ = now + kAskAllAgain;
+        asked_all_in_ = channel_.next_number();
+        to_ask_.reset();
+        return;
+    }
     std::uint16_t buckets[kMostAsks];
     std::size_t count = 0;
     for (std::size_t bucket = 0; bucket < kBuckets && count < kMostAsks; ++bucket) {
@@ -178,7 +194,8 @@ Instant SyncSession::next_deadline() const {
     const Instant channel = channel_.next_deadline();
     if (!channel_.is_up()) return channel;
     if (to_ask_.any() || digests_wait()) return Instant::min();
-    return std::min({channel, status_at_, digests_at_, outbox_.next_send(), outbox_.next_deadline()});
+    return std::min(
+        {channel, status_at_, digests_at_, ask_all_at_, outbox_.next_send(), outbox_.next_deadline()});
 }
 
 }  // namespace carpd

@@ -49,6 +49,9 @@ class SyncSession {
     void hurry_status(Instant now);
     // Digests are due at once: what we own was looked over.
     void hurry_digests(Instant now) { digests_at_ = now; }
+    // Asks the peer for all that it owns, until it has acknowledged that. If `missing`, every bucket counts
+    // as differing until a digest is equal.
+    void ask_all(Instant now, bool missing);
     void on_timer(Instant now);
     Instant next_deadline() const;
 
@@ -83,7 +86,7 @@ class SyncSession {
     bool data_is_due(Instant now) const;
     void put_status(Instant now, SyncStatus says, RegionWriter& regions);
     void put_ack(RegionWriter& regions);
-    void put_asks(RegionWriter& regions);
+    void put_asks(Instant now, RegionWriter& regions);
     void put_digests(RegionWriter& regions);
     void put_flows(Instant now, RegionWriter& regions);
 
@@ -100,6 +103,8 @@ class SyncSession {
     Instant status_at_ = kNever, digests_at_ = kNever;
     std::size_t next_bucket_ = kBuckets;  // whose digest is to be sent
     std::bitset<kBuckets> to_ask_, differs_;
+    Instant ask_all_at_ = kNever;    // when it is to be asked for all, or again
+    PacketNumber asked_all_in_ = 0;  // and in which datagram it was last
 };
 
 }  // namespace carpd
