@@ -174,8 +174,7 @@ void SyncHost::change_failed(Instant now, const FlowChange& change, FlowChangeFa
     ++counters_.failed[static_cast<std::size_t>(reason)];
     if (change.kind == FlowChange::Kind::remove) return;
     const auto held = holder(Encoded(change.flow.identity).view());
-    if (held && held->table == &peers_[held->peer]->session.inbox().table())
-        peers_[held->peer]->ends_at[held->slot] = second(now);
+    if (held) peers_[held->peer]->session.inbox().set_note(*held->table, held->slot, second(now));
 }
 
 void SyncHost::changes_done(std::size_t count) {
@@ -200,13 +199,24 @@ void SyncHost::set_master(Instant now, bool master) {
     if (master == master_) return;
     master_ = master;
     hurry_statuses(now);
-    if (!master) return;
+    if (!master) {
+        for (const auto& peer : peers_)
+            if (peer->chore == Chore::commit) peer->chore = Chore::none;
+        return;
+    }
     raise_term(now);
     dump_wanted_ = true;
     for (std::size_t peer = 0; peer < peers_.size(); ++peer) {
+        if (peers_[peer]->chore == Chore::flush) end_flush(now, *peers_[peer]);
+        if (config_.commit_at_takeover) start_chore(peer, Chore::commit);
         const auto& said = peers_[peer]->session.said();
         if (!said || !said->master) start_sweep(peer, Sweep::take_over);
     }
+}
+
+bool SyncHost::is_committed() const {
+    return changes().empty() &&
+           std::ranges::none_of(peers_, [](const auto& peer) { return peer->chore == Chore::commit; });
 }
 
 void SyncHost::stop(Instant now) {
@@ -230,11 +240,28 @@ SyncIncomplete SyncHost::incomplete(Instant now) const {
         if (!peer->session.is_up()) continue;
         if (!peer->session.heard_all()) return SyncIncomplete::receiving;
         alone = false;
-        differs |= peer->session.differing_buckets() > 0;
+        differs |= peer->session.differing_buckets() > 0 || peer->chore == Chore::flush;
     }
     if (differs) return SyncIncomplete::differs;
     const bool early = now - started_ < kAloneAfter * config_.channel.dead_after;
     return alone && early && !peers_.empty() ? SyncIncomplete::starting : SyncIncomplete::no;
+}
+
+// ---- what an operator wishes
+
+void SyncHost::resync(Instant now) {
+    dump_wanted_ = true;
+    for (std::size_t peer = 0; peer < peers_.size(); ++peer) {
+        if (!peers_[peer]->session.is_up()) continue;
+        peers_[peer]->session.ask_all(now, false);
+        start_chore(peer, Chore::rewrite);
+    }
+}
+
+bool SyncHost::flush(Instant) {
+    if (master_) return false;
+    for (std::size_t peer = 0; peer < peers_.size(); ++peer) start_chore(peer, Chore::flush);
+    return true;
 }
 
 // ---- what leaves
@@ -265,7 +292,7 @@ void SyncHost::on_timer(Instant now) {
     if (refresh_at_ <= now) start_refresh(now);
     for (std::size_t i = 0; i < peers_.size(); ++i) {
         peers_[i]->session.on_timer(now);
-        if (peers_[i]->session.watch(now)) on_session_end(i);
+        if (peers_[i]->session.watch(now)) on_session_end(now, i);
         if (has_room() && has_work(*peers_[i])) work(now, i);
     }
 }

@@ -39,6 +39,9 @@ struct SyncHostConfig {
     ChannelConfig channel;  // our name, `dead-after`
     std::uint32_t max_flows = 1u << 20;
     SipKey table_key;  // secret and random
+    // What peers tell goes into our kernel when this host becomes MASTER of its first group, not at once
+    // (C1).
+    bool commit_at_takeover = false;
     std::function<bool(const Flow&)> tells = is_worth_telling;
 };
 
@@ -113,12 +116,27 @@ class SyncHost {
 
     // Whether this host is MASTER of something.
     void set_master(Instant now, bool master);
+    // What peers told until now is in our kernel as far as it took it: the addresses of a group that became
+    // MASTER here may answer. Before it asks, the driver reads what has arrived from peers, and says
+    // set_master(); it asks again after changes were made and on_timer().
+    bool is_committed() const;
     // It stops in order. The driver goes on until is_drained() or its patience ends.
     void stop(Instant now);
     // Every peer that is up has all.
     bool is_drained() const;
 
     SyncIncomplete incomplete(Instant now) const;
+
+    // ---- what an operator wishes
+
+    // Our kernel is dumped anew; every peer that is up is asked for everything, and what it told is written
+    // to our kernel once more.
+    void resync(Instant now);
+    // What peers told is removed from our kernel and forgotten, but for flows that are ours; peers that are
+    // up are asked for it anew, and until it is here this host is incomplete (`differs`). What a peer told
+    // that is down is gone. False, and nothing happens, while this host is MASTER of something: its kernel
+    // then holds connections that live, or are about to move here.
+    bool flush(Instant now);
 
     // ---- time
 
@@ -133,16 +151,25 @@ class SyncHost {
     const SyncHostCounters& counters() const { return counters_; }
 
  private:
+    static constexpr std::uint32_t kLeastTimeout = 60;  // T1
+
     enum class Sweep : std::uint8_t { none, insist, take_over };
+    // What is to be done in our kernel with all that a peer told.
+    enum class Chore : std::uint8_t { none, rewrite, commit, flush };
+    // A walk through all of a peer's flows: those of `previous`, then those of the table.
+    struct Walk {
+        Slot previous = 0, table = 0;
+    };
+    // The note of a flow in the inbox is the second in which our kernel's entry ends if it isn't refreshed
+    // (T1); 0: it wasn't written, for it is kept back (C1) or another's version was.
     struct Peer {
         SyncSession session;
-        // A walk through all of the peer's flows: those of `previous`, then those of the table.
+        Chore chore = Chore::none;  // comes before the sweep
+        Walk chore_at{};
         Sweep sweep = Sweep::none;
-        Slot sweep_previous = 0, sweep_table = 0;
-        // T1: the second in which the kernel's entry ends if it isn't refreshed, by slot; and where the walk
-        // that looks at them is.
-        SlotArray<std::uint32_t> ends_at{};
-        Slot refresh_next = kMaxSlots;
+        Walk sweep_at{};
+        Slot refresh_next = kMaxSlots;  // where the walk is that looks at notes
+        std::uint32_t ended_in = 0;     // the second in which the last session ended
     };
     // A flow as a peer told it.
     struct Held {
@@ -159,27 +186,41 @@ class SyncHost {
     void renew(Slot slot, const FlowEvent& event);
     void claim(const FlowEvent& event, Bytes identity);
 
-    void on_session_end(std::size_t peer);
+    void on_session_end(Instant now, std::size_t peer);
     void check_names(Instant now, std::size_t peer);
     void on_region(Instant now, std::size_t peer, PacketNumber number, const Region& region);
     void on_flows(Instant now, std::size_t peer, PacketNumber number, Bytes records);
     void on_status(Instant now, std::size_t peer, PacketNumber number, const SyncStatus& status);
     void on_change(Instant now, std::size_t peer, PacketNumber number, const Change& change);
     void meet(Instant now, PacketNumber number, const Held& theirs, Slot ours, bool is_news);
-    void on_dropped(Instant now, Bytes identity);
+    void on_dropped(Instant now, Bytes identity, std::uint32_t written_until);
 
     bool outranks(std::size_t a, std::size_t b) const;
     bool outranks_us(std::size_t peer) const;
     std::optional<Held> holder(Bytes identity) const;
-    void write(Instant now, const Held& held, FlowChange::Kind kind);
+    bool is_held_highest(const Held& held) const;
+    bool writes_all() const { return !config_.commit_at_takeover || master_; }
+    bool belongs_in_kernel(const Held& held) const { return writes_all() || written_until(held) > 0; }
+    std::uint32_t written_until(const Held& held) const;
+    bool has_ended(Instant now, const Held& held) const;
+    std::uint32_t age(Instant now, const Held& held) const;
+    void write(Instant now, const Held& held, FlowChange::Kind kind, std::uint32_t age = 0);
 
     void raise_term(Instant now);
     void hurry_statuses(Instant now);
     void start_sweep(std::size_t peer, Sweep sweep);
     bool has_work(const Peer& peer) const;
     void work(Instant now, std::size_t peer);
-    void sweep_flow(const Held& held);
-    void run_sweep(std::size_t peer);
+    template <class Use>
+    bool walk_slice(std::size_t peer, Walk& at, Use use) const;
+    void start_chore(std::size_t peer, Chore chore);
+    void run_chore(Instant now, std::size_t peer);
+    void rewrite_flow(Instant now, const Held& held);
+    void commit_flow(Instant now, const Held& held);
+    bool flush_flows(Instant now, Peer& peer);
+    void end_flush(Instant now, Peer& peer);
+    void run_sweep(Instant now, std::size_t peer);
+    void sweep_flow(Instant now, const Held& held);
     void drop_leftovers(Instant now, Peer& peer);
     void start_refresh(Instant now);
     void refresh(Instant now, std::size_t peer);

@@ -13,8 +13,7 @@ namespace {
 
 using std::chrono::seconds;
 
-// T1
-constexpr std::uint32_t kLeastTimeout = 60, kLongestTimeout = 1u << 30;
+constexpr std::uint32_t kLongestTimeout = 1u << 30;
 
 }  // namespace
 
@@ -25,7 +24,7 @@ std::optional<SyncDrop> SyncHost::receive(Instant now, std::size_t peer, std::sp
     }
     SyncSession& session = peers_[peer]->session;
     const auto received = session.channel().receive(now, datagram);
-    if (session.watch(now)) on_session_end(peer);
+    if (session.watch(now)) on_session_end(now, peer);
     if (!received) return received.error();
     if (received->kind == SyncKind::hello) check_names(now, peer);
     Bytes body = received->body;
@@ -33,10 +32,13 @@ std::optional<SyncDrop> SyncHost::receive(Instant now, std::size_t peer, std::sp
     return std::nullopt;
 }
 
-void SyncHost::on_session_end(std::size_t peer) {
-    peers_[peer]->sweep = Sweep::none;
-    peers_[peer]->ends_at = {};
-    peers_[peer]->refresh_next = kMaxSlots;
+void SyncHost::on_session_end(Instant now, std::size_t peer) {
+    Peer& p = *peers_[peer];
+    if (p.chore == Chore::rewrite) p.chore = Chore::none;
+    p.chore_at = {};
+    p.sweep = Sweep::none;
+    p.refresh_next = kMaxSlots;
+    p.ended_in = second(now);
     if (master_) start_sweep(peer, Sweep::take_over);
 }
 
@@ -49,7 +51,7 @@ void SyncHost::check_names(Instant now, std::size_t peer) {
         const std::size_t later = channel.since() > peers_[peer]->session.channel().since() ? other : peer;
         ++counters_.same_peer;
         peers_[later]->session.channel().forget_peer(now);
-        if (peers_[later]->session.watch(now)) on_session_end(later);
+        if (peers_[later]->session.watch(now)) on_session_end(now, later);
         return;
     }
 }
@@ -89,12 +91,12 @@ void SyncHost::on_flows(Instant now, std::size_t peer, PacketNumber number, Byte
 }
 
 void SyncHost::on_change(Instant now, std::size_t peer, PacketNumber number, const Change& change) {
-    if (!change.gone.empty()) on_dropped(now, change.gone);
+    if (!change.gone.empty()) on_dropped(now, change.gone, change.gone_note);
     if (change.identity.empty()) return;
     const Held theirs{peer, &peers_[peer]->session.inbox().table(), change.slot};
     const bool is_news = change.kind != Change::Kind::nothing;
     if (const auto ours = own_.find_name(change.identity)) return meet(now, number, theirs, *ours, is_news);
-    if (!is_news || holder(change.identity)->peer != peer) return;
+    if (!is_news || !belongs_in_kernel(theirs) || holder(change.identity)->peer != peer) return;
     write(now, theirs,
           change.kind == Change::Kind::upsert ? FlowChange::Kind::create : FlowChange::Kind::update);
 }
@@ -119,9 +121,9 @@ void SyncHost::meet(Instant now, PacketNumber number, const Held& theirs, Slot o
     changes_.push_back({FlowChange::Kind::update, {identity_of(own_.identity(ours)), merged}});
 }
 
-// A peer doesn't own it any more. It goes unless somebody else does who is there.
-void SyncHost::on_dropped(Instant now, Bytes identity) {
-    if (own_.find_name(identity)) return;
+// A peer doesn't own it any more. It goes, if it is in our kernel, unless somebody else owns it who is there.
+void SyncHost::on_dropped(Instant now, Bytes identity, std::uint32_t written_until) {
+    if (own_.find_name(identity) || !(writes_all() || written_until > 0)) return;
     const auto held = holder(identity);
     if (held && peers_[held->peer]->session.is_up()) return write(now, *held, FlowChange::Kind::create);
     changes_.push_back({FlowChange::Kind::remove, {identity_of(identity), {}}});
@@ -164,20 +166,29 @@ std::optional<SyncHost::Held> SyncHost::holder(Bytes identity) const {
     return best;
 }
 
-// T1
-void SyncHost::write(Instant now, const Held& held, FlowChange::Kind kind) {
+bool SyncHost::is_held_highest(const Held& held) const {
+    const auto highest = holder(held.table->identity(held.slot));
+    return highest->peer == held.peer && highest->table == held.table;
+}
+
+std::uint32_t SyncHost::written_until(const Held& held) const {
+    return peers_[held.peer]->session.inbox().note(*held.table, held.slot);
+}
+
+// T1. A flow of a session that has ended is as old as that.
+void SyncHost::write(Instant now, const Held& held, FlowChange::Kind kind, std::uint32_t age) {
     FlowChange change{kind,
                       {identity_of(held.table->identity(held.slot)), state_of(held.table->state(held.slot))}};
     std::uint32_t& timeout = change.flow.state.timeout;
-    timeout = std::max(timeout, kLeastTimeout);
-    Peer& peer = *peers_[held.peer];
-    if (held.table == &peer.session.inbox().table())
-        peer.ends_at[held.slot] = second(now) + std::min(timeout, kLongestTimeout);
+    timeout = std::max(timeout, kLeastTimeout) - age;
+    peers_[held.peer]->session.inbox().set_note(*held.table, held.slot,
+                                                second(now) + std::min(timeout, kLongestTimeout));
     changes_.push_back(std::move(change));
 }
 
+// From 1.
 std::uint32_t SyncHost::second(Instant now) const {
-    return static_cast<std::uint32_t>((now - started_) / seconds(1));
+    return static_cast<std::uint32_t>(1 + (now - started_) / seconds(1));
 }
 
 void SyncHost::on_status(Instant now, std::size_t peer, PacketNumber number, const SyncStatus& status) {

@@ -11,38 +11,10 @@ namespace carpd {
 namespace {
 
 using namespace std::chrono_literals;
-using test_hosts::World;
+using namespace test_hosts;
 
 struct SyncHosts : testing::TestWithParam<int> {};
 INSTANTIATE_TEST_SUITE_P(Seeds, SyncHosts, testing::Range(0, 6));
-
-struct AnyWorld : World {
-    explicit AnyWorld(int seed)
-        : World(2 + static_cast<std::size_t>(seed % 2), static_cast<std::uint64_t>(seed)) {
-        loss = seed % 3 ? below(30) : 0;
-        if (seed % 4) jitter = Duration(below(3'000'000));
-    }
-};
-
-void churn_for(World& world, std::size_t master, int steps, std::uint32_t pool = 300) {
-    for (int step = 0; step < steps; ++step) {
-        for (int i = 0; i < 5; ++i) world.churn(master, pool);
-        world.run(Duration(world.below(5'000'000)));
-        world.check_nothing_is_invented();
-    }
-}
-// Until nothing is on its way any more.
-void calm(World& world, Duration duration = 4s) {
-    world.loss = 0;
-    world.run(duration);
-}
-
-std::vector<std::uint32_t> flows_of(World& world, std::size_t host, std::uint32_t pool = 300) {
-    std::vector<std::uint32_t> numbers;
-    for (std::uint32_t number = 0; number < pool; ++number)
-        if (world.has(host, number)) numbers.push_back(number);
-    return numbers;
-}
 
 TEST_P(SyncHosts, EveryKernelComesToHoldWhatTheOwnersOwn) {
     AnyWorld world(GetParam());

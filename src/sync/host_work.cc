@@ -1,6 +1,7 @@
 // What SyncHost does in slices, since it concerns every flow of a peer.
 #include <algorithm>
 
+#include "sync/encoded.h"
 #include "sync/host.h"
 
 namespace carpd {
@@ -15,48 +16,122 @@ constexpr std::uint32_t kRefreshBelow = 40;  // seconds
 
 }  // namespace
 
-// To take over is to insist, too.
-void SyncHost::start_sweep(std::size_t peer, Sweep sweep) {
-    peers_[peer]->sweep = std::max(peers_[peer]->sweep, sweep);
-    peers_[peer]->sweep_previous = peers_[peer]->sweep_table = 0;
-}
-
 bool SyncHost::has_work(const Peer& peer) const {
     const Inbox& inbox = peer.session.inbox();
-    return peer.sweep != Sweep::none || peer.refresh_next < inbox.table().end() ||
+    return peer.chore != Chore::none || peer.sweep != Sweep::none ||
+           peer.refresh_next < inbox.table().end() ||
            (inbox.previous() && peer.session.said() && peer.session.said()->complete);
 }
 
 void SyncHost::work(Instant now, std::size_t peer) {
     Peer& p = *peers_[peer];
     refresh(now, peer);
-    if (p.sweep != Sweep::none)
-        run_sweep(peer);
+    if (p.chore != Chore::none)
+        run_chore(now, peer);
+    else if (p.sweep != Sweep::none)
+        run_sweep(now, peer);
     else if (p.session.said() && p.session.said()->complete)
         drop_leftovers(now, p);
 }
 
-void SyncHost::run_sweep(std::size_t peer) {
-    Peer& p = *peers_[peer];
-    const Inbox& inbox = p.session.inbox();
+// One slice. True: that was the last one.
+template <class Use>
+bool SyncHost::walk_slice(std::size_t peer, Walk& at, Use use) const {
+    const Inbox& inbox = peers_[peer]->session.inbox();
     Slot budget = kAtOnce;
-    const auto walk = [&](const FlowTable* table, Slot& next) {
+    const auto walk_table = [&](const FlowTable* table, Slot& next) {
         for (; table && next < table->end() && budget > 0; ++next, --budget)
-            if (table->holds(next)) sweep_flow({peer, table, next});
+            if (table->holds(next)) use(Held{peer, table, next});
         return budget > 0;
     };
-    if (!walk(inbox.previous(), p.sweep_previous) || !walk(&inbox.table(), p.sweep_table)) return;
+    return walk_table(inbox.previous(), at.previous) && walk_table(&inbox.table(), at.table);
+}
+
+// ---- in our kernel
+
+// To flush is to have it all anew, and to commit is done by who is MASTER.
+void SyncHost::start_chore(std::size_t peer, Chore chore) {
+    peers_[peer]->chore = std::max(peers_[peer]->chore, chore);
+    peers_[peer]->chore_at = {};
+}
+
+void SyncHost::run_chore(Instant now, std::size_t peer) {
+    Peer& p = *peers_[peer];
+    if (p.chore == Chore::flush) {
+        if (flush_flows(now, p)) end_flush(now, p);
+        return;
+    }
+    const bool is_done = walk_slice(peer, p.chore_at, [&](const Held& held) {
+        if (own_.find_name(held.table->identity(held.slot)) || !is_held_highest(held)) return;
+        p.chore == Chore::commit ? commit_flow(now, held) : rewrite_flow(now, held);
+    });
+    if (is_done) p.chore = Chore::none;
+}
+
+void SyncHost::rewrite_flow(Instant now, const Held& held) {
+    const bool is_told = held.table == &peers_[held.peer]->session.inbox().table();
+    if (is_told && belongs_in_kernel(held)) write(now, held, FlowChange::Kind::update);
+}
+
+// C1
+void SyncHost::commit_flow(Instant now, const Held& held) {
+    if (written_until(held) == 0 && !has_ended(now, held))
+        write(now, held, FlowChange::Kind::create, age(now, held));
+}
+
+// C2: by the time that went by since its owner was heard, if it isn't in our kernel, which would know.
+bool SyncHost::has_ended(Instant now, const Held& held) const {
+    return written_until(held) == 0 &&
+           std::max(state_of(held.table->state(held.slot)).timeout, kLeastTimeout) <= age(now, held);
+}
+
+// Seconds since the session ended in which it was told.
+std::uint32_t SyncHost::age(Instant now, const Held& held) const {
+    const Peer& peer = *peers_[held.peer];
+    return held.table == peer.session.inbox().previous() ? second(now) - peer.ended_in : 0;
+}
+
+bool SyncHost::flush_flows(Instant now, Peer& peer) {
+    Inbox& inbox = peer.session.inbox();
+    for (Slot i = 0; i < kAtOnce; ++i) {
+        auto change = inbox.next_leftover();
+        if (!change) {
+            if (peer.chore_at.table >= inbox.table().end()) return true;
+            change = inbox.forget(peer.chore_at.table++);
+        }
+        if (!change->gone.empty()) on_dropped(now, change->gone, change->gone_note);
+    }
+    return false;
+}
+
+void SyncHost::end_flush(Instant now, Peer& peer) {
+    peer.chore = Chore::none;
+    if (peer.session.is_up()) peer.session.ask_all(now, true);
+}
+
+// ---- who owns it
+
+// To take over is to insist, too.
+void SyncHost::start_sweep(std::size_t peer, Sweep sweep) {
+    peers_[peer]->sweep = std::max(peers_[peer]->sweep, sweep);
+    peers_[peer]->sweep_at = {};
+}
+
+void SyncHost::run_sweep(Instant now, std::size_t peer) {
+    Peer& p = *peers_[peer];
+    if (!walk_slice(peer, p.sweep_at, [&](const Held& held) { sweep_flow(now, held); })) return;
     if (p.sweep == Sweep::take_over) dump_wanted_ = true;
     p.sweep = Sweep::none;
 }
 
 // W3, W2: what both have is told again, so that the peer gives it up.
-void SyncHost::sweep_flow(const Held& held) {
+void SyncHost::sweep_flow(Instant now, const Held& held) {
     Peer& peer = *peers_[held.peer];
     const Bytes identity = held.table->identity(held.slot);
     if (const auto ours = own_.find_name(identity))
         peer.session.outbox().changed(*ours);
-    else if (peer.sweep == Sweep::take_over && own_flow(identity, held.table->state(held.slot)))
+    else if (peer.sweep == Sweep::take_over && !has_ended(now, held) &&
+             own_flow(identity, held.table->state(held.slot)))
         ++counters_.taken_over;
 }
 
@@ -65,9 +140,11 @@ void SyncHost::drop_leftovers(Instant now, Peer& peer) {
     for (Slot i = 0; i < kAtOnce; ++i) {
         const auto leftover = peer.session.inbox().next_leftover();
         if (!leftover) return;
-        on_dropped(now, leftover->gone);
+        on_dropped(now, leftover->gone, leftover->gone_note);
     }
 }
+
+// ---- T1
 
 void SyncHost::start_refresh(Instant now) {
     for (const auto& peer : peers_)
@@ -89,8 +166,8 @@ void SyncHost::refresh(Instant now, std::size_t peer) {
             if (!outranks_us(peer)) p.session.outbox().changed(*ours);
             continue;
         }
-        if (p.ends_at.get(held.slot) >= second(now) + kRefreshBelow) continue;
-        if (holder(identity)->peer != peer) continue;
+        if (written_until(held) >= second(now) + kRefreshBelow || !belongs_in_kernel(held)) continue;
+        if (!is_held_highest(held)) continue;
         write(now, held, FlowChange::Kind::update);
         ++counters_.refreshed;
     }

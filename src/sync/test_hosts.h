@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "sync/encoded.h"
 #include "sync/host.h"
 #include "sync/sample_flows.h"
 
@@ -86,6 +87,7 @@ class World {
     std::set<Buffer> ever;                              // identities of flows that traffic made
     std::uint32_t max_flows = 10'000;
     std::uint32_t timeout = 432'000;
+    bool commit_at_takeover = false;
 
     SyncHost& operator[](std::size_t i) { return *nodes[i].host; }
     std::uint32_t below(std::uint32_t n) { return static_cast<std::uint32_t>(random_.next() % n); }
@@ -95,6 +97,7 @@ class World {
         config.channel.name = HostName::from(name.empty() ? "fw" + std::to_string(i) : name).value();
         config.max_flows = max_flows;
         config.table_key = {random_.next(), random_.next()};
+        config.commit_at_takeover = commit_at_takeover;
         Secret key;
         key.fill(7);
         nodes[i].kernel.events.clear();
@@ -167,29 +170,17 @@ class World {
 
     // Each flow has one owner, and each host's kernel has the flows of all, as their owners have them.
     void expect_equal() {
-        std::map<Name, std::pair<std::size_t, Flow>> all;
-        for (std::size_t i = 0; i < nodes.size(); ++i) {
-            if (!nodes[i].host) continue;
-            const FlowTable& own = nodes[i].host->own();
-            for (Slot slot = 0; slot < own.end(); ++slot) {
-                if (!own.holds(slot)) continue;
-                Bytes identity = own.identity(slot), state = own.state(slot);
-                const Flow flow{decode_identity(identity).value(), decode_state(state).value()};
-                EXPECT_TRUE(all.insert({name_of(flow.identity), {i, flow}}).second) << "two owners";
-            }
-        }
-        for (std::size_t i = 0; i < nodes.size(); ++i) {
-            if (!nodes[i].host) continue;
-            EXPECT_EQ(nodes[i].kernel.flows.size(), all.size()) << "host " << i;
-            for (const auto& [name, owned] : all) {
-                const auto it = nodes[i].kernel.flows.find(name);
-                ASSERT_NE(it, nodes[i].kernel.flows.end()) << "host " << i << ", owner " << owned.first;
-                EXPECT_EQ(it->second.flow.identity, owned.second.identity);
-                EXPECT_EQ(it->second.flow.state.protocol, owned.second.state.protocol);
-                EXPECT_EQ(it->second.flow.state.mark, owned.second.state.mark);
-            }
-        }
-        check_nothing_is_invented();
+        const auto all = owned();
+        for (std::size_t i = 0; i < nodes.size(); ++i)
+            if (nodes[i].host) expect_all(i, all);
+    }
+    // Hosts that commit at takeover: that of `master` does, and no other has what nobody owns.
+    void expect_committed(std::size_t master) {
+        const auto all = owned();
+        expect_all(master, all);
+        for (std::size_t i = 0; i < nodes.size(); ++i)
+            for (const auto& [name, entry] : nodes[i].kernel.flows)
+                EXPECT_TRUE(!nodes[i].host || all.contains(name)) << "host " << i;
     }
     void check_nothing_is_invented() {
         for (const Node& node : nodes)
@@ -198,6 +189,33 @@ class World {
     }
 
  private:
+    using Owned = std::map<Name, std::pair<std::size_t, Flow>>;
+
+    Owned owned() {
+        Owned all;
+        for (std::size_t i = 0; i < nodes.size(); ++i) {
+            if (!nodes[i].host) continue;
+            const FlowTable& own = nodes[i].host->own();
+            for (Slot slot = 0; slot < own.end(); ++slot) {
+                if (!own.holds(slot)) continue;
+                const Flow flow{identity_of(own.identity(slot)), state_of(own.state(slot))};
+                EXPECT_TRUE(all.insert({name_of(flow.identity), {i, flow}}).second) << "two owners";
+            }
+        }
+        return all;
+    }
+    void expect_all(std::size_t i, const Owned& all) {
+        EXPECT_EQ(nodes[i].kernel.flows.size(), all.size()) << "host " << i;
+        for (const auto& [name, owned] : all) {
+            const auto it = nodes[i].kernel.flows.find(name);
+            ASSERT_NE(it, nodes[i].kernel.flows.end()) << "host " << i << ", owner " << owned.first;
+            EXPECT_EQ(it->second.flow.identity, owned.second.identity);
+            EXPECT_EQ(it->second.flow.state.protocol, owned.second.state.protocol);
+            EXPECT_EQ(it->second.flow.state.mark, owned.second.state.mark);
+        }
+        check_nothing_is_invented();
+    }
+
     struct Datagram {
         std::size_t from, to;
         Buffer bytes;
@@ -261,5 +279,34 @@ class World {
     Random random_;
     std::multimap<Instant, Datagram> wire_;
 };
+
+// Two or three hosts, and a network that may be bad.
+struct AnyWorld : World {
+    explicit AnyWorld(int seed)
+        : World(2 + static_cast<std::size_t>(seed % 2), static_cast<std::uint64_t>(seed)) {
+        loss = seed % 3 ? below(30) : 0;
+        if (seed % 4) jitter = Duration(below(3'000'000));
+    }
+};
+
+inline void churn_for(World& world, std::size_t master, int steps, std::uint32_t pool = 300) {
+    for (int step = 0; step < steps; ++step) {
+        for (int i = 0; i < 5; ++i) world.churn(master, pool);
+        world.run(Duration(world.below(5'000'000)));
+        world.check_nothing_is_invented();
+    }
+}
+// Until nothing is on its way any more.
+inline void calm(World& world, Duration duration = seconds(4)) {
+    world.loss = 0;
+    world.run(duration);
+}
+
+inline std::vector<std::uint32_t> flows_of(World& world, std::size_t host, std::uint32_t pool = 300) {
+    std::vector<std::uint32_t> numbers;
+    for (std::uint32_t number = 0; number < pool; ++number)
+        if (world.has(host, number)) numbers.push_back(number);
+    return numbers;
+}
 
 }  // namespace carpd::test_hosts
