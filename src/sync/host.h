@@ -75,6 +75,12 @@ struct SyncHostCounters {
     std::array<std::uint64_t, kFlowChangeFailures> failed{};
 };
 
+// A place in a walk over all flows. It begins at the first.
+struct FlowCursor {
+    std::size_t table = 0;  // ours, then of each peer those of its session before and those of this one
+    Slot next = 0;
+};
+
 class SyncHost {
  public:
     static constexpr std::size_t kLeastDatagram = SyncSession::kLeastDatagram;
@@ -144,6 +150,12 @@ class SyncHost {
     Instant next_deadline() const;
 
     // ---- what there is
+
+    // Goes on with a walk over all flows: looks at `most` slots at most, and calls `visit` for each flow that
+    // it finds with the peer that owns it, as far as this host knows; nothing: this host does. True: there is
+    // more. Every flow that is there all the time, with one owner, is visited once; others may or may not be.
+    using Visit = std::function<void(const Flow&, std::optional<std::size_t> owner)>;
+    bool walk(FlowCursor& cursor, std::size_t most, const Visit& visit) const;
 
     const FlowTable& own() const { return own_; }
     const SyncSession& session(std::size_t peer) const { return peers_[peer]->session; }

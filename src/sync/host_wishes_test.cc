@@ -1,4 +1,4 @@
-// What an operator asks of a host: to have all flows anew, to forget them.
+// What an operator asks of a host: to look at all flows, to have them anew, to forget them.
 #include <gtest/gtest.h>
 
 #include "sync/host.h"
@@ -180,6 +180,69 @@ TEST(Flush, AFlowThatTwoPeersOwnIsLeftToTheOneWhoHasItStill) {
     world.run(2500ms);
     EXPECT_EQ(flows_of(world, 2, 100).size(), 100u);
     EXPECT_EQ(world[2].incomplete(world.now), SyncIncomplete::no);
+}
+
+// ---- the walk
+
+using Seen = std::map<Name, std::optional<std::size_t>>;
+
+Seen walk(World& world, std::size_t host, std::size_t most) {
+    Seen seen;
+    FlowCursor cursor;
+    bool is_more = true;
+    while (is_more) {
+        std::size_t visited = 0;
+        is_more = world[host].walk(cursor, most, [&](const Flow& flow, std::optional<std::size_t> owner) {
+            EXPECT_TRUE(seen.emplace(name_of(flow.identity), owner).second);
+            ++visited;
+        });
+        EXPECT_LE(visited, most);
+    }
+    return seen;
+}
+
+TEST(Walk, VisitsEveryFlowOnceAndNamesItsOwner) {
+    World world(3, 1);
+    EXPECT_TRUE(walk(world, 1, 1).empty());
+    world.run(1s);
+    for (std::uint32_t number = 0; number < 300; ++number) world.pass(number % 3, number);
+    world.run(1s);
+    for (std::uint32_t number = 0; number < 300; number += 5) world.finish(number % 3, number);
+    world.run(100ms);
+    world.kill(2);
+    world.run(2s);
+    for (const std::size_t most : {1u, 7u, 100'000u}) {
+        const Seen seen = walk(world, 1, most);
+        EXPECT_EQ(seen.size(), 240u);
+        for (std::uint32_t number = 0; number < 300; ++number) {
+            const auto it = seen.find(name_of(sample_identity(number)));
+            ASSERT_EQ(it != seen.end(), number % 5 != 0) << number;
+            if (it == seen.end()) continue;
+            const std::optional<std::size_t> owners[] = {0, {}, 1};
+            EXPECT_EQ(it->second, owners[number % 3]);
+        }
+    }
+}
+
+TEST(Walk, EndsWhateverHappensMeanwhile) {
+    World world(2, 3);
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    for (std::uint32_t number = 0; number < 500; ++number) world.pass(0, number);
+    world.run(1s);
+    FlowCursor cursor;
+    std::size_t visited = 0;
+    for (int round = 0;; ++round) {
+        ASSERT_LT(round, 500);
+        if (!world[1].walk(cursor, 10, [&](const Flow&, std::optional<std::size_t>) { ++visited; })) break;
+        if (round % 20 == 10) world.start(0);
+        if (round == 30) world[1].set_master(world.now, true);
+        if (round % 20 == 17) world[1].flush(world.now);
+        churn_for(world, 0, 5, 500);
+    }
+    EXPECT_GT(visited, 0u);
+    FlowCursor beyond{77, 5};
+    EXPECT_FALSE(world[1].walk(beyond, 10, [](const Flow&, std::optional<std::size_t>) { FAIL(); }));
 }
 
 }  // namespace

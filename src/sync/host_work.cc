@@ -173,4 +173,28 @@ void SyncHost::refresh(Instant now, std::size_t peer) {
     }
 }
 
+// ---- to look at
+
+bool SyncHost::walk(FlowCursor& cursor, std::size_t most, const Visit& visit) const {
+    const auto table_of = [&](std::size_t i) {
+        const Inbox& inbox = peers_[(i - 1) / 2]->session.inbox();
+        return i % 2 ? inbox.previous() : &inbox.table();
+    };
+    for (; cursor.table <= 2 * peers_.size(); cursor = {cursor.table + 1, 0}) {
+        const FlowTable* const table = cursor.table == 0 ? &own_ : table_of(cursor.table);
+        for (; table && cursor.next < table->end(); ++cursor.next, --most) {
+            if (most == 0) return true;
+            if (!table->holds(cursor.next)) continue;
+            const Bytes identity = table->identity(cursor.next);
+            std::optional<std::size_t> owner;
+            if (table != &own_) {
+                owner = (cursor.table - 1) / 2;
+                if (own_.find_name(identity) || !is_held_highest({*owner, table, cursor.next})) continue;
+            }
+            visit({identity_of(identity), state_of(table->state(cursor.next))}, owner);
+        }
+    }
+    return false;
+}
+
 }  // namespace carpd
