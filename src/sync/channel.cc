@@ -70,7 +70,10 @@ Channel::Channel(Instant now, const ChannelConfig& config, const SyncKeys& keys,
 Expected<Channel::Received, SyncDrop> Channel::receive(Instant now, std::span<std::uint8_t> datagram) {
     expire(now);
     Judged judged = judge(now, datagram);
-    if (!judged) ++counters_.dropped[static_cast<std::size_t>(judged.error())];
+    if (!judged) {
+        ++counters_.dropped[static_cast<std::size_t>(judged.error())];
+        refusal_ = {judged.error(), now};
+    }
     return judged;
 }
 

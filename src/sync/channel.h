@@ -121,6 +121,12 @@ class Channel {
     // The last authentic hello that was refused as bad_version, same_name or other_name, or null.
     const SyncHello* misfit() const { return misfit_ ? &*misfit_ : nullptr; }
     const ChannelCounters& counters() const { return counters_; }
+    // The last datagram that was refused.
+    struct Refusal {
+        SyncDrop reason;
+        Instant at;
+    };
+    const std::optional<Refusal>& last_refusal() const { return refusal_; }
 
     // The stream goes on under other keys. A peer that sends with neither of them is down.
     void set_keys(Instant now, const SyncKeys& keys);
@@ -202,6 +208,7 @@ class Channel {
     int flows_unacknowledged_ = 0;  // datagrams that hold some
     Instant ack_at_ = kNever;
     ChannelCounters counters_;
+    std::optional<Refusal> refusal_;
 };
 
 inline constexpr std::size_t kLongestHelloDatagram = kHelloHeaderSize + kLongestHello + Aead::kTagSize;

@@ -261,6 +261,9 @@ TEST(Channel, AWrongKeyIsRefusedByName) {
     EXPECT_FALSE(net[0].is_up() || net[1].is_up());
     EXPECT_GE(net[0].counters()[SyncDrop::bad_seal], 49u);
     EXPECT_LE(net[0].counters()[SyncDrop::bad_seal], net[1].counters().hellos_sent);
+    ASSERT_TRUE(net[0].last_refusal());
+    EXPECT_EQ(net[0].last_refusal()->reason, SyncDrop::bad_seal);
+    EXPECT_LE(net.now - net[0].last_refusal()->at, milliseconds(400));
 }
 
 TEST(Channel, HellosOfUnknownStreamsAreTriedAThousandTimesASecondAtMost) {

@@ -38,6 +38,12 @@ std::string_view to_string(SyncIncomplete reason) {
     return kNames[static_cast<std::size_t>(reason)];
 }
 
+std::string_view to_string(FlowChangeFailure reason) {
+    constexpr std::array<std::string_view, kFlowChangeFailures> kNames = {"full", "unsupported", "invalid",
+                                                                          "clash", "other"};
+    return kNames[static_cast<std::size_t>(reason)];
+}
+
 SyncHost::SyncHost(Instant now, SyncHostConfig config, const SyncKeys& keys, std::size_t peers,
                    const Channel::FillRandom& fill_random)
     : config_(std::move(config)),

@@ -58,6 +58,7 @@ std::string_view to_string(SyncIncomplete reason);
 // Why the kernel refused a change.
 enum class FlowChangeFailure : std::uint8_t { full, unsupported, invalid, clash, other };
 inline constexpr std::size_t kFlowChangeFailures = 5;
+std::string_view to_string(FlowChangeFailure reason);
 
 struct SyncHostCounters {
     std::uint64_t claimed = 0;        // W1: flows that were a peer's
@@ -160,6 +161,7 @@ class SyncHost {
     const FlowTable& own() const { return own_; }
     const SyncSession& session(std::size_t peer) const { return peers_[peer]->session; }
     std::uint64_t term() const { return term_; }
+    bool is_master() const { return master_; }
     const SyncHostCounters& counters() const { return counters_; }
 
  private:
