@@ -6,16 +6,19 @@
 #include <array>
 #include <cctype>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "carp/demotion.h"
+#include "control/request_fields.h"
+#include "control/sync_request.h"
 
 namespace carpd {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using request::dump;
+using request::Json;
+using request::read_text;
 
 struct CommandForm {
     Command command;
@@ -37,28 +40,12 @@ const CommandForm& form_of(Command command) {
     return kForms[static_cast<std::size_t>(command)];
 }
 
-// What isn't UTF-8 is shown as U+FFFD instead of failing.
-std::string dump(const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+auto find_form(std::string_view name) {
+    return std::find_if(kForms.begin(), kForms.end(), [&](const auto& form) { return form.name == name; });
 }
 
 Unexpected<std::string> refuse(std::string reason) {
     return Unexpected{std::move(reason)};
-}
-
-std::optional<std::string> read_text(const Json& object, const char* key) {
-    const auto found = object.find(key);
-    if (found == object.end() || !found->is_string()) return std::nullopt;
-    return found->get<std::string>();
-}
-
-std::optional<std::string> unknown_field(const Json& object, const CommandForm& form) {
-    for (const auto& [key, value] : object.items()) {
-        if (key == "command") continue;
-        if (key.empty() || std::find(form.fields.begin(), form.fields.end(), key) == form.fields.end())
-            return key;
-    }
-    return std::nullopt;
 }
 
 // The daemon's own have names that say so, and those of interface groups a colon.
@@ -90,16 +77,22 @@ std::string_view to_string(Command command) {
     return form_of(command).name;
 }
 
+bool is_command(std::string_view name) {
+    return find_form(name) != kForms.end();
+}
+
 Expected<Request, std::string> parse_request(std::string_view line) {
-    const Json object = Json::parse(line.begin(), line.end(), nullptr, false);
-    const bool whole_line = line.find('\0') == std::string_view::npos;  // where the parser stops in silence
-    if (!object.is_object() || !whole_line) return refuse("the request is not a JSON object");
-    const auto name = read_text(object, "command");
-    if (!name) return refuse("the request has no command");
-    const auto form =
-        std::find_if(kForms.begin(), kForms.end(), [&](const auto& f) { return f.name == *name; });
-    if (form == kForms.end()) return refuse(fmt::format("there is no command '{}'", *name));
-    if (const auto field = unknown_field(object, *form))
+    const auto opened = request::open(line);
+    if (!opened) return refuse(opened.error());
+    const auto& [object, name] = *opened;
+    const auto form = find_form(name);
+    if (form == kForms.end())
+        return refuse(is_sync_command(name)
+                          ? fmt::format("'{}' is for the socket of state synchronisation, which has this "
+                                        "one's path with .sync behind it",
+                                        name)
+                          : fmt::format("there is no command '{}'", name));
+    if (const auto field = request::unknown_field(object, form->fields))
         return refuse(fmt::format("{} takes no '{}'", form->name, *field));
 
     Request request;

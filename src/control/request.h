@@ -26,6 +26,8 @@ inline constexpr std::size_t kMaxRequestSize = 4096;  // bytes in a line
 enum class Command : std::uint8_t { status, monitor, state, demote, stop, reload };
 
 std::string_view to_string(Command command);
+// Whether one is called so.
+bool is_command(std::string_view name);
 
 struct Request {
     Command command = Command::status;

@@ -54,6 +54,11 @@ TEST(ParseRequest, SaysWhatIsWrong) {
     EXPECT_EQ(refusal("{}"), "the request has no command");
     EXPECT_EQ(refusal(R"({"command":1})"), "the request has no command");
     EXPECT_EQ(refusal(R"({"command":"halt"})"), "there is no command 'halt'");
+    for (const char* of_sync : {"flows", "resync", "flush"})
+        EXPECT_EQ(refusal(std::string(R"({"command":")") + of_sync + "\"}"),
+                  "'" + std::string(of_sync) +
+                      "' is for the socket of state synchronisation, which has this one's path with .sync "
+                      "behind it");
     EXPECT_EQ(refusal(R"({"command":"stop","now":true})"), "stop takes no 'now'");
     EXPECT_EQ(refusal(R"({"command":"stop","":1})"), "stop takes no ''");
     EXPECT_EQ(refusal(R"({"command":"monitor","group":"lan"})"), "monitor takes no 'group'");
