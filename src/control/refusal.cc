@@ -36,4 +36,31 @@ std::string_view explain_refusal(std::string_view reason) {
     return {};
 }
 
+std::string_view explain_refusal(SyncDrop reason) {
+    switch (reason) {
+        case SyncDrop::too_short: return "too short to be state synchronisation";
+        case SyncDrop::bad_version:
+            return "of another version of the protocol; is carpd on both one release?";
+        case SyncDrop::bad_kind: return "neither a hello nor data";
+        case SyncDrop::own_datagram: return "our own, sent back to us: a loop in the network, or a replay";
+        case SyncDrop::unknown_stream: return "of a session that isn't or isn't any more; some at each start";
+        case SyncDrop::replayed: return "came twice or too late";
+        case SyncDrop::bad_epoch: return "numbered far from what came before";
+        case SyncDrop::hello_flood: return "more unknown hellos than are tried in a second";
+        case SyncDrop::bad_seal: return "sealed with another key, forged or damaged";
+        case SyncDrop::bad_body: return "authentic, but makes no sense; are both of one release?";
+        case SyncDrop::same_name: return "from a host with our own name; see name in carpd.toml(5)";
+        case SyncDrop::other_name: return "from another host than the peer at this address, which is alive";
+        case SyncDrop::unanswered: return "a hello that answers none of ours; one at each start is right";
+    }
+    CARPD_ASSERT(false);
+    return {};
+}
+
+std::string_view explain_sync_refusal(std::string_view reason) {
+    for (std::size_t i = 0; i < kSyncDropCount; ++i)
+        if (to_string(static_cast<SyncDrop>(i)) == reason) return explain_refusal(static_cast<SyncDrop>(i));
+    return {};
+}
+
 }  // namespace carpd

@@ -1,0 +1,70 @@
+// What `carpd: sync` tells of itself: the JSON of `carpctl sync status`. Keys are a promise, as those of
+// control/status.h are (docs/man/carpctl.8); units stand in the key.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/config.h"
+#include "sync/host.h"
+
+namespace carpd {
+
+struct NamedCount {
+    std::string_view name;
+    std::uint64_t count = 0;
+};
+
+// What became of changes to the kernel's table, as linux/conntrack_table.h counts it.
+struct SyncInjectionFigures {
+    std::uint64_t written = 0, removed = 0, gone = 0, recreated = 0, replaced = 0, evicted = 0;
+    std::uint64_t without_master = 0, without_helper = 0;
+    std::uint64_t full = 0, unsupported = 0, invalid = 0, clashes = 0, other = 0;  // failures
+};
+
+// The kernel's table: its entries, how many it takes, and its hash buckets.
+struct ConntrackFigures {
+    std::uint32_t entries = 0, max = 0, buckets = 0;
+};
+
+struct SyncPeerFigures {
+    IpAddress address;
+    std::uint64_t datagrams_sent = 0, bytes_sent = 0;
+    std::uint64_t datagrams_received = 0, bytes_received = 0;
+    std::uint64_t send_errors = 0;
+    std::string send_error{};  // why sending to it fails now; empty: it doesn't
+};
+
+// What only the process knows. Counters are since its start.
+struct SyncProcessFigures {
+    const SyncConfig& config;
+    int pid = 0;
+    Instant started{};
+    std::string socket_trouble{};  // why peers can't be spoken to at all: "eth2 is missing"; empty: they can
+    std::uint64_t kernel_events = 0;              // read; those that were lost counts the SyncHost
+    std::uint64_t dumps = 0;                      // of the kernel's table that were finished
+    std::vector<NamedCount> messages_refused{};   // of the kernel's, by ConntrackRefusal
+    std::vector<NamedCount> datagrams_refused{};  // before any peer's channel saw them
+    std::optional<ConntrackFigures> table{};      // nothing: it can't be read
+    SyncInjectionFigures injection{};
+    std::uint64_t takeovers = 0;            // of groups that became MASTER and waited for flows
+    std::optional<Duration> last_commit{};  // how long the last one waited
+    std::uint64_t bound_exceeded = 0;       // those that went on after `commit-wait` without all flows
+    std::vector<SyncPeerFigures> peers{};   // as the SyncHost numbers them
+};
+
+// The answer to a status request.
+std::string sync_status(const SyncHost& host, const SyncProcessFigures& figures, Instant now);
+
+// What the owner of flows is called: this host's name; that of a peer, or its address while its name isn't
+// known because it is down. config.peers are numbered as in `host`.
+std::string sync_host_name(const SyncHost& host, const SyncConfig& config, std::optional<std::size_t> peer);
+
+// Why a peer isn't up, for somebody who has been called out of bed; nothing if it is.
+std::optional<std::string> why_down(const Channel& channel, const SyncPeerFigures& peer,
+                                    const SyncConfig& config, Instant now);
+
+}  // namespace carpd
