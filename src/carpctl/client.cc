@@ -60,17 +60,18 @@ Expected<Client, Failure> Client::connect(const std::string& socket) {
 Client::Client(Client&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       socket_(std::move(other.socket_)),
-      received_(std::move(other.received_)) {}
+      received_(std::move(other.received_)),
+      taken_(std::exchange(other.taken_, 0)) {}
 
 Client::~Client() {
     if (fd_ >= 0) ::close(fd_);
 }
 
 std::optional<std::string> Client::take_line() {
-    const std::size_t end = received_.find('\n');
+    const std::size_t end = received_.find('\n', taken_);
     if (end == std::string::npos) return std::nullopt;
-    std::string line = received_.substr(0, end);
-    received_.erase(0, end + 1);
+    std::string line = received_.substr(taken_, end - taken_);
+    taken_ = end + 1;
     return line;
 }
 
@@ -78,6 +79,7 @@ std::optional<Failure> Client::receive() {
     char buffer[65536];
     const ssize_t count = ::recv(fd_, buffer, sizeof buffer, 0);
     if (count <= 0) return lost_connection();
+    received_.erase(0, std::exchange(taken_, 0));
     received_.append(buffer, static_cast<std::size_t>(count));
     return std::nullopt;
 }
@@ -87,6 +89,10 @@ Expected<std::string, Failure> Client::ask(std::string_view request) {
     // A request is shorter than any socket's buffer, so it goes at once or not at all.
     if (::send(fd_, line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
         return Unexpected{lost_connection()};
+    return next_line();
+}
+
+Expected<std::string, Failure> Client::next_line() {
     const auto deadline = std::chrono::steady_clock::now() + kPatience;
     for (;;) {
         if (auto answer = take_line()) return *answer;

@@ -32,6 +32,8 @@ class Client {
 
     // Sends a request and waits for its answer, both without their newlines.
     Expected<std::string, Failure> ask(std::string_view request);
+    // Waits for one more line of an answer that has several.
+    Expected<std::string, Failure> next_line();
     // Waits for a line, for as long as it takes; nothing if the descriptor `interrupt` became readable
     // before.
     Expected<std::optional<std::string>, Failure> next_line(int interrupt);
@@ -44,6 +46,7 @@ class Client {
     int fd_;
     std::string socket_;
     std::string received_;
+    std::size_t taken_ = 0;  // of received_
 };
 
 }  // namespace carpd

@@ -128,7 +128,7 @@ TEST_F(ClientTest, ReadsLinesUntilInterrupted) {
 TEST_F(ClientTest, ARefusalIsAFailure) {
     Client client = connected();
     say("{\"ok\":false,\"error\":\"there is no group 'wan'; there are: lan\"}\n");
-    const auto answer = ask(client, Request{.command = Command::status, .group = "wan"});
+    const auto answer = ask(client, to_line(Request{.command = Command::status, .group = "wan"}));
     ASSERT_FALSE(answer);
     EXPECT_EQ(answer.error().code, kFailed);
     EXPECT_EQ(answer.error().message, "there is no group 'wan'; there are: lan");
@@ -140,11 +140,58 @@ TEST_F(ClientTest, DoesNotTrustWhateverAnswers) {
     for (const char* nonsense :
          {"", "SSH-2.0-OpenSSH", "[]", "{}", "{\"ok\":1}", "{\"ok\":false}", "{\"ok\":false,\"error\":7}"}) {
         say(std::string(nonsense) + "\n");
-        const auto answer = ask(client, Request{});
+        const auto answer = ask(client, to_line(Request{}));
         ASSERT_FALSE(answer) << nonsense;
         EXPECT_EQ(answer.error().code, kFailed);
         EXPECT_THAT(answer.error().message, HasSubstr("makes no sense"));
     }
+}
+
+TEST_F(ClientTest, SaysThatStateIsNotSynchronised) {
+    listen();  // carpd runs
+    const auto client = connect_to_sync(path_);
+    ASSERT_FALSE(client);
+    EXPECT_EQ(client.error().code, kNotRunning);
+    EXPECT_EQ(client.error().message,
+              "carpd on this host doesn't synchronise state: there is no [sync] in its configuration, or it "
+              "doesn't run (" +
+                  path_ + ".sync)");
+    path_ += ".sync";
+    ::close(listener_);
+    listen();
+    EXPECT_TRUE(connect_to_sync(path_.substr(0, path_.size() - 5)));
+}
+
+TEST_F(ClientTest, AsksForFlowsToTheLast) {
+    Client client = connected();
+    std::string flows;
+    const auto show = [&](const Answer& flow) {
+        flows += flow.line + flow.json.at("owner").get<std::string>();
+    };
+    say("{\"owner\":\"fw1\"}\n{\"owner\":\"fw2\"}\n{\"ok\":true,\"flows\":2}\n");
+    EXPECT_EQ(*ask_for_flows(client, {SyncCommand::flows, "fw1"}, show), 2u);
+    EXPECT_EQ(heard(), "{\"command\":\"flows\",\"owner\":\"fw1\"}\n");
+    EXPECT_EQ(flows, "{\"owner\":\"fw1\"}fw1{\"owner\":\"fw2\"}fw2");
+
+    say("{\"ok\":true,\"flows\":0}\n");
+    EXPECT_EQ(*ask_for_flows(client, {SyncCommand::flows, {}}, show), 0u);
+}
+
+TEST_F(ClientTest, SaysWhyThereAreNoFlows) {
+    Client client = connected();
+    const auto failure = [&](std::string_view answer) {
+        say(answer);
+        const auto count = ask_for_flows(client, {SyncCommand::flows, {}}, [](const Answer&) {});
+        return count ? "none" : count.error().message;
+    };
+    EXPECT_EQ(failure("{\"ok\":false,\"error\":\"there is no host 'fw9'\"}\n"), "there is no host 'fw9'");
+    for (const char* nonsense : {"x\n", "7\n", "{\"owner\":\"fw1\"}\n{\"ok\":true,\"flows\":2}\n",
+                                 "{\"ok\":true}\n", "{\"ok\":true,\"flows\":\"0\"}\n"})
+        EXPECT_THAT(failure(nonsense), HasSubstr("makes no sense")) << nonsense;
+    say("{\"owner\":\"fw1\"}\n");
+    hang_up();
+    EXPECT_EQ(ask_for_flows(client, {SyncCommand::flows, {}}, [](const Answer&) {}).error().code,
+              kNotRunning);
 }
 
 }  // namespace

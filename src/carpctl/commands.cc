@@ -6,6 +6,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
+
+#include "config/config.h"
 
 namespace carpd {
 
@@ -16,28 +19,62 @@ Unexpected<Failure> not_understood() {
         Failure{kFailed, "carpd's answer makes no sense; are carpd and carpctl of one version?"}};
 }
 
-}  // namespace
-
-Expected<Answer, Failure> ask(Client& client, const Request& request) {
-    const auto line = client.ask(to_line(request));
-    if (!line) return Unexpected{line.error()};
-    auto json = nlohmann::ordered_json::parse(*line, nullptr, false);
+Expected<Answer, Failure> understand(std::string line) {
+    auto json = nlohmann::ordered_json::parse(line, nullptr, false);
     if (!json.is_object()) return not_understood();
     const auto ok = json.find("ok");
     if (ok == json.end() || !ok->is_boolean()) return not_understood();
-    if (*ok) return Answer{*line, std::move(json)};
+    if (*ok) return Answer{std::move(line), std::move(json)};
     const auto error = json.find("error");
     if (error == json.end() || !error->is_string()) return not_understood();
     return Unexpected{Failure{kFailed, error->get<std::string>()}};
 }
 
-ExitCode order_command(const Options& options, const Request& order) {
-    auto client = Client::connect(options.socket);
+}  // namespace
+
+Expected<Answer, Failure> ask(Client& client, const std::string& request) {
+    auto line = client.ask(request);
+    if (!line) return Unexpected{line.error()};
+    return understand(std::move(*line));
+}
+
+ExitCode give_order(Expected<Client, Failure> client, const std::string& order, bool json) {
     if (!client) return report(client.error());
     const auto answer = ask(*client, order);
     if (!answer) return report(answer.error());
-    if (options.json) fmt::print("{}\n", answer->line);
+    if (json) fmt::print("{}\n", answer->line);
     return kOk;
+}
+
+ExitCode order_command(const Options& options, const Request& order) {
+    return give_order(Client::connect(options.socket), to_line(order), options.json);
+}
+
+Expected<Client, Failure> connect_to_sync(const std::string& control) {
+    const std::string socket = sync_socket(control);
+    auto client = Client::connect(socket);
+    if (client || client.error().code != kNotRunning) return client;
+    return Unexpected{Failure{
+        kNotRunning, fmt::format("carpd on this host doesn't synchronise state: there is no [sync] in "
+                                 "its configuration, or it doesn't run ({})",
+                                 socket)}};
+}
+
+Expected<std::uint64_t, Failure> ask_for_flows(Client& client, const SyncRequest& request,
+                                               const ShowFlow& show) {
+    auto line = client.ask(to_line(request));
+    for (std::uint64_t count = 0; line; ++count, line = client.next_line()) {
+        auto json = nlohmann::ordered_json::parse(*line, nullptr, false);
+        if (json.is_object() && !json.contains("ok")) {
+            show({std::move(*line), std::move(json)});
+            continue;
+        }
+        const auto end = understand(std::move(*line));
+        if (!end) return Unexpected{end.error()};
+        if (end->json.value("flows", nlohmann::ordered_json()) != count) return not_understood();
+        return count;
+    }
+    return Unexpected{line.error()};
 }
 
 ExitCode report(const Failure& failure) {

@@ -1,11 +1,13 @@
 // carpctl's commands. Each returns the exit code, having said on standard error what went wrong.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "carpctl/client.h"
 #include "control/request.h"
+#include "control/sync_request.h"
 
 namespace carpd {
 
@@ -18,6 +20,8 @@ ExitCode status_command(const Options& options, const std::string& group);
 ExitCode monitor_command(const Options& options);
 // state, demote, stop and reload: carpd does it or says why not.
 ExitCode order_command(const Options& options, const Request& order);
+// All of `carpctl sync`.
+ExitCode sync_command(const Options& options, const SyncRequest& request);
 
 // ---- what they share
 
@@ -26,8 +30,16 @@ struct Answer {
     nlohmann::ordered_json json;
 };
 
-// Sends a request and understands the answer; a refusal by carpd is a Failure.
-Expected<Answer, Failure> ask(Client& client, const Request& request);
+// Sends a request, as to_line() made it, and understands the answer; a refusal by carpd is a Failure.
+Expected<Answer, Failure> ask(Client& client, const std::string& request);
+// The same for what is to be done, to the end: with nothing to show but the answer as JSON.
+ExitCode give_order(Expected<Client, Failure> client, const std::string& order, bool json);
+// To `carpd: sync`; `control` is carpd's control socket.
+Expected<Client, Failure> connect_to_sync(const std::string& control);
+// Asks for flows and calls `show` with each. Returns how many there were.
+using ShowFlow = std::function<void(const Answer& flow)>;
+Expected<std::uint64_t, Failure> ask_for_flows(Client& client, const SyncRequest& request,
+                                               const ShowFlow& show);
 // Says it on standard error and returns its code.
 ExitCode report(const Failure& failure);
 // Whether standard output is a terminal and its owner likes colours (no-color.org).

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <functional>
+#include <optional>
 
 #include "carp/demotion.h"
 #include "carpctl/commands.h"
@@ -17,6 +18,7 @@ using namespace carpd;
 struct CommandLine {
     Options options{std::string(kDefaultControlSocket)};
     Request request;
+    std::optional<SyncRequest> sync{};  // of `carpctl sync`
     std::string state;
     bool is_interface_group = false;
 };
@@ -31,6 +33,26 @@ void add_command(
     CLI::App* sub = app.add_subcommand(std::string(to_string(command)), description);
     add_arguments(*sub);
     sub->callback([&line, command] { line.request.command = command; });
+}
+
+void add_sync(CLI::App& app, CommandLine& line) {
+    CLI::App* sync = app.add_subcommand("sync", "State synchronisation: what it does, or flows it knows");
+    sync->require_subcommand(0, 1);
+    sync->fallthrough();
+    // Before those of its subcommands, which parse first otherwise.
+    sync->preparse_callback([&line](std::size_t) { line.sync.emplace(); });
+    const auto add = [&](SyncCommand command, const std::string& description) {
+        CLI::App* sub = sync->add_subcommand(std::string(to_string(command)), description);
+        sub->callback([&line, command] { line.sync->command = command; });
+        return sub;
+    };
+    add(SyncCommand::status, "Show this host's copy and its peers (the default)");
+    add(SyncCommand::flows, "Show all flows that are told of, with their owners")
+        ->add_option_function<std::string>(
+            "--owner", [&line](const std::string& name) { line.sync->owner = name; }, "only this host's")
+        ->type_name("NAME");
+    add(SyncCommand::resync, "Read the kernel's table again, and ask every peer for all");
+    add(SyncCommand::flush, "Forget what peers told, and remove it from the kernel");
 }
 
 void describe(CLI::App& app, CommandLine& line) {
@@ -63,9 +85,11 @@ void describe(CLI::App& app, CommandLine& line) {
     });
     add_command(app, line, Command::stop, "Stop carpd in order: its peers take over at once");
     add_command(app, line, Command::reload, "Make carpd read its configuration again");
+    add_sync(app, line);
 }
 
 ExitCode run(const CommandLine& line) {
+    if (line.sync) return sync_command(line.options, *line.sync);
     switch (line.request.command) {
         case Command::status: return status_command(line.options, line.request.group);
         case Command::monitor: return monitor_command(line.options);

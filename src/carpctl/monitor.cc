@@ -30,7 +30,7 @@ ExitCode monitor_command(const Options& options) {
     if (!client) return report(client.error());
     Request request;
     request.command = Command::monitor;
-    if (const auto answer = ask(*client, request); !answer) return report(answer.error());
+    if (const auto answer = ask(*client, to_line(request)); !answer) return report(answer.error());
     const Paint paint(wants_colour());
     for (;;) {
         const auto line = client->next_line(interrupt);

@@ -3,62 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cctype>
-#include <chrono>
-#include <optional>
-#include <type_traits>
 #include <vector>
 
-#include "control/human.h"
+#include "carpctl/parts.h"
 #include "control/refusal.h"
 
 namespace carpd {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 // ---- small pieces
 
-std::string upper(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(),
-                   [](char c) { return static_cast<char>(std::toupper(static_cast<unsigned char>(c))); });
-    return text;
-}
-
-std::string duration(const Json& ms) {
-    constexpr double kLongest = 1e12;  // a Duration holds not every number that JSON does
-    const std::chrono::duration<double, std::milli> exact(std::clamp(ms.get<double>(), 0.0, kLongest));
-    return human_duration(std::chrono::duration_cast<Duration>(exact));
-}
-
-std::string text(const Json& object, const char* key) {
-    return object.at(key).get<std::string>();
-}
-
-// nlohmann casts a fraction to T whether T holds it or not.
-template <class T>
-T integer(const Json& value) {
-    if (!value.is_number_float()) return value.get<T>();
-    return static_cast<T>(std::clamp(value.get<double>(), std::is_signed_v<T> ? -1e9 : 0.0, 1e9));
-}
-
-int number(const Json& object, const char* key) {
-    return integer<int>(object.at(key));
-}
-
-std::string join(const Json& texts, std::string_view separator) {
-    std::string joined;
-    for (const Json& one : texts) {
-        if (!joined.empty()) joined += separator;
-        joined += one.get<std::string>();
-    }
-    return joined;
-}
-
-bool is_zero(const Json& count) {
-    return integer<std::uint64_t>(count) == 0;
+std::string refused_packets(const Json& dropped, std::string_view indent, const Paint& paint) {
+    return refused_lines(dropped, indent, paint, explain_refusal);
 }
 
 std::string interface_state(const Json& group) {
@@ -93,45 +50,6 @@ std::string demotion_reasons(const Json& group) {
     for (const auto& [name, amount] : group.at("demotion_reasons").items())
         reasons += fmt::format("{}{} {}", reasons.empty() ? "" : ", ", name, integer<int>(amount));
     return reasons;
-}
-
-// ---- tables
-
-using Row = std::vector<std::string>;
-
-// How many columns of a terminal: UTF-8's continuation bytes take none.
-std::size_t width(std::string_view text) {
-    return static_cast<std::size_t>(std::count_if(
-        text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
-}
-
-std::vector<std::size_t> column_widths(const std::vector<Row>& rows) {
-    std::vector<std::size_t> widths(rows.front().size());
-    for (const Row& row : rows)
-        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
-    return widths;
-}
-
-std::string pad(const std::string& text, std::size_t to) {
-    const std::size_t now = width(text);
-    return now < to ? text + std::string(to - now, ' ') : text;
-}
-
-// ---- refused packets
-
-std::string refused_lines(const Json& dropped, std::string_view indent, const Paint& paint) {
-    std::vector<Row> rows;
-    for (const auto& [reason, count] : dropped.items())
-        if (!is_zero(count)) rows.push_back({reason, std::to_string(integer<std::uint64_t>(count))});
-    if (rows.empty()) return {};
-    const auto widths = column_widths(rows);
-    std::string out;
-    for (const Row& row : rows) {
-        const std::string_view why = explain_refusal(row[0]);
-        out += fmt::format("{}{}  {:>{}}", indent, paint.warning(pad(row[0], widths[0])), row[1], widths[1]);
-        out += why.empty() ? "\n" : fmt::format("  {}\n", why);
-    }
-    return out;
 }
 
 // ---- the overview
@@ -173,32 +91,14 @@ std::string track_rows(const Json& tracks, const Paint& paint) {
                         track.at("groups").empty() ? "all" : join(track.at("groups"), " "),
                         text(track, "why")});
     }
-    const auto widths = column_widths(rows);
-    std::string out = "\n";
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        std::string line;
-        for (std::size_t column = 0; column + 1 < widths.size(); ++column)
-            line += pad(rows[i][column], widths[column]) + "  ";
-        line += rows[i].back();
-        out += (i == 0 ? paint.dim(line) : rows[i][2] == "FAILS" ? paint.warning(line) : line) + "\n";
-    }
+    const auto lines = aligned(rows);
+    std::string out = "\n" + paint.dim(lines[0]) + "\n";
+    for (std::size_t i = 1; i < rows.size(); ++i)
+        out += (rows[i][2] == "FAILS" ? paint.warning(lines[i]) : lines[i]) + "\n";
     return out;
 }
 
 // ---- the detailed view
-
-class Details {
- public:
-    explicit Details(const Paint& paint) : paint_(paint) {}
-    void add(std::string_view label, const std::string& value) {
-        text_ += fmt::format("  {} {}\n", paint_.dim(pad(std::string(label), 12)), value);
-    }
-    std::string take() { return std::move(text_); }
-
- private:
-    const Paint& paint_;
-    std::string text_;
-};
 
 std::string bsd_line(const Json& group) {
     return fmt::format("carp: {} vhid {} advbase {} advskew {}", upper(text(group, "state")),
@@ -319,7 +219,7 @@ std::string render_overview(const Json& status, const Paint& paint) {
     for (const Json& group : groups)
         for (const std::string& note : notes(group))
             below += fmt::format("{} {}\n", paint.bold(text(group, "name") + ":"), paint.warning(note));
-    const std::string refused = refused_lines(status.at("dropped"), "  ", paint);
+    const std::string refused = refused_packets(status.at("dropped"), "  ", paint);
     if (!refused.empty()) below += "refused packets of no group:\n" + refused;
     if (status.contains("tracks")) out += track_rows(status.at("tracks"), paint);
     return below.empty() ? out : out + "\n" + below;
@@ -336,7 +236,7 @@ std::string render_group(const Json& group, const Paint& paint) {
     add_election(group, details);
     add_counters(group.at("counters"), details);
     out += details.take();
-    const std::string refused = refused_lines(group.at("counters").at("dropped"), "    ", paint);
+    const std::string refused = refused_packets(group.at("counters").at("dropped"), "    ", paint);
     if (!refused.empty()) out += "  refused packets\n" + refused;
     return out;
 }

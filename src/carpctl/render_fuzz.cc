@@ -1,5 +1,6 @@
 // Any JSON as an answer of carpd's: shown, or refused by the exception that the header promises.
 #include "carpctl/render.h"
+#include "carpctl/render_sync.h"
 
 namespace {
 
@@ -19,6 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Paint paint(true);
     try_to([&] { return render_overview(json, paint); });
     try_to([&] { return render_change(json, paint); });
+    try_to([&] { return render_sync_status(json, paint); });
+    try_to([&] { return render_sync_flow(json, paint); });
     try_to([&] {
         for (const auto& group : json.at("groups")) try_to([&] { return render_group(group, paint); });
         return 0;

@@ -13,7 +13,7 @@ ExitCode status_command(const Options& options, const std::string& group) {
     Request request;
     request.command = Command::status;
     request.group = group;
-    const auto answer = ask(*client, request);
+    const auto answer = ask(*client, to_line(request));
     if (!answer) return report(answer.error());
     const Paint paint(wants_colour());
     if (options.json)
