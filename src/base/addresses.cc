@@ -18,11 +18,9 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
 bool IpAddress::shares_prefix(const IpAddress& other, std::uint8_t prefix_length) const {
     if (family_ != other.family_) return false;
     CARPD_ASSERT(prefix_length <= bit_count());
-    for (unsigned bit = 0; bit < prefix_length; ++bit) {
-        unsigned mask = 0x80u >> (bit % 8);
-        if ((bytes_[bit / 8] & mask) != (other.bytes_[bit / 8] & mask)) return false;
-    }
-    return true;
+    const unsigned whole = prefix_length / 8, rest = prefix_length % 8;
+    if (!std::equal(bytes_.begin(), bytes_.begin() + whole, other.bytes_.begin())) return false;
+    return rest == 0 || (bytes_[whole] ^ other.bytes_[whole]) >> (8 - rest) == 0;
 }
 
 std::string IpAddress::to_string() const {

@@ -23,16 +23,6 @@ bool tells_all(const FlowEvent& event) {
 
 }  // namespace
 
-bool is_worth_telling(const Flow& flow) {
-    constexpr std::uint8_t kTcpProtocol = 6, kSynReceived = 2;
-    if (flow.identity.original.protocol != kTcpProtocol) return true;
-    if (flow.identity.master || !flow.identity.helper_name().empty() ||
-        flow.state.labels != FlowState{}.labels)
-        return true;
-    const auto* const tcp = std::get_if<TcpState>(&flow.state.protocol);
-    return tcp && tcp_progress(*tcp) >= kSynReceived;
-}
-
 std::string_view to_string(SyncIncomplete reason) {
     constexpr std::array<std::string_view, 5> kNames = {"no", "starting", "overrun", "receiving", "differs"};
     return kNames[static_cast<std::size_t>(reason)];

@@ -26,14 +26,11 @@
 #include <string_view>
 #include <vector>
 
+#include "sync/filter.h"
 #include "sync/session.h"
 #include "wire/flow_event.h"
 
 namespace carpd {
-
-// Whether a flow that this host doesn't own yet is worth telling: all but TCP connections that nobody has
-// answered. One is told at once if it has what later events don't tell: a master, a helper, labels.
-bool is_worth_telling(const Flow& flow);
 
 struct SyncHostConfig {
     ChannelConfig channel;  // our name, `dead-after`
