@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "linux/process.h"
 #include "linux/sysctl.h"
 
 namespace carpd {
@@ -12,9 +13,11 @@ namespace {
 constexpr std::size_t kChangesAtOnce = 16 * ConntrackTable::kBatch;
 constexpr int kEventBatches = 16, kDumpPieces = 4;
 // Flows older than carpd may have no events, not even of their end (linux/conntrack_events.h), so the table
-// is looked over from time to time: seldom enough to cost no more than one per cent of a processor.
-constexpr Duration kDumpEvery = std::chrono::seconds(30), kDumpAgain = std::chrono::seconds(1);
-constexpr int kDumpShare = 100;
+// is looked over from time to time. Seldom: while the kernel walks over the buckets of a large table in which
+// it finds little, for the table is that of all network namespaces, it lets nothing else run on its
+// processor.
+constexpr Duration kDumpEvery = std::chrono::seconds(60), kDumpAgain = std::chrono::seconds(1);
+constexpr int kDumpShare = 1000;  // of the time, at most
 
 constexpr const char* kEventsSetting = "netfilter/nf_conntrack_events";
 
@@ -93,12 +96,19 @@ void SyncKernel::read_events(Instant now, SyncHost& host) {
 }
 
 bool SyncKernel::wants_dump(Instant now, const SyncHost& host) const {
-    if (dump_ || !host.changes().empty() || now < dump_began_at_ + kDumpAgain) return false;
-    return host.wants_dump() || next_dump_at_ <= now;
+    return !dump_ && host.changes().empty() && dump_from_ <= now &&
+           (host.wants_dump() || next_dump_at_ <= now);
+}
+
+Instant SyncKernel::next_deadline(const SyncHost& host) const {
+    if (dump_) return kNever;
+    return std::max(dump_from_, host.wants_dump() ? Instant{} : next_dump_at_);
 }
 
 void SyncKernel::begin_dump(Instant now, SyncHost& host) {
     dump_began_at_ = now;
+    hold_dumps(now + kDumpAgain);
+    run_on_last_cpu(true);
     host.begin_dump(now);
     auto dump = ConntrackDump::start();
     if (!dump) return dump_failed(now, host, dump.error());
@@ -112,6 +122,7 @@ void SyncKernel::dump_some(Instant now, SyncHost& host) {
         if (*more) continue;
         for (std::size_t k = 0; k < refused_.size(); ++k) refused_[k] += dump_->refused()[k];
         dump_.reset();
+        run_on_last_cpu(false);
         ++dumps_;
         host.end_dump(now);
         next_dump_at_ = now + std::max(kDumpEvery, kDumpShare * (now - dump_began_at_));
@@ -121,6 +132,7 @@ void SyncKernel::dump_some(Instant now, SyncHost& host) {
 
 void SyncKernel::dump_failed(Instant now, SyncHost& host, const SysError& error) {
     dump_.reset();
+    run_on_last_cpu(false);
     host.abort_dump();
     next_dump_at_ = now + kDumpAgain;
     if (log_limit_.admit(now))

@@ -31,7 +31,9 @@ class SyncKernel {
     // Whether there is something to do now, without an event.
     bool has_work(Instant now, const SyncHost& host) const;
     // When there will be: the next dump.
-    Instant next_deadline() const { return dump_ ? kNever : next_dump_at_; }
+    Instant next_deadline(const SyncHost& host) const;
+    // No dump begins before: there is more urgent work.
+    void hold_dumps(Instant until) { dump_from_ = std::max(dump_from_, until); }
     // The last work() found events.
     bool heard_events() const { return heard_; }
 
@@ -56,7 +58,7 @@ class SyncKernel {
     ConntrackEvents events_;
     std::optional<ConntrackDump> dump_;
     bool heard_ = false, more_ = false;
-    Instant dump_began_at_{}, next_dump_at_{};
+    Instant dump_began_at_{}, dump_from_{}, next_dump_at_{};
     std::uint64_t heard_in_all_ = 0, dumps_ = 0;
     std::array<std::uint64_t, kConntrackRefusals> refused_{};  // in dumps that are over
     LogLimit log_limit_{3, std::chrono::seconds(30)};

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "carpd/keeper.h"
+#include "control/request.h"
 #include "linux/clock.h"
 #include "linux/process.h"
 
@@ -27,6 +28,9 @@ using std::chrono::seconds;
 constexpr Duration kGathering = milliseconds(1);
 // Batches of datagrams in, and out to each peer, before others have their turn.
 constexpr int kBatchesAtOnce = 4;
+// A dump may keep packets waiting, and at a takeover somebody waits already.
+constexpr Duration kDumpsWait = seconds(1);
+constexpr mode_t kControlMode = 0660;
 constexpr Duration kTellEvery = seconds(1), kTryAgain = seconds(1), kCheckLimitsEvery = seconds(10);
 
 void fill_random(std::span<std::uint8_t> out) {
@@ -34,17 +38,26 @@ void fill_random(std::span<std::uint8_t> out) {
     CARPD_ASSERT(getrandom(out.data(), out.size(), 0) == static_cast<ssize_t>(out.size()));
 }
 
-SipKey random_table_key() {
-    return {random_seed(), random_seed()};
-}
-
-SyncHostConfig host_config(const SyncConfig& config) {
+SyncHostConfig host_config(const SyncConfig& config, const FlowFilter& filter) {
     SyncHostConfig result;
     result.channel.name = config.name;
     result.channel.dead_after = config.dead_after;
     result.max_flows = config.max_flows;
-    result.table_key = random_table_key();
+    result.commit_at_takeover = config.commit_at_takeover;
+    result.table_key = {random_seed(), random_seed()};
+    result.tells = [&filter](const Flow& flow) { return filter.tells(flow); };
     return result;
+}
+
+// IPv6 has none, nor has a subnet of two addresses.
+std::optional<IpAddress> broadcast_of(const InterfaceAddress& a) {
+    if (a.address.family() != Family::ipv4 || a.prefix_length > 30) return std::nullopt;
+    std::array<std::uint8_t, 4> bytes;
+    for (int i = 0; i < 4; ++i) {
+        const int host_bits = std::clamp(8 * (i + 1) - a.prefix_length, 0, 8);
+        bytes[i] = static_cast<std::uint8_t>(a.address.bytes()[i] | ((1 << host_bits) - 1));
+    }
+    return IpAddress::from_bytes(bytes);
 }
 
 std::vector<IpAddress> virtual_addresses(const Config& config) {
@@ -68,9 +81,12 @@ Expected<std::unique_ptr<SyncProcess>, SysError> SyncProcess::open(const Config&
     auto netlink = std::make_unique<Netlink>(std::move(*opened));
     auto links = LinkMonitor::open(*netlink);
     if (!links) return Unexpected{links.error()};
-    return std::unique_ptr<SyncProcess>(
-        new SyncProcess(config, std::move(path), engine, signals,
-                        Opened{std::move(*kernel), std::move(netlink), std::move(*links)}));
+    auto control = LineServer::open(sync_socket(config.control), kControlMode,
+                                    error_line("the request is longer than 4096 bytes"));
+    if (!control) return Unexpected{control.error()};
+    return std::unique_ptr<SyncProcess>(new SyncProcess(
+        config, std::move(path), engine, signals,
+        Opened{std::move(*kernel), std::move(netlink), std::move(*links), std::move(*control)}));
 }
 
 SyncProcess::SyncProcess(const Config& config, std::string path, MessageSocket& engine, int signals,
@@ -81,9 +97,12 @@ SyncProcess::SyncProcess(const Config& config, std::string path, MessageSocket& 
       signals_(signals),
       kernel_(std::move(opened)),
       virtual_(virtual_addresses(config)),
-      host_(host_now(), host_config(config_), config_.keys, config_.peers.size(), fill_random),
-      now_(host_now()) {
-    for (const IpAddress& address : config_.peers) peers_.push_back({address});
+      filter_(config_.ignored, config_.protocols, config_.zones),
+      host_(host_now(), host_config(config_, filter_), config_.keys, config_.peers.size(), fill_random),
+      now_(host_now()),
+      started_(now_) {
+    for (const IpAddress& address : config_.peers) peers_.push_back({{.address = address}});
+    read_own_addresses();  // before there is any flow to judge
     engine_.send(to_message(FromSync(SyncGreeting{getpid()})));
 }
 
@@ -93,41 +112,47 @@ std::optional<Config> SyncProcess::run() {
     while (!has_ended() && !next_) {
         wait();
         now_ = host_now();
-        handle_signals();
-        hear_engine();
+        if (is_ready(kSignals)) handle_signals();
+        if (is_ready(kEngine)) hear_engine();
         follow_links();
-        hear_peers();
+        if (waiting_ || !has_heard_peers_ || is_ready(kPeersIpv4) || is_ready(kPeersIpv6)) hear_peers();
         if (host_.next_deadline() <= now_) host_.on_timer(now_);
         kernel_.kernel.work(now_, host_, events_at_ <= now_);
         if (kernel_.kernel.heard_events()) events_at_ = now_ + kGathering;
         transmit();
         report_peers();
         tell_engine();
+        if (is_ready(kControl))
+            kernel_.control.wake([this](auto client, std::string_view line) { handle_line(client, line); });
+        continue_answers();
     }
+    if (next_) log(LogLevel::notice, "state synchronisation begins anew, for [sync] says something else");
     return std::exchange(next_, std::nullopt);
 }
 
 void SyncProcess::wait() {
     const auto peers = socket_ ? socket_->fds() : std::array{-1, -1};
     const bool gathers = events_at_ > host_now();
-    pollfd events[] = {{signals_, POLLIN, 0},
-                       // Once it is closed it would wake us for ever.
-                       {engine_.is_closed() ? -1 : engine_.fd(), POLLIN, 0},
-                       {kernel_.links.fd(), POLLIN, 0},
-                       {peers[0], POLLIN, 0},
-                       {peers[1], POLLIN, 0},
-                       {gathers ? -1 : kernel_.kernel.events_fd(), POLLIN, 0}};
+    const auto watch = [this](Source source, int fd) { sources_[source] = {fd, POLLIN, 0}; };
+    watch(kSignals, signals_);
+    watch(kEngine, engine_.is_closed() ? -1 : engine_.fd());  // once it is closed it would wake us for ever
+    watch(kLinks, kernel_.links.fd());
+    watch(kControl, kernel_.control.fd());
+    watch(kPeersIpv4, peers[0]);
+    watch(kPeersIpv6, peers[1]);
+    watch(kKernel, gathers ? -1 : kernel_.kernel.events_fd());
     const Instant until = next_deadline();
     const Duration left = std::max(until - host_now(), Duration(0));
     const auto whole = std::chrono::duration_cast<seconds>(left);
     const timespec timeout{whole.count(), (left - whole).count()};
-    ppoll(events, std::size(events), &timeout, nullptr);
+    ppoll(sources_.data(), sources_.size(), &timeout, nullptr);
 }
 
 Instant SyncProcess::next_deadline() const {
-    if (waiting_ || transmitting_ || kernel_.kernel.has_work(now_, host_)) return Instant{};
-    Instant next = std::min({host_.next_deadline(), kernel_.kernel.next_deadline(), addresses_at_, limits_at_,
-                             tell_at_, end_at_});
+    if (waiting_ || transmitting_ || kernel_.kernel.has_work(now_, host_) || can_continue_answers())
+        return Instant{};
+    Instant next = std::min({host_.next_deadline(), kernel_.kernel.next_deadline(host_), addresses_at_,
+                             limits_at_, tell_at_, end_at_});
     if (!socket_) next = std::min(next, open_at_);
     if (events_at_ > now_) next = std::min(next, events_at_);
     return std::max(next, Instant{});
@@ -145,15 +170,25 @@ void SyncProcess::handle_signals() {
 void SyncProcess::reload() {
     auto file = load_config(path_);
     if (!file || !file->config.sync) return;
+    const SyncConfig& next = *file->config.sync;
     virtual_ = virtual_addresses(file->config);
-    addresses_at_ = now_;
-    if (*file->config.sync != config_) next_ = std::move(file->config);
+    if (next.keys != config_.keys) host_.set_keys(now_, next.keys);
+    filter_ = FlowFilter(next.ignored, next.protocols, next.zones);
+    read_own_addresses();
+    // All that can be taken over while sessions go on.
+    config_.keys = next.keys;
+    config_.commit_wait = next.commit_wait;
+    config_.ignored = next.ignored;
+    config_.protocols = next.protocols;
+    config_.zones = next.zones;
+    if (next != config_) next_ = std::move(file->config);
 }
 
 // ---- the host's interfaces, and its limits
 
 void SyncProcess::follow_links() {
-    if (!kernel_.links.drain().empty()) addresses_at_ = std::min(addresses_at_, now_ + kTryAgain);
+    if ((is_ready(kLinks) || kernel_.links.is_stale()) && !kernel_.links.drain().empty())
+        addresses_at_ = std::min(addresses_at_, now_ + kTryAgain);
     const Interface* const interface = kernel_.links.find(config_.interface);
     if (socket_ && (!interface || interface->ifindex() != socket_->ifindex()))
         close_socket(fmt::format("{} is gone", config_.interface));
@@ -168,7 +203,8 @@ void SyncProcess::open_socket() {
     if (!interface) return close_socket(fmt::format("there is no interface {}", config_.interface));
     SyncSocket::Options options{
         config_.interface, interface->ifindex(), config_.port, config_.peer_routed, {}};
-    for (const Peer& peer : peers_) options.families[static_cast<std::size_t>(peer.address.family())] = true;
+    for (const Peer& peer : peers_)
+        options.families[static_cast<std::size_t>(peer.figures.address.family())] = true;
     auto opened = SyncSocket::open(options);
     if (!opened) return close_socket(opened.error().to_string());
     socket_.emplace(std::move(*opened));
@@ -189,13 +225,32 @@ void SyncProcess::read_own_addresses() {
         addresses_at_ = now_ + kTryAgain;
         return;
     }
+    std::vector<IpAddress> own;
+    for (const LinkAddress& a : *addresses) {
+        if (std::binary_search(virtual_.begin(), virtual_.end(), a.address.address)) continue;
+        own.push_back(a.address.address);
+        if (const auto broadcast = broadcast_of(a.address)) own.push_back(*broadcast);
+    }
+    filter_.set_own(own);
 }
 
 void SyncProcess::check_limits() {
     limits_at_ = now_ + kCheckLimitsEvery;
     facts_.wall_clock_ms = wall_clock_ms();
-    const auto limits = read_conntrack_limits();
-    facts_.conntrack_max = limits ? limits->max : 0;
+    const bool was_tight = is_tight();
+    limits_ = read_conntrack_limits();
+    facts_.conntrack_max = limits_ ? limits_->max : 0;
+    if (!was_tight && is_tight())
+        log(LogLevel::warning,
+            fmt::format(
+                "the connection-tracking table has {} of {} entries: raise net.netfilter.nf_conntrack_max, "
+                "for it must hold the flows of all hosts",
+                limits_->entries, limits_->max));
+}
+
+// Nine tenths are in use.
+bool SyncProcess::is_tight() const {
+    return limits_ && limits_->entries / 9 >= limits_->max / 10;
 }
 
 // ---- peers
@@ -208,8 +263,13 @@ void SyncProcess::hear_peers() {
         if (!waiting_) break;
         for (const SyncSocket::Received& datagram : received) {
             const auto peer = std::ranges::find(peers_, datagram.source, &Peer::address);
-            if (peer != peers_.end())
-                host_.receive(now_, static_cast<std::size_t>(peer - peers_.begin()), datagram.bytes);
+            if (peer == peers_.end()) {
+                ++strangers_;
+                continue;
+            }
+            ++peer->figures.datagrams_received;
+            peer->figures.bytes_received += datagram.bytes.size();
+            host_.receive(now_, static_cast<std::size_t>(peer - peers_.begin()), datagram.bytes);
         }
         if (host_.changes().size() >= SyncHost::kMostChanges) break;
     }
@@ -232,22 +292,32 @@ bool SyncProcess::transmit(std::size_t peer) {
             if (size == 0) break;
             datagrams[count] = Bytes(room[count].data(), size);
         }
-        if (count > 0) socket_->send(peers_[peer].address, std::span(datagrams).first(count));
+        if (count > 0) send(peers_[peer].figures, std::span(datagrams).first(count));
         if (count < datagrams.size()) return false;
     }
     return true;
+}
+
+void SyncProcess::send(SyncPeerFigures& peer, std::span<const Bytes> datagrams) {
+    const std::size_t sent = socket_->send(peer.address, datagrams);
+    const int error = errno;
+    for (const Bytes& datagram : datagrams.first(sent)) peer.bytes_sent += datagram.size();
+    peer.datagrams_sent += sent;
+    peer.send_errors += datagrams.size() - sent;
+    peer.send_error = sent == 0 ? strerrordesc_np(error) : "";
 }
 
 void SyncProcess::report_peers() {
     for (std::size_t i = 0; i < peers_.size(); ++i) {
         const bool is_up = host_.session(i).is_up();
         if (std::exchange(peers_[i].was_up, is_up) == is_up) continue;
-        const auto* const hello = host_.session(i).channel().peer();
-        const std::string name =
-            hello ? std::string(hello->name.view()) + " (" + peers_[i].address.to_string() + ")"
-                  : peers_[i].address.to_string();
+        const std::string name = sync_host_name(host_, config_, i);
+        const std::string address = peers_[i].figures.address.to_string();
+        const auto why = why_down(host_.session(i).channel(), peers_[i].figures, config_, now_);
         log(is_up ? LogLevel::notice : LogLevel::warning,
-            fmt::format("state synchronisation: {} is {}", name, is_up ? "up" : "down"));
+            fmt::format("state synchronisation: {}{} is {}{}", name,
+                        name == address ? "" : " (" + address + ")", is_up ? "up" : "down",
+                        why ? ": " + *why : ""));
     }
 }
 
@@ -268,7 +338,11 @@ void SyncProcess::handle_message(std::string_view text) {
     const auto* const news = std::get_if<Mastership>(&*message);
     const Mastership next = news ? *news : Mastership{};
     if (next.master != mastership_.master) host_.set_master(now_, next.master);
-    if (next.takeover != mastership_.takeover) has_heard_peers_ = false;
+    if (next.takeover > mastership_.takeover) {
+        has_heard_peers_ = false;
+        takeover_at_ = now_;
+        kernel_.kernel.hold_dumps(now_ + kDumpsWait);
+    }
     if (!news) committed_ = 0;  // the next one begins anew
     mastership_ = next;
     if (news == nullptr) engine_.send(to_message(FromSync(SyncGreeting{getpid()})));
@@ -276,9 +350,11 @@ void SyncProcess::handle_message(std::string_view text) {
 
 // A message that isn't taken is said again a second later.
 void SyncProcess::tell_engine() {
-    if (mastership_.takeover > committed_ && is_committed()) {
-        if (engine_.send(to_message(FromSync(SyncCommitted{mastership_.takeover}))))
-            committed_ = mastership_.takeover;
+    if (mastership_.takeover > committed_ && has_heard_peers_ && host_.is_committed() &&
+        engine_.send(to_message(FromSync(SyncCommitted{mastership_.takeover})))) {
+        committed_ = mastership_.takeover;
+        last_commit_ = now_ - takeover_at_;
+        bound_exceeded_ += *last_commit_ > config_.commit_wait ? 1 : 0;
     }
     SyncCopy copy{host_.incomplete(now_), static_cast<int>(peers_.size()), 0};
     for (std::size_t i = 0; i < peers_.size(); ++i) copy.peers_up += host_.session(i).is_up() ? 1 : 0;
@@ -286,11 +362,6 @@ void SyncProcess::tell_engine() {
     told_ = copy;
     tell_at_ = now_ + kTellEvery;
     engine_.send(to_message(FromSync(copy)));
-}
-
-// All that peers told before is in the kernel.
-bool SyncProcess::is_committed() const {
-    return has_heard_peers_ && host_.changes().empty();
 }
 
 // ---- the end

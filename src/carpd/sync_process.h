@@ -13,6 +13,10 @@
 // still bowing out then.
 #pragma once
 
+#include <poll.h>
+
+#include <array>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,12 +25,15 @@
 #include "carpd/sync_kernel.h"
 #include "config/config.h"
 #include "control/sync_message.h"
+#include "control/sync_request.h"
+#include "control/sync_status.h"
+#include "linux/line_server.h"
 #include "linux/link_monitor.h"
 #include "linux/log.h"
 #include "linux/message_socket.h"
 #include "linux/netlink_socket.h"
 #include "linux/sync_socket.h"
-#include "linux/unique_fd.h"
+#include "sync/filter.h"
 #include "sync/host.h"
 
 namespace carpd {
@@ -51,15 +58,28 @@ class SyncProcess {
         SyncKernel kernel;
         std::unique_ptr<Netlink> netlink;
         LinkMonitor links;
+        LineServer control;
     };
     struct Peer {
-        IpAddress address;
+        SyncPeerFigures figures;
         bool was_up = false;
+
+        IpAddress address() const { return figures.address; }
+    };
+    // A list of flows that is being given.
+    struct FlowsAnswer {
+        std::string owner;  // empty: all
+        FlowCursor cursor;
+        std::uint64_t told = 0;
     };
 
     SyncProcess(const Config& config, std::string path, MessageSocket& engine, int signals, Opened opened);
 
+    // What wakes it.
+    enum Source : std::size_t { kSignals, kEngine, kLinks, kControl, kPeersIpv4, kPeersIpv6, kKernel };
+
     void wait();
+    bool is_ready(Source source) const { return sources_[source].revents != 0; }
     Instant next_deadline() const;
     void handle_signals();
     void reload();
@@ -69,44 +89,61 @@ class SyncProcess {
     void close_socket(const std::string& why);
     void read_own_addresses();
     void check_limits();
+    bool is_tight() const;
 
     void hear_peers();
     void transmit();
     bool transmit(std::size_t peer);
+    void send(SyncPeerFigures& peer, std::span<const Bytes> datagrams);
     void report_peers();
 
     void hear_engine();
     void handle_message(std::string_view text);
     void tell_engine();
-    bool is_committed() const;
+
+    void handle_line(LineServer::ClientId client, std::string_view line);
+    std::string status() const;
+    void begin_flows(LineServer::ClientId client, const std::string& owner);
+    bool can_continue_answers() const;
+    void continue_answers();
+    bool continue_answer(LineServer::ClientId client, FlowsAnswer& answer);
 
     void begin_to_end();
     bool has_ended() const;
 
-    const SyncConfig config_;
+    SyncConfig config_;
     const std::string path_;
     MessageSocket& engine_;
     const int signals_;
     Opened kernel_;
     std::vector<IpAddress> virtual_;  // the groups' addresses, sorted
     std::vector<Peer> peers_;
+    FlowFilter filter_;
     SyncHost host_;
     HostFacts facts_;
+    std::optional<ConntrackLimits> limits_;
+    std::map<LineServer::ClientId, FlowsAnswer> answers_;
 
     std::optional<SyncSocket> socket_;  // nothing while there is no interface for it
     std::string socket_trouble_;        // why
     Instant open_at_ = Instant::min(), addresses_at_ = Instant::min(), limits_at_ = Instant::min();
+    std::uint64_t strangers_ = 0;         // datagrams from other addresses than the peers'
     bool waiting_ = false;                // datagrams, after the last look
     bool transmitting_ = false;           // more is due
     Instant events_at_ = Instant::min();  // not to be read before
 
     Mastership mastership_;
-    std::uint64_t committed_ = 0;   // takeover
+    std::uint64_t committed_ = 0;  // takeover
+    Instant takeover_at_{};        // when the last one was told
+    std::optional<Duration> last_commit_;
+    std::uint64_t bound_exceeded_ = 0;
     bool has_heard_peers_ = false;  // all that waited when the takeover was told
     std::optional<SyncCopy> told_;
     Instant tell_at_ = Instant::min();
 
+    std::array<pollfd, kKernel + 1> sources_{};
     Instant now_;
+    const Instant started_;
     std::optional<Config> next_;  // what run() returns
     Instant end_at_ = kNever;     // it was told to end
 };

@@ -104,6 +104,44 @@ std::vector<SysError> become_real_time(int priority) {
 }
 
 // The C library does it by an madvise(2) that locked memory refuses.
+namespace {
+
+// Those that this process was given when it began: taskset(1) or a cgroup may have taken some away.
+const cpu_set_t& allowed_cpus() {
+    static const cpu_set_t allowed = [] {
+        cpu_set_t cpus;
+        CPU_ZERO(&cpus);
+        sched_getaffinity(0, sizeof cpus, &cpus);
+        return cpus;
+    }();
+    return allowed;
+}
+
+int last_cpu() {
+    int last = CPU_SETSIZE - 1;
+    while (last > 0 && !CPU_ISSET(last, &allowed_cpus())) --last;
+    return last;
+}
+
+}  // namespace
+
+void run_on_last_cpu(bool on) {
+    cpu_set_t cpus = allowed_cpus();
+    if (CPU_COUNT(&cpus) < 2) return;
+    if (on) {
+        CPU_ZERO(&cpus);
+        CPU_SET(last_cpu(), &cpus);
+    }
+    sched_setaffinity(0, sizeof cpus, &cpus);
+}
+
+void stay_off_last_cpu(bool stay) {
+    cpu_set_t cpus = allowed_cpus();
+    if (CPU_COUNT(&cpus) < 2) return;
+    if (stay) CPU_CLR(last_cpu(), &cpus);
+    sched_setaffinity(0, sizeof cpus, &cpus);
+}
+
 void give_back_memory() {
     const bool lock_again = locked == getpid();
     if (lock_again) munlockall();

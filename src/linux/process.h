@@ -29,6 +29,12 @@ inline constexpr int kSupervisorPriority = kEnginePriority + 1;
 // delay our advertisements. Each failure is a line for the log; the daemon works without.
 std::vector<SysError> become_real_time(int priority);
 
+// While the kernel walks over a large table for a process it lets nothing else run on that processor, for
+// 100 ns a bucket: not even a real-time thread, or packets. So who has it done runs on the last of the
+// processors that are allowed, and the engine runs on the others. Where there is but one, nothing changes.
+void run_on_last_cpu(bool on);      // false: on any
+void stay_off_last_cpu(bool stay);  // false: on any
+
 // Gives the system back what was freed of this process's memory, also when that is locked.
 void give_back_memory();
 

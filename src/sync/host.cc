@@ -46,6 +46,13 @@ SyncHost::SyncHost(Instant now, SyncHostConfig config, const SyncKeys& keys, std
             Peer{SyncSession(now, config_.channel, keys, fill_random, own_, config_.table_key)}));
 }
 
+void SyncHost::set_keys(Instant now, const SyncKeys& keys) {
+    for (std::size_t i = 0; i < peers_.size(); ++i) {
+        peers_[i]->session.channel().set_keys(now, keys);
+        if (peers_[i]->session.watch(now)) on_session_end(now, i);
+    }
+}
+
 // ---- what we own
 
 void SyncHost::tell(Slot slot) {

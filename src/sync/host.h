@@ -116,6 +116,9 @@ class SyncHost {
     std::size_t poll_transmit(Instant now, std::size_t peer, const HostFacts& facts,
                               std::span<std::uint8_t> out);
 
+    // The configured keys are others now; sessions go on as long as peers accept them (K10).
+    void set_keys(Instant now, const SyncKeys& keys);
+
     // ---- CARP
 
     // Whether this host is MASTER of something.
