@@ -1,10 +1,8 @@
 #include "carpd/helper_link.h"
 
 #include <fmt/format.h>
-#include <sys/epoll.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "linux/clock.h"
@@ -18,11 +16,9 @@ constexpr int kGroupsAtOnce = 32;
 }  // namespace
 
 Expected<HelperLink, SysError> HelperLink::open(MessageSocket& socket) {
-    UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
-    epoll_event event{.events = EPOLLIN, .data = {}};
-    if (!epoll || epoll_ctl(epoll.get(), EPOLL_CTL_ADD, socket.fd(), &event) != 0)
-        return Unexpected{SysError{"watch a socket", "", errno}};
-    return HelperLink(socket, std::move(epoll));
+    auto link = MessageLink::open(socket);
+    if (!link) return Unexpected{link.error()};
+    return HelperLink(std::move(*link));
 }
 
 void HelperLink::set_wanted(bool wanted) {
@@ -31,7 +27,7 @@ void HelperLink::set_wanted(bool wanted) {
 }
 
 void HelperLink::tell(GroupNews news) {
-    if (!wanted_ || (!is_full_ && send(std::move(news)))) return;
+    if (!wanted_ || (!link_.is_full() && send(std::move(news)))) return;
     ++status_.messages_lost;
     next_ = 0;
 }
@@ -51,32 +47,15 @@ void HelperLink::go_on(const Node& node) {
 bool HelperLink::send(GroupNews news) {
     news.sequence = sequence_ = std::max(sequence_ + 1, wall_clock_ms());
     news.time = wall_clock();
-    const bool taken = socket_->send(to_message(EngineMessage(std::move(news))));
-    if (!taken) {
+    const bool taken = link_.send(to_message(EngineMessage(std::move(news))));
+    if (!taken)
         log(LogLevel::warning,
             "the helper does not read what it is told; it will learn of the groups' states when it does");
-        set_full(true);
-    }
     return taken;
 }
 
-void HelperLink::set_full(bool full) {
-    is_full_ = full;
-    epoll_event event{.events = full ? EPOLLIN | EPOLLOUT : EPOLLIN, .data = {}};
-    epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, socket_->fd(), &event);  // fails where it is not watched any more
-}
-
 void HelperLink::hear(Instant now, int at_most) {
-    epoll_event event;
-    if (epoll_wait(epoll_.get(), &event, 1, 0) != 1) return;
-    if (is_full_ && (event.events & EPOLLOUT) != 0) set_full(false);
-    for (int heard = 0; heard < at_most; ++heard) {
-        const auto message = socket_->receive();
-        if (!message) break;
-        handle(*message, now);
-    }
-    // The supervisor has died, and any helper: the engine is about to learn it. This would wake it for ever.
-    if (socket_->is_closed()) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket_->fd(), nullptr);
+    link_.hear(at_most, [&](std::string_view text) { handle(text, now); });
 }
 
 void HelperLink::handle(std::string_view text, Instant now) {

@@ -9,11 +9,10 @@
 #include <vector>
 
 #include "carp/node.h"
+#include "carpd/message_link.h"
 #include "control/helper_message.h"
 #include "control/status.h"
 #include "linux/log.h"
-#include "linux/message_socket.h"
-#include "linux/unique_fd.h"
 
 namespace carpd {
 
@@ -23,13 +22,13 @@ class HelperLink {
     static Expected<HelperLink, SysError> open(MessageSocket& socket);
 
     // Readable when there is something for wake().
-    int fd() const { return epoll_.get(); }
+    int fd() const { return link_.fd(); }
     // Whether there is a helper, or should be: otherwise nothing is said. One that is new is told everything.
     void set_wanted(bool wanted);
     // A group's news; `sequence` and `time` are filled in here.
     void tell(GroupNews news);
     // Whether go_on() has something to do now.
-    bool can_go_on() const { return wanted_ && next_ && !is_full_; }
+    bool can_go_on() const { return wanted_ && next_ && !link_.is_full(); }
     // Goes on telling how all groups are, some at a time.
     void go_on(const Node& node);
     void wake(Instant now) { hear(now, kMessagesAtOnce); }
@@ -42,19 +41,16 @@ class HelperLink {
     std::optional<HelperStatus> status() const;
 
  private:
-    HelperLink(MessageSocket& socket, UniqueFd epoll) : socket_(&socket), epoll_(std::move(epoll)) {}
+    explicit HelperLink(MessageLink link) : link_(std::move(link)) {}
 
     static constexpr int kMessagesAtOnce = 16, kMessagesToCatchUp = 4096;
 
     bool send(GroupNews news);
-    void set_full(bool full);
     void hear(Instant now, int at_most);
     void handle(std::string_view text, Instant now);
 
-    MessageSocket* socket_;
-    UniqueFd epoll_;
+    MessageLink link_;
     bool wanted_ = false;
-    bool is_full_ = false;         // the socket; we hear when it is not any more
     std::optional<GroupId> next_;  // which group's state to tell next; nothing when all are told
     std::uint64_t sequence_ = 0;
     HelperStatus status_;
