@@ -27,6 +27,7 @@ class HandOver : public Checker {
         seen.sent = seen.sent || sent;
         seen.said_bow_out = seen.said_bow_out || bow_out;
     }
+    void on_install(int host, int group) override { now_[{host, group}].installed = true; }
     void on_demoted(int host, int group) override { now_[{host, group}].demoted = true; }
     void on_announced(int host, int group) override { now_[{host, group}].announced = true; }
     void on_change(const Change& c) override {
@@ -53,6 +54,7 @@ class HandOver : public Checker {
         bool bow_out = false;  // heard
         bool said = false, sent = false, said_bow_out = false, announced = false;
         bool demoted = false, changed = false, became_master = false, left_in_order = false;
+        bool installed = false;
     };
 
     void check(int host, int group, const Seen& seen) {
@@ -66,7 +68,8 @@ class HandOver : public Checker {
             broken(group, fmt::format("{} is MASTER and did not say that its demotion changed", who));
         if (seen.became_master && master && !seen.sent)
             broken(group, fmt::format("{} became MASTER without having sent an advertisement", who));
-        if (seen.became_master && master && !seen.announced)
+        const bool waits = world_.plan().hosts[static_cast<std::size_t>(host)].commit_wait > 0;
+        if ((seen.installed || (seen.became_master && !waits)) && master && !seen.announced)
             broken(group, fmt::format("{} became MASTER and announced its addresses to nobody", who));
     }
 

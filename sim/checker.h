@@ -46,6 +46,11 @@ class Checker {
     virtual void on_said(int /*host*/, int /*group*/, bool /*bow_out*/, bool /*sent*/) {}
     // An operator, or the loss of its addresses, changed how demoted a carpd host is.
     virtual void on_demoted(int /*host*/, int /*group*/) {}
+    // A carpd host's core wants to have its flows committed before the group answers; they are.
+    virtual void on_commit_wanted(int /*host*/, int /*group*/) {}
+    virtual void on_committed(int /*host*/, int /*group*/) {}
+    // Its kernel is told to answer, which it may refuse.
+    virtual void on_install(int /*host*/, int /*group*/) {}
     // A carpd host told its neighbours where the group's addresses are.
     virtual void on_announced(int /*host*/, int /*group*/) {}
     // `host` began or ceased to answer for the group.

@@ -10,7 +10,7 @@ namespace carpd::sim {
 
 namespace {
 
-enum Purpose : std::uint64_t { kHosts = 1, kGroups, kFaults, kTimes, kSets };
+enum Purpose : std::uint64_t { kHosts = 1, kGroups, kFaults, kTimes, kSets, kFlows };
 
 IpAddress address(const std::string& text) {
     return *IpAddress::parse(text);
@@ -142,7 +142,7 @@ FaultKind draw_fault_kind(Dice& dice) {
                                     FaultKind::partition, FaultKind::loss,         FaultKind::link_loss,
                                     FaultKind::stop,      FaultKind::late_wake_ups};
     if (dice.one_in(3)) return kOften[dice.below(std::size(kOften))];
-    return static_cast<FaultKind>(dice.below(kFaultKinds));
+    return static_cast<FaultKind>(dice.below(static_cast<std::uint64_t>(FaultKind::lacks_flows)));
 }
 
 void draw_details(const Plan& plan, Fault& f, Dice& dice, bool fast) {
@@ -194,6 +194,25 @@ void draw_faults(Plan& plan, bool fast) {
     }
 }
 
+// In every third world hosts synchronise flows: all of carpd's, mostly. Each lacks some at times.
+void draw_flows(Plan& plan) {
+    Dice dice(stream(plan.seed, kFlows));
+    if (!dice.one_in(3)) return;
+    for (std::size_t h = 0; h < plan.hosts.size(); ++h) {
+        if (plan.hosts[h].kind != Kind::carpd || dice.one_in(8)) continue;
+        plan.hosts[h].commit_wait = dice.scaled(kMillisecond, 2 * kSecond);
+        for (auto lacking = dice.below(4); lacking > 0; --lacking) {
+            Fault f;
+            f.id = static_cast<int>(plan.faults.size()) + 1;
+            f.kind = FaultKind::lacks_flows;
+            f.host = static_cast<int>(h);
+            f.begin = dice.between(8 * kSecond, plan.healed - kSecond);
+            f.end = std::min(plan.healed, f.begin + dice.scaled(kMillisecond, 2 * 60 * kSecond));
+            plan.faults.push_back(f);
+        }
+    }
+}
+
 }  // namespace
 
 Plan draw_plan(std::uint64_t seed) {
@@ -207,6 +226,7 @@ Plan draw_plan(std::uint64_t seed) {
     plan.healed = dice.between(300, 480) * kSecond;
     plan.end = 600 * kSecond;
     draw_faults(plan, fast);
+    draw_flows(plan);
     for (std::size_t g = 0; g < plan.groups.size(); ++g)
         plan.end =
             std::max(plan.end, plan.healed + 2 * plan.settling_bound(static_cast<int>(g)) + 10 * kSecond);

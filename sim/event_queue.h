@@ -15,6 +15,7 @@ enum class EventKind : std::uint8_t {
     delivery,  // what: the packet that arrives at `host`
     timer,     // what: unused; `host` asked to be woken
     lease,     // what: the group whose lease may lapse at `host`
+    commit,    // what: the takeover whose flows are in the kernel of `host`
 };
 
 struct Event {

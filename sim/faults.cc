@@ -131,6 +131,9 @@ void World::apply(const Fault& fault, bool begins) {
         case FaultKind::withdrawing_check:
             if (host) host->checks_changed();
             return;
+        case FaultKind::lacks_flows:
+            if (host) host->copy_changed();
+            return;
         default: return;  // the network, or the host, asks whether it is active
     }
 }

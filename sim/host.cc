@@ -23,6 +23,7 @@ Host::Host(World& world, int i)
       lives_(static_cast<std::size_t>(world.groups())),
       refused_(static_cast<std::size_t>(world.groups())),
       id_of_(static_cast<std::size_t>(world.groups())),
+      takeovers_(static_cast<std::size_t>(world.groups())),
       interface_replaced_(world.plan().interfaces),
       interface_id_(world.plan().interfaces) {}
 
@@ -111,7 +112,23 @@ void Host::start() {
     world_.tell(index, -1, "starts carpd");
     for (const auto& checker : world_.checkers()) checker->on_start(index);
     configuration_pending_ = link_pending_ = checks_pending_ = true;
+    begin_to_synchronise();
     wake();
+}
+
+void Host::begin_to_synchronise() {
+    if (!synchronises()) return;
+    copy_ = CopyState();
+    copy_.set_wanted(true);
+    copied_at_ = world_.now() + kCopying;
+    heartbeat_ = local_now();
+    lacks_flows_ = true;
+    sync_demotion_ = 0;
+    takeovers_.assign(takeovers_.size(), 0);
+    pump_->input(local_now(), [this](Node& node, Actions& out) {
+        node.set_commit_wait(local_now(), Duration(plan().commit_wait), out);
+    });
+    follow_copy();
 }
 
 void Host::die() {
@@ -123,7 +140,8 @@ void Host::die() {
     for (PacketId id : inbox_) world_.packets().release(id);
     inbox_.clear();
     requests_.clear();
-    wake_pending_ = link_pending_ = checks_pending_ = configuration_pending_ = false;
+    committed_.clear();
+    wake_pending_ = link_pending_ = checks_pending_ = configuration_pending_ = copy_pending_ = false;
     deadline_ = kNever;
 }
 
@@ -140,7 +158,8 @@ void Host::wake() {
     if (!awake() || !node_) return;
     wake_pending_ = false;
     touched_.clear();
-    bool all = link_pending_ || checks_pending_ || configuration_pending_ || !requests_.empty();
+    bool all = link_pending_ || checks_pending_ || configuration_pending_ || copy_pending_ ||
+               !committed_.empty() || !requests_.empty();
     if (configuration_pending_ && node_->group_slots() == 0) {  // at its start
         follow_checks();
         configure();
@@ -152,6 +171,8 @@ void Host::wake() {
     if (checks_pending_) follow_checks();
     if (configuration_pending_) configure();
     answer_requests();
+    hear_commits();
+    follow_copy();
     rearm();
     world_.record(index, 1, touched_.size());
     for (const auto& checker : world_.checkers()) checker->after_wake(index, touched_, all);
@@ -175,6 +196,34 @@ void Host::follow_checks() {
     pump_->input(local_now(), [this](Node& node, Actions& out) {
         node.handle_failing_tracks(local_now(), world_.failing_checks(index), out);
     });
+}
+
+void Host::hear_commits() {
+    for (const std::uint32_t takeover : committed_)
+        for (int g = 0; g < world_.groups(); ++g) {
+            const VirtualHost* group = virtual_host(g);
+            if (!group || takeovers_[static_cast<std::size_t>(g)] != takeover) continue;
+            for (const auto& checker : world_.checkers()) checker->on_committed(index, g);
+            pump_->input(local_now(), [&](Node& node, Actions& out) {
+                node.handle_committed(local_now(), group->id(), out);
+            });
+        }
+    committed_.clear();
+}
+
+// Its process speaks whenever it is heard; how silence is judged the unit test shows.
+void Host::follow_copy() {
+    copy_pending_ = false;
+    if (!synchronises()) return;
+    if (heartbeat_ <= local_now()) heartbeat_ = local_now() + std::chrono::seconds(1);
+    lacks_flows_ = world_.now() < copied_at_ || world_.active(FaultKind::lacks_flows, index) != nullptr;
+    copy_.heard(local_now(), !lacks_flows_);
+    copy_.set_master(local_now(), node_->masters() > 0);
+    const int demotion = copy_.demotion(local_now());
+    if (demotion == sync_demotion_) return;
+    sync_demotion_ = demotion;
+    pump_->input(local_now(),
+                 [&](Node& node, Actions& out) { node.demote_for_sync(local_now(), demotion, out); });
 }
 
 void Host::configure() {
@@ -232,13 +281,25 @@ void Host::answer_requests() {
 
 void Host::rearm() {
     if (!inbox_.empty()) return arm(world_.now() + kMicrosecond);  // Pump stopped in a flood
-    const Instant deadline = node_->next_deadline();
+    const Instant deadline = std::min(node_->next_deadline(), heartbeat_);
     if (deadline == deadline_ && armed()) return;
     deadline_ = deadline;
     if (deadline == kNever) return arm(kNoMoment);
     const Fault* late = world_.active(FaultKind::late_wake_ups, index);
     const std::int64_t lateness = world_.dice().between(0, late ? late->span : kTimerSlack);
     arm(std::max(clock_.when(deadline), world_.now()) + lateness);
+}
+
+void Host::committed(std::uint32_t takeover) {
+    if (!node_) return;
+    committed_.push_back(takeover);
+    wake_soon();
+}
+
+void Host::copy_changed() {
+    if (!node_) return;
+    copy_pending_ = true;
+    wake_soon();
 }
 
 void Host::lease_due(int group) {
@@ -278,6 +339,9 @@ int Host::demotion(int group) const {
     int sum = demotions_[static_cast<std::size_t>(group)] + refused;
     for (const FailingTrack& check : world_.failing_checks(index))
         if (check.concerns(world_.plan().groups[static_cast<std::size_t>(group)].name)) sum += check.demote;
+    // What a MASTER has is the truth; who has just become one despite its lack is that no more when the world
+    // has settled.
+    if (lacks_flows_ && node_ && node_->masters() == 0) sum += 240;
     return std::min(255, sum);
 }
 
@@ -364,6 +428,21 @@ bool Host::perform(const SendProbe& action) {
     return can_send(group_of(action.group));
 }
 
+// One takeover in four is never committed.
+void Host::perform(std::span<const CommitFlows> actions) {
+    ++takeover_;
+    for (const CommitFlows& action : actions) {
+        const int group = group_of(action.group);
+        touch(group);
+        takeovers_[static_cast<std::size_t>(group)] = takeover_;
+        for (const auto& checker : world_.checkers()) checker->on_commit_wanted(index, group);
+        world_.tell(index, group, "waits for its flows");
+    }
+    if (world_.dice().one_in(4)) return;
+    const Moment after = world_.dice().scaled(kMicrosecond, 2 * plan().commit_wait);
+    world_.schedule(world_.now() + after, EventKind::commit, index, takeover_);
+}
+
 void Host::perform(std::span<InstallAddresses> actions) {
     for (InstallAddresses& action : actions) action.installed = install(action);
 }
@@ -371,6 +450,7 @@ void Host::perform(std::span<InstallAddresses> actions) {
 bool Host::install(const InstallAddresses& action) {
     const int group = group_of(action.group);
     touch(group);
+    for (const auto& checker : world_.checkers()) checker->on_install(index, group);
     const bool refuse = !has_interface(group) || world_.active(FaultKind::install_failures, index);
     refused_[static_cast<std::size_t>(group)] = refuse;
     if (refuse) {
@@ -445,6 +525,11 @@ void Host::perform(const ReportDemotion& action) {
     if (world_.witnessed())
         world_.tell(index, group_of(action.group),
                     fmt::format("demotion is now {} ({})", action.value, action.name));
+}
+
+void Host::perform(const ReportUncommitted& action) {
+    world_.record(index, 9, static_cast<std::uint64_t>(action.waited.count()));
+    world_.tell(index, group_of(action.group), "answers although its flows were not committed");
 }
 
 std::string Host::describe(const Rival& rival, const Standing& ours) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "carp/copy_state.h"
 #include "carp/pump.h"
 #include "sim/checker.h"
 #include "sim/fake_kernel.h"
@@ -32,6 +33,13 @@ class Host : public Station, private Port {
     void checks_changed();
     void request_state(int group, State state);
     void lease_due(int group);
+    // The flows of the takeover with this number are in its kernel.
+    void committed(std::uint32_t takeover);
+    // Its copy of its peers' flows may be complete now, or not any more.
+    void copy_changed();
+    bool synchronises() const { return plan().commit_wait > 0; }
+    // It does, and when its process looked last its copy wasn't complete.
+    bool lacks_flows() const { return lacks_flows_; }
     // The group's counters start anew with each.
     std::uint16_t life(int group) const { return lives_[static_cast<std::size_t>(group)]; }
 
@@ -59,6 +67,7 @@ class Host : public Station, private Port {
     void perform(const WithdrawAddresses& action) override;
     void perform(std::span<SendAdvertisement> actions) override;
     bool perform(const SendProbe& action) override;
+    void perform(std::span<const CommitFlows> actions) override;
     void perform(std::span<InstallAddresses> actions) override;
     void perform(const RenewLease& action) override;
     void perform(std::span<const AnnounceAddresses> actions) override;
@@ -66,9 +75,11 @@ class Host : public Station, private Port {
     void perform(const ReportRival& action) override;
     void perform(const ReportHeld& action) override;
     void perform(const ReportDemotion& action) override;
+    void perform(const ReportUncommitted& action) override;
 
     Instant local_now() const;
     void start();
+    void begin_to_synchronise();
     void die();
     void wake_soon();
     void report_heard();
@@ -76,6 +87,8 @@ class Host : public Station, private Port {
     void configure();
     void follow_links();
     void follow_checks();
+    void hear_commits();
+    void follow_copy();
     void answer_requests();
     void rearm();
     void lease_changed(int group);
@@ -106,11 +119,20 @@ class Host : public Station, private Port {
     std::size_t batch_begins_ = 0;  // the last batch in it
     std::size_t heard_reported_ = 0;
     std::vector<Request> requests_;
+    // By group: the takeover with which it waits for its flows last; and those that were committed since.
+    std::vector<std::uint32_t> takeovers_;
+    std::uint32_t takeover_ = 0;
+    std::vector<std::uint32_t> committed_;
+    CopyState copy_;
+    bool lacks_flows_ = false;
+    int sync_demotion_ = 0;
+    Moment copied_at_ = 0;                                  // when its copy is complete after its start
+    Instant heartbeat_ = kNever;                            // when it looks at it again
     std::vector<int> touched_;                              // groups that this wake-up changed
     std::vector<bool> interface_replaced_;                  // by interface
     std::vector<std::optional<InterfaceId>> interface_id_;  // by interface, once its node asked for it
     bool link_pending_ = false, checks_pending_ = false, configuration_pending_ = false,
-         wake_pending_ = false;
+         copy_pending_ = false, wake_pending_ = false;
     Instant deadline_ = kNever;  // the node's, for which the timer is armed
 };
 

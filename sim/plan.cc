@@ -42,7 +42,8 @@ std::string_view to_string(FaultKind kind) {
                                                       "address_change",
                                                       "removal",
                                                       "demoting_check",
-                                                      "withdrawing_check"};
+                                                      "withdrawing_check",
+                                                      "lacks_flows"};
     return kNames[static_cast<std::size_t>(kind)];
 }
 
@@ -92,7 +93,10 @@ Moment Plan::settling_bound(int group) const {
     Moment down = master_down_interval(g.advbase, slowest(*this, group)).count();
     if (g.advbase.seconds == 0) down = 4 * kSecond;  // rule T5
     if (foreign) down = std::max(down, 7 * interval);
-    const Moment alone = down + 6 * interval + 100 * kMillisecond;
+    Moment alone = down + 6 * interval + 100 * kMillisecond;
+    // Who lacks flows waits to be relieved, and who gets them may take over then.
+    const auto synchronises = [](const HostPlan& h) { return h.commit_wait > 0; };
+    if (std::any_of(hosts.begin(), hosts.end(), synchronises)) alone += 4 * kCopying;
     if (g.set == 0) return alone;
     // Then a set that is split waits for so long, and moves again.
     return 3 * alone;
@@ -205,9 +209,10 @@ std::string details(const Plan& plan, const Fault& f) {
 }  // namespace
 
 std::string describe(const Plan&, const HostPlan& h) {
-    return fmt::format("{:<3} {:<8} {:<22} clock {:+} ppm, buffer {}", h.name, to_string(h.kind),
+    return fmt::format("{:<3} {:<8} {:<22} clock {:+} ppm, buffer {}{}", h.name, to_string(h.kind),
                        h.has_own_addresses ? h.own4.to_string() + " " + h.own6.to_string() : "no own address",
-                       h.clock_ppm, h.receive_buffer);
+                       h.clock_ppm, h.receive_buffer,
+                       h.commit_wait == 0 ? "" : ", waits for flows for " + duration(h.commit_wait));
 }
 
 std::string describe(const Plan& plan, const GroupPlan& g) {

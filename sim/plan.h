@@ -29,6 +29,7 @@ struct HostPlan {
     std::int64_t clock_offset = 0;
     std::int64_t clock_ppm = 0;
     std::uint32_t receive_buffer = 0;  // packets that wait while its process doesn't read
+    std::int64_t commit_wait = 0;      // for flows, at a takeover; 0: it synchronises none
 };
 
 // What an operator may change of a group on one host while it runs.
@@ -61,39 +62,42 @@ struct GroupPlan {
 };
 
 enum class FaultKind : std::uint8_t {
-    loss,              // of `chance` per mille of all packets
-    one_way_loss,      // of all from `host` to `peer`
-    delay,             // up to `span` more, for `chance` per mille
-    duplication,       // of `chance` per mille, up to `span` later
-    reordering,        // `chance` per mille wait for `span`
-    corruption,        // of some bits in `chance` per mille
-    partition,         // between `side` and the others
-    family_loss,       // of everything of `family`
-    multicast_loss,    // of everything multicast, from `host`
-    crash,             // power loss of `host`; it starts again at the end
-    kill,              // of the daemon, while the kernel goes on; it is started again at the end
-    stop,              // of the daemon, in order
-    pause,             // of the process: packets wait
-    suspend,           // of the machine: packets are lost, and it answers nobody
-    late_wake_ups,     // by up to `span`
-    send_failures,     // of `chance` per mille
-    install_failures,  // of all
-    link_loss,         // no carrier at `interface`
-    flapping,          // the same, `amount` times, every `span`
-    interface_loss,    // `interface` vanishes, and comes back
-    forgery,           // a stranger sends damaged and invented packets every `span`
-    replay,            // a stranger sends captured packets with other election fields every `span`
-    echo,              // a switch sends everything back to its sender
-    state_request,     // `amount` times, every `span`: carpctl state
-    demotion,          // by the operator, by `amount`
-    reload,            // advskew and preempt change
-    key_change,        // the password is another on `host`
-    address_change,    // the address list is another on `host`
-    removal,           // of the group from `host`
-    demoting_check,    // a check of `host` fails and demotes its group, or all, by `amount`
-    withdrawing_check  // likewise, and withdraws
+    loss,               // of `chance` per mille of all packets
+    one_way_loss,       // of all from `host` to `peer`
+    delay,              // up to `span` more, for `chance` per mille
+    duplication,        // of `chance` per mille, up to `span` later
+    reordering,         // `chance` per mille wait for `span`
+    corruption,         // of some bits in `chance` per mille
+    partition,          // between `side` and the others
+    family_loss,        // of everything of `family`
+    multicast_loss,     // of everything multicast, from `host`
+    crash,              // power loss of `host`; it starts again at the end
+    kill,               // of the daemon, while the kernel goes on; it is started again at the end
+    stop,               // of the daemon, in order
+    pause,              // of the process: packets wait
+    suspend,            // of the machine: packets are lost, and it answers nobody
+    late_wake_ups,      // by up to `span`
+    send_failures,      // of `chance` per mille
+    install_failures,   // of all
+    link_loss,          // no carrier at `interface`
+    flapping,           // the same, `amount` times, every `span`
+    interface_loss,     // `interface` vanishes, and comes back
+    forgery,            // a stranger sends damaged and invented packets every `span`
+    replay,             // a stranger sends captured packets with other election fields every `span`
+    echo,               // a switch sends everything back to its sender
+    state_request,      // `amount` times, every `span`: carpctl state
+    demotion,           // by the operator, by `amount`
+    reload,             // advskew and preempt change
+    key_change,         // the password is another on `host`
+    address_change,     // the address list is another on `host`
+    removal,            // of the group from `host`
+    demoting_check,     // a check of `host` fails and demotes its group, or all, by `amount`
+    withdrawing_check,  // likewise, and withdraws
+    lacks_flows         // the copy of `host` of its peers' flows is not complete
 };
-inline constexpr int kFaultKinds = static_cast<int>(FaultKind::withdrawing_check) + 1;
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::lacks_flows) + 1;
+// A host that synchronises flows lacks some for so long after its start.
+inline constexpr std::int64_t kCopying = 2 * kSecond;
 std::string_view to_string(FaultKind kind);
 
 struct Fault {

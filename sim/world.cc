@@ -57,6 +57,7 @@ void World::dispatch(const Event& event) {
         case EventKind::strike: return strike(event.what);
         case EventKind::delivery: return deliver(event.host, event.what);
         case EventKind::timer: return station.timer_due(event.at);
+        case EventKind::commit: return static_cast<Host&>(station).committed(event.what);
         case EventKind::lease: return static_cast<Host&>(station).lease_due(static_cast<int>(event.what));
     }
 }

@@ -34,6 +34,12 @@ struct SendProbe {
     GroupId group;
 };
 
+// The group is MASTER and waits: see to it that the flows that peers told are in the kernel, then say so
+// (Node::handle_committed). Only where state synchronisation is on (rule Y1).
+struct CommitFlows {
+    GroupId group;
+};
+
 // Make exactly the group's configured addresses (as configured now) answer, with its MAC, until then.
 struct InstallAddresses {
     GroupId group;
@@ -93,9 +99,17 @@ struct ReportDemotion {
     std::uint8_t value;
 };
 
-using Action = std::variant<SendAdvertisement, SendProbe, InstallAddresses, RenewLease, WithdrawAddresses,
-                            AnnounceAddresses, ReportTransition, ReportRival, ReportHeld, ReportDemotion>;
-using Report = std::variant<ReportTransition, ReportRival, ReportHeld, ReportDemotion>;  // what people read
+// Its addresses answer, although nobody has said for `waited` that the flows are committed (rule Y1).
+struct ReportUncommitted {
+    GroupId group;
+    Duration waited;
+};
+
+using Action = std::variant<SendAdvertisement, SendProbe, CommitFlows, InstallAddresses, RenewLease,
+                            WithdrawAddresses, AnnounceAddresses, ReportTransition, ReportRival, ReportHeld,
+                            ReportDemotion, ReportUncommitted>;
+// What people read.
+using Report = std::variant<ReportTransition, ReportRival, ReportHeld, ReportDemotion, ReportUncommitted>;
 using Actions = std::vector<Action>;
 
 }  // namespace carpd

@@ -48,6 +48,7 @@ struct Counters {
     // Timers keep these rare enough for 32 bits.
     std::uint32_t transitions_to_init = 0, transitions_to_backup = 0, transitions_to_master = 0;
     std::uint32_t announcements = 0;   // times the addresses were announced
+    std::uint32_t commits_missed = 0;  // times they answered before the flows were committed (rule Y1)
     std::uint64_t rivals_heard = 0;    // advertisements heard while MASTER
     std::uint64_t takeovers_held = 0;  // times it would have taken over, and its set forbade it
     GroupDropCounters dropped;

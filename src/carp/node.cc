@@ -42,6 +42,7 @@ void Node::configure(Instant now, GroupConfigs groups, Actions& out) {
         interfaces_[interface].by_vhid[wanted.vhid.value] = id;
         groups_[id]->on_failing_tracks(now, failing_, out);
         groups_[id]->start(now, interfaces_[interface].link, out);
+        if (sync_demotion_ != 0) groups_[id]->on_demotion(now, kSyncDemotion, sync_demotion_, out);
         follow_interface_groups(now, id, out);
         reschedule(id);
     }
@@ -88,6 +89,7 @@ GroupId Node::take_slot(std::vector<GroupId>& free) {
     }
     groups_.emplace_back();
     interface_of_.push_back(0);
+    is_master_.push_back(false);
     deadlines_.resize(groups_.size());
     return static_cast<GroupId>(groups_.size() - 1);
 }
@@ -97,6 +99,7 @@ void Node::remove_group(Instant now, GroupId id, Actions& out) {
     interfaces_[interface_of_[id]].by_vhid[groups_[id]->config().vhid.value] = kNoGroup;
     groups_[id].reset();
     deadlines_.set(id, kNever);
+    count_master(id, false);
 }
 
 void Node::hold_down(Instant now, Instant until, Actions& out) {
@@ -173,7 +176,7 @@ void Node::handle_timer(Instant now, Actions& out) {
 
 void Node::handle_send_result(Instant now, GroupId id, bool sent, Actions& out) {
     if (!group(id)) return;  // the last words of a group that was removed
-    groups_[id]->on_send_result(now, sent, out);
+    groups_[id]->on_send_result(now, sent, commit_wait_, out);
     finish(now, id, out, false);  // see VirtualHost::on_demotion
 }
 
@@ -181,6 +184,26 @@ void Node::handle_install_result(Instant now, GroupId id, bool installed, Action
     if (!group(id)) return;
     groups_[id]->on_install_result(now, installed, out);
     finish(now, id, out);
+}
+
+void Node::set_commit_wait(Instant now, Duration wait, Actions& out) {
+    commit_wait_ = wait;
+    for (GroupId id = 0; id < groups_.size(); ++id)
+        if (wait == Duration(0)) handle_committed(now, id, out);
+}
+
+void Node::handle_committed(Instant now, GroupId id, Actions& out) {
+    if (!group(id)) return;
+    groups_[id]->on_committed(now, out);
+    finish(now, id, out);
+}
+
+void Node::demote_for_sync(Instant now, int amount, Actions& out) {
+    sync_demotion_ = amount;
+    for (auto& group : groups_)
+        if (group) group->on_demotion(now, kSyncDemotion, amount, out);
+    for (auto& group : groups_)
+        if (group) finish(now, group->id(), out);
 }
 
 void Node::handle_demotion(Instant now, GroupId id, std::string_view name, int amount, Actions& out) {
@@ -257,6 +280,13 @@ void Node::finish(Instant now, GroupId id, Actions& out, bool at_once) {
 
 void Node::reschedule(GroupId id) {
     deadlines_.set(id, groups_[id]->next_deadline());
+    count_master(id, groups_[id]->state() == State::master);
+}
+
+void Node::count_master(GroupId id, bool is_master) {
+    masters_ += is_master;
+    masters_ -= is_master_[id];
+    is_master_[id] = is_master;
 }
 
 const VirtualHost* Node::group(GroupId id) const {

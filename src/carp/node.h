@@ -54,6 +54,13 @@ class Node {
     // How an earlier Action of this group went.
     void handle_send_result(Instant now, GroupId group, bool sent, Actions& out);
     void handle_install_result(Instant now, GroupId group, bool installed, Actions& out);
+    // Flows are committed before a new MASTER's addresses answer, and it waits for that for so long (rule
+    // Y1). 0: nobody commits any, so nobody waits, and nobody does any more; as it is at first.
+    void set_commit_wait(Instant now, Duration wait, Actions& out);
+    // The flows of this group, which waits for them; it is no news of one that doesn't.
+    void handle_committed(Instant now, GroupId group, Actions& out);
+    // Of all groups, present and to come: how demoted they are because this host lacks flows (CopyState).
+    void demote_for_sync(Instant now, int amount, Actions& out);
     // Sets a named contribution (DemotionCounter::set).
     void handle_demotion(Instant now, GroupId group, std::string_view name, int amount, Actions& out);
     // Of a group, or of all groups, present and to come, that are in an interface group (rule M5). False if
@@ -75,6 +82,8 @@ class Node {
     // The group with this id, or null if it was removed; ids are below group_slots().
     const VirtualHost* group(GroupId id) const;
     std::size_t group_slots() const { return groups_.size(); }
+    // How many groups are MASTER.
+    std::size_t masters() const { return masters_; }
     std::optional<GroupId> find_group(std::string_view name) const;
     // Names of the interfaces that groups ask for; an InterfaceId is an index into it. It only grows.
     const std::vector<std::string>& interfaces() const { return interface_names_; }
@@ -99,11 +108,16 @@ class Node {
     // What every input to a group ends with.
     void finish(Instant now, GroupId id, Actions& out, bool at_once = true);
     void reschedule(GroupId id);
+    void count_master(GroupId id, bool is_master);
 
     Random random_;
+    Duration commit_wait_{0};
+    int sync_demotion_ = 0;
     GroupConfigs configs_;
     std::vector<std::unique_ptr<VirtualHost>> groups_;       // by GroupId; null where one was removed
     std::vector<InterfaceId> interface_of_;                  // by GroupId
+    std::vector<bool> is_master_;                            // by GroupId
+    std::size_t masters_ = 0;                                // of them
     std::map<std::string, std::unique_ptr<Together>> sets_;  // by name
     std::vector<std::string> interface_names_;
     std::map<std::string, InterfaceId> interface_ids_;  // by name

@@ -161,6 +161,8 @@ class Host : public Port {
     // What the host knows of a group, gone with it.
     struct Group {
         bool owns = false, last_sent = false;
+        bool waits = false, may_install = false;  // for its flows, and no longer has to
+        Instant waits_until = kNever;
         Instant lease_until = kNever;
         Counters counters;
     };
@@ -178,6 +180,8 @@ class Host : public Port {
     void pass_time();
     void change_link();
     void request_state();
+    void synchronise(std::uint8_t what);
+    void commit(GroupId id);
     std::optional<GroupId> draw_id();
     void count() { CARPD_ASSERT(++actions_ <= kMaxActions * (kGroups + packets_)); }
     bool attempt(std::uint8_t& faults) {
@@ -200,6 +204,7 @@ class Host : public Port {
     void perform(const WithdrawAddresses& action) override;
     void perform(std::span<SendAdvertisement> actions) override;
     bool perform(const SendProbe& action) override { return send(action.group); }
+    void perform(std::span<const CommitFlows> actions) override;
     void perform(std::span<InstallAddresses> actions) override;
     void perform(const RenewLease& action) override;
     void perform(std::span<const AnnounceAddresses> actions) override;
@@ -207,6 +212,7 @@ class Host : public Port {
     void perform(const ReportRival&) override { count(); }
     void perform(const ReportHeld&) override { count(); }
     void perform(const ReportDemotion&) override { count(); }
+    void perform(const ReportUncommitted& action) override;
 
     Draw draw_;
     Node node_;
@@ -214,6 +220,8 @@ class Host : public Port {
     Instant now_{std::chrono::hours(1)};
     std::map<GroupId, Group> groups_;
     std::vector<FailingTrack> failing_;
+    Duration commit_wait_{0};
+    int sync_demotion_ = 0;
     bool stopped_ = false;
 
     // What waits on the sockets, and the batch that the pump has now.
@@ -234,6 +242,7 @@ class Host : public Port {
 
 void Host::input() {
     const std::uint8_t kind = draw_.byte();
+    if (kind >= 252) return synchronise(kind);
     switch (kind < 240 ? kind % 10 : 10) {
         case 0:
         case 1: queue_packet(); break;
@@ -251,7 +260,7 @@ void Host::input() {
             break;
         case 7:
             if (const auto id = draw_id()) {
-                const char* const name = draw_.of({"operator", "sync", "health"});
+                const char* const name = draw_.of({"operator", "disk", "health"});
                 const int amount = 2 * draw_.byte() - 255;
                 pump_.input(now_, [&](Node& node, Actions& out) {
                     node.handle_demotion(now_, *id, name, amount, out);
@@ -269,6 +278,29 @@ void Host::input() {
             pump_.input(now_,
                         [&](Node& node, Actions& out) { node.handle_failing_tracks(now_, failing_, out); });
     }
+}
+
+void Host::synchronise(std::uint8_t what) {
+    if (what == 252) {
+        if (const auto id = draw_id()) commit(*id);
+        return;
+    }
+    if (what == 255) {
+        sync_demotion_ = draw_.byte() & 1 ? 240 : 0;
+        return pump_.input(
+            now_, [&](Node& node, Actions& out) { node.demote_for_sync(now_, sync_demotion_, out); });
+    }
+    commit_wait_ = what == 253 ? milliseconds(8 * draw_.byte()) : Duration(0);
+    if (commit_wait_ == Duration(0))
+        for (auto& [id, group] : groups_) group.may_install = true;
+    pump_.input(now_, [&](Node& node, Actions& out) { node.set_commit_wait(now_, commit_wait_, out); });
+}
+
+// One that waits has its addresses then, unless it finds that it has come too late.
+void Host::commit(GroupId id) {
+    groups_[id].may_install = true;
+    pump_.input(now_, [&](Node& node, Actions& out) { node.handle_committed(now_, id, out); });
+    CARPD_ASSERT(!node_.group(id)->waits_for_flows());
 }
 
 void Host::request_state() {
@@ -408,6 +440,17 @@ bool Host::say(const SendAdvertisement& action) {
     return send(action.group);
 }
 
+void Host::perform(std::span<const CommitFlows> actions) {
+    for (const CommitFlows& action : actions) {
+        count();
+        Group& group = groups_[action.group];
+        CARPD_ASSERT(commit_wait_ > Duration(0) && !group.owns && group.last_sent);
+        group.waits = true;
+        group.may_install = false;
+        group.waits_until = now_ + commit_wait_;
+    }
+}
+
 void Host::perform(std::span<InstallAddresses> actions) {
     for (InstallAddresses& action : actions) action.installed = install(action);
 }
@@ -415,7 +458,9 @@ void Host::perform(std::span<InstallAddresses> actions) {
 bool Host::install(const InstallAddresses& action) {
     count();
     Group& group = groups_[action.group];
-    CARPD_ASSERT(group.owns || group.last_sent);  // F1, F3
+    CARPD_ASSERT(group.owns || group.waits || (group.last_sent && commit_wait_ == Duration(0)));  // F1, F3
+    CARPD_ASSERT(group.owns || !group.waits || group.may_install || now_ >= group.waits_until);   // Y1
+    group.waits = false;
     CARPD_ASSERT(action.lease_until > now_);
     group.owns = true;  // of some, even if not of all
     group.lease_until = action.lease_until;
@@ -459,6 +504,12 @@ void Host::perform(const ReportTransition& action) {
     }
 }
 
+void Host::perform(const ReportUncommitted& action) {
+    count();
+    CARPD_ASSERT(groups_[action.group].waits_until <= now_);
+    ++groups_[action.group].counters.commits_missed;
+}
+
 // ---- what must hold
 
 std::map<GroupId, View> Host::views() const {
@@ -477,18 +528,23 @@ std::uint64_t Host::drops() const {
 
 void Host::check() {
     Instant earliest = kNever;
+    std::size_t masters = 0;
     for (GroupId id = 0; id < node_.group_slots(); ++id) {
         if (const VirtualHost* group = node_.group(id)) {
             check_group(*group);
+            masters += group->state() == State::master;
             earliest = std::min(earliest, group->next_deadline());
         }
     }
-    CARPD_ASSERT(node_.next_deadline() == earliest);
+    CARPD_ASSERT(node_.next_deadline() == earliest && node_.masters() == masters);
 }
 
 void Host::check_group(const VirtualHost& group) {
-    const Group& host = groups_[group.id()];
-    CARPD_ASSERT(host.owns == (group.state() == State::master));
+    Group& host = groups_[group.id()];
+    if (group.state() != State::master) host.waits = false;  // Y2
+    CARPD_ASSERT(host.waits == group.waits_for_flows());
+    CARPD_ASSERT(host.owns == (group.state() == State::master && !host.waits));
+    CARPD_ASSERT(group.demotion().amount(kSyncDemotion) == sync_demotion_);
     CARPD_ASSERT(host.lease_until == group.lease_until());
     CARPD_ASSERT(host.owns || group.lease_until() == kNever);
     if (stopped_) CARPD_ASSERT(group.state() == State::init);
@@ -500,6 +556,7 @@ void Host::check_group(const VirtualHost& group) {
     // An INIT group has nothing to wait for; the others always have.
     CARPD_ASSERT((group.state() == State::init) == (group.next_deadline() == kNever));
     const Counters &counted = group.counters(), &seen = host.counters;
+    CARPD_ASSERT(counted.commits_missed == seen.commits_missed);
     CARPD_ASSERT(counted.transitions_to_init == seen.transitions_to_init);
     CARPD_ASSERT(counted.transitions_to_backup == seen.transitions_to_backup);
     CARPD_ASSERT(counted.transitions_to_master == seen.transitions_to_master);

@@ -323,6 +323,102 @@ TEST_F(NodeTest, BackupThatCannotAdvertiseInstallsNothing) {
     EXPECT_EQ(count<WithdrawAddresses>(), 0);
 }
 
+// Rules Y1 and F1: the lease that the addresses begin with is that of the last advertisement.
+TEST_F(NodeTest, AddressesWaitForTheFlows) {
+    configure({group("lan", 1)});
+    node_.set_commit_wait(now_, seconds(2), out_);
+    EXPECT_TRUE(out_.empty());
+    pass(seconds(3));
+    ASSERT_EQ(state(), State::master);
+    EXPECT_EQ(count<CommitFlows>(), 1);
+    EXPECT_EQ(count<InstallAddresses>(), 0);
+    EXPECT_TRUE(node_.group(0)->waits_for_flows());
+    EXPECT_EQ(node_.group(0)->lease_until(), kNever);
+    pass(milliseconds(1900));
+    EXPECT_EQ(count<SendAdvertisement>(), 2);
+    EXPECT_EQ(count<CommitFlows>(), 1);
+    EXPECT_EQ(count<RenewLease>() + count<AnnounceAddresses>(), 0);
+    forget();
+    node_.handle_committed(now_, 0, out_);
+    answer();
+    ASSERT_EQ(count<InstallAddresses>(), 1);
+    const Instant advertised = now_ - milliseconds(900);
+    EXPECT_EQ(std::get<InstallAddresses>(out_[0]).lease_until,
+              advertised + lease_length(AdvBase{1}, AdvSkew{0}));
+    EXPECT_EQ(node_.group(0)->lease_until(), std::get<InstallAddresses>(out_[0]).lease_until);
+    EXPECT_FALSE(node_.group(0)->waits_for_flows());
+    EXPECT_EQ(count<AnnounceAddresses>(), 1);
+    EXPECT_EQ(node_.group(0)->counters().commits_missed, 0u);
+    forget();
+    node_.handle_committed(now_, 0, out_);
+    node_.handle_committed(now_, 7, out_);
+    EXPECT_TRUE(out_.empty());
+}
+
+TEST_F(NodeTest, AddressesWaitNoLongerThanTheBound) {
+    configure({group("lan", 1)});
+    node_.set_commit_wait(now_, milliseconds(200), out_);
+    pass(seconds(3) + milliseconds(199));
+    EXPECT_EQ(count<InstallAddresses>(), 0);
+    pass(milliseconds(1));
+    EXPECT_EQ(count<InstallAddresses>(), 1);
+    ASSERT_EQ(count<ReportUncommitted>(), 1);
+    for (const Action& action : out_)
+        if (const auto* report = std::get_if<ReportUncommitted>(&action)) {
+            EXPECT_EQ(report->waited, milliseconds(200));
+        }
+    EXPECT_EQ(node_.group(0)->counters().commits_missed, 1u);
+    forget();
+    node_.handle_committed(now_, 0, out_);
+    EXPECT_TRUE(out_.empty());
+}
+
+// Rule Y2: a single advertisement that can't be sent doesn't end it, as it doesn't end a MASTER that answers;
+// without any for a lease it is over.
+TEST_F(NodeTest, WhoWaitsIsMasterForAsLongAsALease) {
+    configure({group("lan", 1)});
+    node_.set_commit_wait(now_, seconds(60), out_);
+    pass(seconds(3));
+    ASSERT_TRUE(node_.group(0)->waits_for_flows());
+    forget();
+    now_ = node_.next_deadline();
+    node_.handle_timer(now_, out_);
+    answer(0);
+    EXPECT_EQ(state(), State::master);
+    EXPECT_TRUE(node_.group(0)->waits_for_flows());
+    now_ += lease_length(AdvBase{1}, AdvSkew{0}) - seconds(1);
+    forget();
+    node_.handle_committed(now_, 0, out_);
+    EXPECT_EQ(state(), State::backup);
+    EXPECT_EQ(node_.group(0)->cause(), Cause::lease_lapsed);
+    EXPECT_EQ(count<InstallAddresses>() + count<WithdrawAddresses>(), 0);
+}
+
+TEST_F(NodeTest, NobodyWaitsWithoutSynchronisation) {
+    configure({group("lan", 1), group("dmz", 2)});
+    node_.set_commit_wait(now_, seconds(60), out_);
+    pass(seconds(3));
+    EXPECT_EQ(count<CommitFlows>(), 2);
+    forget();
+    node_.set_commit_wait(now_, Duration(0), out_);
+    EXPECT_EQ(count<InstallAddresses>(), 2);
+}
+
+TEST_F(NodeTest, CountsItsMasters) {
+    configure({group("lan", 1), group("dmz", 2)});
+    EXPECT_EQ(node_.masters(), 0u);
+    pass(seconds(3));
+    EXPECT_EQ(node_.masters(), 2u);
+    node_.handle_request(now_, 0, State::backup, out_);
+    EXPECT_EQ(node_.masters(), 1u);
+    configure({group("lan", 1)});
+    EXPECT_EQ(node_.masters(), 0u);
+    pass(seconds(3));
+    EXPECT_EQ(node_.masters(), 1u);
+    node_.stop(now_, out_);
+    EXPECT_EQ(node_.masters(), 0u);
+}
+
 TEST_F(NodeTest, BytesThatAreNotAuthenticChangeNothingButCounters) {
     configure({group("lan", 1)});
     Peer stranger{group("lan", 1)};

@@ -31,6 +31,8 @@ class Port {
     virtual void perform(std::span<SendAdvertisement> actions) = 0;
     // False if it could not be sent.
     virtual bool perform(const SendProbe& action) = 0;
+    // Answered later, by Node::handle_committed.
+    virtual void perform(std::span<const CommitFlows> actions) = 0;
     // Sets `installed` of each group all of whose addresses are. What was of another is withdrawn by the
     // core's next action.
     virtual void perform(std::span<InstallAddresses> actions) = 0;
@@ -40,6 +42,7 @@ class Port {
     virtual void perform(const ReportRival& action) = 0;
     virtual void perform(const ReportHeld& action) = 0;
     virtual void perform(const ReportDemotion& action) = 0;
+    virtual void perform(const ReportUncommitted& action) = 0;
 };
 
 }  // namespace carpd

@@ -53,6 +53,7 @@ struct Pump::Sorter {
     }
     void operator()(const SendAdvertisement& action) { round.advertisements.push_back(action); }
     void operator()(const SendProbe& action) { round.probes.push_back(action); }
+    void operator()(const CommitFlows& action) { round.commits.push_back(action); }
     void operator()(const InstallAddresses& action) { round.installations.push_back(action); }
     void operator()(const RenewLease& action) { round.renewals.push_back(action); }
     void operator()(const AnnounceAddresses& action) { round.announcements.push_back(action); }
@@ -71,6 +72,7 @@ void Pump::perform_round(Instant now) {
         node_.handle_send_result(now, action.group, action.sent, actions_);
     for (const SendProbe& action : round_.probes)
         node_.handle_send_result(now, action.group, port_.perform(action), actions_);
+    if (!round_.commits.empty()) port_.perform(std::span<const CommitFlows>(round_.commits));
     if (!round_.installations.empty()) port_.perform(std::span(round_.installations));
     for (const InstallAddresses& action : round_.installations)
         node_.handle_install_result(now, action.group, action.installed, actions_);
@@ -80,6 +82,7 @@ void Pump::perform_round(Instant now) {
     round_.withdrawals.clear();
     round_.advertisements.clear();
     round_.probes.clear();
+    round_.commits.clear();
     round_.installations.clear();
     round_.renewals.clear();
     round_.announcements.clear();

@@ -36,6 +36,7 @@ class Pump {
         std::vector<WithdrawAddresses> withdrawals;
         std::vector<SendAdvertisement> advertisements;
         std::vector<SendProbe> probes;
+        std::vector<CommitFlows> commits;
         std::vector<InstallAddresses> installations;
         std::vector<RenewLease> renewals;
         std::vector<AnnounceAddresses> announcements;

@@ -29,7 +29,8 @@ bool is_carried(std::string_view contribution) {
 
 // It demotes other groups of the host by itself.
 bool is_host_wide(std::string_view contribution) {
-    return contribution == kHoldDownDemotion || contribution.find(':') != std::string_view::npos;
+    return contribution == kHoldDownDemotion || contribution == kSyncDemotion ||
+           contribution.find(':') != std::string_view::npos;
 }
 
 int own_faults(const VirtualHost& member) {

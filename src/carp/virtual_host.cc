@@ -13,7 +13,6 @@ namespace {
 // further apart than that (rule A1).
 constexpr Duration kAnnouncementGap = std::chrono::milliseconds(1100);
 constexpr std::uint8_t kRepeatedAnnouncements = 2;
-constexpr Duration kReportGap = std::chrono::seconds(10);
 constexpr int kSendErrorLimit = 3;   // rule S1: this many failures in a row demote, as many successes clear
 constexpr int kFaultDemotion = 240;  // of a host that can't send, or can't install its addresses
 constexpr int kNewDemotion = 128;    // of a host that has just started, as OpenBSD's rc has it
@@ -159,6 +158,11 @@ bool VirtualHost::can_take_over(Instant now, Cause cause) const {
 void VirtualHost::on_timer(Instant now, Actions& out) {
     // A fixed order: first who we are, then what we say.
     expire_lease(now, out);
+    if (passed(commit_until_, now)) {
+        ++counters_.commits_missed;
+        out.emplace_back(ReportUncommitted{id_, now - since_});
+        install(out);
+    }
     for (Family family : kFamilies)
         if (state_ == State::backup && passed(master_down(family), now)) time_out(now, family, out);
     if (passed(advertise_at_, now)) {
@@ -188,9 +192,9 @@ void VirtualHost::time_out(Instant now, Family family, Actions& out) {
         enter(now, State::master, cause, std::nullopt, out);
 }
 
-void VirtualHost::on_send_result(Instant now, bool sent, Actions& out) {
+void VirtualHost::on_send_result(Instant now, bool sent, Duration commit_wait, Actions& out) {
     sends_succeeded_ = sends_succeeded_ && sent;
-    if (--sends_pending_ == 0) send_ended(now, out);
+    if (--sends_pending_ == 0) send_ended(now, commit_wait, out);
     if (!sent) {
         ++counters_.send_errors;
         consecutive_sends_ = 0;
@@ -205,18 +209,32 @@ void VirtualHost::on_send_result(Instant now, bool sent, Actions& out) {
 
 // Every copy was tried. A backup listens for both families, and each peer for itself: only if all of them
 // were sent is nobody entitled to take over (rule F1).
-void VirtualHost::send_ended(Instant now, Actions& out) {
+void VirtualHost::send_ended(Instant now, Duration commit_wait, Actions& out) {
     if (state_ != State::master) return;
     if (!sends_succeeded_) {
-        if (!owns_) enter(now, State::backup, Cause::cannot_advertise, std::nullopt, out);
+        if (lease_until_ == kNever) enter(now, State::backup, Cause::cannot_advertise, std::nullopt, out);
         return;
     }
     lease_until_ = sends_began_ + lease_length(config_->advbase, config_->advskew);
-    if (owns_)
+    if (owns_) {
         out.emplace_back(RenewLease{id_, lease_until_});
-    else
-        out.emplace_back(InstallAddresses{id_, lease_until_});
+    } else if (commit_wait == Duration(0)) {
+        install(out);
+    } else if (!waits_for_flows()) {
+        commit_until_ = now + commit_wait;
+        out.emplace_back(CommitFlows{id_});
+    }
+}
+
+void VirtualHost::on_committed(Instant now, Actions& out) {
+    expire_lease(now, out);
+    if (waits_for_flows()) install(out);
+}
+
+void VirtualHost::install(Actions& out) {
+    commit_until_ = kNever;
     owns_ = true;
+    out.emplace_back(InstallAddresses{id_, lease_until_});
 }
 
 // A MASTER whose lease has lapsed may have a successor already, heard or not: it withdraws before it does
@@ -304,106 +322,6 @@ void VirtualHost::reconfigure(Instant now, const GroupConfig& config, Actions& o
     if (state_ != State::master) return;
     advertise(now, out);
     if (addresses_changed && owns_) out.emplace_back(InstallAddresses{id_, lease_until_});
-}
-
-// ---- its set
-
-void VirtualHost::join(Together* set) {
-    if (set && !membership_) membership_ = std::make_unique<Membership>();
-    if (!membership_) return;
-    membership_->set = set;
-    membership_->told.reset();
-}
-
-// As long as a lease lasts, with what it leaves for clocks that run apart (§10).
-Instant VirtualHost::gone_at() const {
-    const bool heard = has_heard_master();
-    const Duration wait = master_down_wait(heard ? last_heard_ : std::nullopt);
-    if (!heard && config_->advbase.seconds == 0) return since_ + wait;
-    const Standing theirs = heard ? last_heard_->standing : Standing{config_->advbase, AdvSkew{0}};
-    const AdvSkew skew = theirs.advbase.seconds > 0 ? AdvSkew{0} : theirs.advskew;
-    return (heard ? last_heard_at_ : since_) + std::min(wait, master_down_interval(theirs.advbase, skew));
-}
-
-Prospect VirtualHost::prospect(Instant now) const {
-    if (state_ != State::backup) return Prospect::none;
-    if (has_just_failed(now)) return Prospect::unknown;
-    if (now >= gone_at()) return Prospect::open;
-    if (!has_heard_master()) return Prospect::unknown;
-    // As a MASTER would judge us, so that it does yield (E6, E8); of an equal one we can't be sure.
-    const Standing ours = standing(), theirs = last_heard_->standing;
-    const bool wins = judge(State::master, theirs, ours, false, Tie::ours).verdict == Verdict::yield;
-    const bool may_preempt = theirs.demote > ours.demote || now >= joined_at_ + config_->preempt_delay;  // O3
-    const bool bowed_out = theirs.advbase.seconds == 255 && theirs.advskew.value == 255;
-    if (bowed_out || (wins && may_preempt && can_take_over(now, Cause::preempting))) return Prospect::open;
-    return Prospect::blocked;
-}
-
-// Returns the member of its set that forbids it to take over now (rule G3), null if none does.
-const VirtualHost* VirtualHost::hold(Instant now, Cause cause, bool master_lives, Actions& out) {
-    const VirtualHost* holder = set() ? set()->holder(now, *this, master_lives) : nullptr;
-    if (!holder) return nullptr;
-    Membership& member = *membership_;
-    ++counters_.takeovers_held;
-    // Others of the set may hear in the same moment what ends it, so that it lasts is seen the second time.
-    const bool lasts = std::exchange(member.held, cause) != Cause::none;
-    if (!lasts || member.held_is_reported || now < member.held_report_due) return holder;
-    member.held_is_reported = true;
-    member.held_report_due = now + kReportGap;
-    out.emplace_back(ReportHeld{id_, cause, holder->config().name,
-                                holder->has_heard_master() ? holder->last_heard_ : std::nullopt});
-    return holder;
-}
-
-void VirtualHost::let_go() {
-    if (!membership_) return;
-    membership_->held = Cause::none;
-    membership_->held_is_reported = false;
-}
-
-void VirtualHost::go_along(Instant now, const VirtualHost& first, Actions& out) {
-    const std::string_view followed = first.together_with();
-    enter(now, State::master, first.cause_, std::nullopt, out,
-          followed.empty() ? first.config_->name : followed);
-}
-
-void VirtualHost::try_again(Instant now, Actions& out) {
-    const Cause cause = held();
-    const bool timed_out = cause == Cause::master_timed_out_ipv4 || cause == Cause::master_timed_out_ipv6;
-    const bool still_wants = timed_out || (cause != Cause::none && prospect(now) == Prospect::open);
-    if (!still_wants || set()->holder(now, *this, !timed_out)) return;
-    enter(now, State::master, cause, timed_out ? std::nullopt : last_heard_, out);
-}
-
-void VirtualHost::carry(Instant now, std::string_view member, int amount, bool at_once, Actions& out) {
-    const auto& all = demotion_.contributions();
-    const auto carried = std::find_if(all.begin(), all.end(),
-                                      [](const auto& c) { return c.name.starts_with(kTogetherDemotion); });
-    if (carried == all.end() && amount == 0) return;
-    expire_lease(now, out);
-    const std::uint8_t before = demotion_.value();
-    std::string name;
-    if (carried != all.end()) {
-        name = carried->name;
-        demotion_.set(name, 0);
-    }
-    if (amount != 0) {
-        name = std::string(kTogetherDemotion) + std::string(member);
-        demotion_.set(name, amount);
-    }
-    if (demotion_.value() == before) return;
-    out.emplace_back(ReportDemotion{id_, name, demotion_.value()});
-    if (state_ == State::master && at_once) advertise(now, out);
-}
-
-bool VirtualHost::has_news(Instant now) {
-    int demotion = 0;
-    for (const auto& c : demotion_.contributions())
-        if (!c.name.starts_with(kTogetherDemotion)) demotion += c.amount;
-    const News news{state_, prospect(now), held(), demotion};
-    const bool is_new = membership_->told != news;
-    membership_->told = news;
-    return is_new;
 }
 
 // ---- the state machine
@@ -494,7 +412,7 @@ void VirtualHost::restart_master_down(Instant now, Family family, const std::opt
 }
 
 void VirtualHost::disarm_all() {
-    advertise_at_ = announce_at_ = kNever;
+    advertise_at_ = announce_at_ = commit_until_ = kNever;
     if (membership_) membership_->look_again = kNever;
     for (Family family : kFamilies) master_down(family) = kNever;
 }
@@ -502,7 +420,7 @@ void VirtualHost::disarm_all() {
 Instant VirtualHost::next_deadline() const {
     const Instant look_again = membership_ ? membership_->look_again : kNever;
     return std::min({advertise_at_, announce_at_, hold_down_ends_, look_again, master_down_[0],
-                     master_down_[1], lease_until_});
+                     master_down_[1], lease_until_, commit_until_});
 }
 
 // ---- what we say

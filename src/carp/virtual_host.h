@@ -30,6 +30,7 @@ inline constexpr std::string_view kSendErrorDemotion = "send_error";
 inline constexpr std::string_view kAddressesDemotion = "addresses";
 inline constexpr std::string_view kOperatorDemotion = "operator";
 inline constexpr std::string_view kHoldDownDemotion = "hold_down";
+inline constexpr std::string_view kSyncDemotion = "sync";
 // What the name of a failing check's contribution begins with.
 inline constexpr std::string_view kTrackDemotion = "track:";
 // Followed by the name of the member of its set whose fault a group carries (rule G1).
@@ -58,7 +59,9 @@ class VirtualHost {
     std::optional<DropReason> on_advertisement(Instant now, const IpPacket& packet,
                                                const Advertisement& advertisement, Actions& out);
     void on_timer(Instant now, Actions& out);
-    void on_send_result(Instant now, bool sent, Actions& out);
+    // `commit_wait`: so long a new MASTER waits for its flows; 0: not at all.
+    void on_send_result(Instant now, bool sent, Duration commit_wait, Actions& out);
+    void on_committed(Instant now, Actions& out);
     void on_install_result(Instant now, bool installed, Actions& out);
     void on_demotion(Instant now, std::string_view name, int amount, Actions& out);
     // The checks of the host's health that fail now, of all groups. Also before start() (rules H1, H2).
@@ -116,11 +119,15 @@ class VirtualHost {
     const std::optional<Rival>& last_heard() const { return last_heard_; }
     Instant last_heard_at() const { return last_heard_at_; }
     // Until when its addresses may answer unless it advertises again; kNever while it doesn't own them.
-    Instant lease_until() const { return lease_until_; }
+    Instant lease_until() const { return owns_ ? lease_until_ : kNever; }
+    // MASTER, and its addresses don't answer yet (rule Y1).
+    bool waits_for_flows() const { return commit_until_ != kNever; }
     const Counters& counters() const { return counters_; }
     void count_drop(DropReason reason) { counters_.dropped.count(reason); }
 
  private:
+    static constexpr Duration kReportGap = std::chrono::seconds(10);
+
     // An Action whose result comes back.
     template <class Send>
     void send(Instant now, Send action, Actions& out) {
@@ -148,7 +155,8 @@ class VirtualHost {
     void let_go();
     const VirtualHost* hold(Instant now, Cause cause, bool master_lives, Actions& out);
     void arm_probe(Instant now);
-    void send_ended(Instant now, Actions& out);
+    void send_ended(Instant now, Duration commit_wait, Actions& out);
+    void install(Actions& out);
     void expire_lease(Instant now, Actions& out);
     Duration master_down_wait(const std::optional<Rival>& master) const;
     void restart_master_down(Instant now, Family family, const std::optional<Rival>& master);
@@ -206,7 +214,8 @@ class VirtualHost {
     Instant hold_down_ends_ = kNever;
 
     // The lease (rules F1 to F4).
-    Instant lease_until_ = kNever;  // while it owns
+    Instant lease_until_ = kNever;   // while it owns, or waits to
+    Instant commit_until_ = kNever;  // while it waits for its flows: to when
     // Sends whose results are still to come, when the first of them was asked for, and whether all succeeded.
     Instant sends_began_ = Instant::min();
     int sends_pending_ = 0;

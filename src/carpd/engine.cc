@@ -101,6 +101,8 @@ Expected<std::unique_ptr<Engine>, SysError> Engine::open(std::shared_ptr<const C
     if (!control) return Unexpected{control.error()};
     auto helper = HelperLink::open(supervision.helper);
     if (!helper) return Unexpected{helper.error()};
+    auto sync = SyncLink::open(supervision.sync);
+    if (!sync) return Unexpected{sync.error()};
     auto signals = open_signals({SIGTERM, SIGINT, SIGHUP});
     if (!signals) return Unexpected{signals.error()};
     UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC)), epoll_but_packets(epoll_create1(EPOLL_CLOEXEC));
@@ -108,15 +110,16 @@ Expected<std::unique_ptr<Engine>, SysError> Engine::open(std::shared_ptr<const C
     UniqueFd timer(timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
     if (!timer) return Unexpected{sys_error("create a timer")};
 
-    std::vector<int> watched = {monitor->fd(), control->fd(), helper->fd(), timer.get(), signals->get()};
+    std::vector<int> watched = {monitor->fd(), control->fd(), helper->fd(),
+                                sync->fd(),    timer.get(),   signals->get()};
     bool is_watched = watch(epoll_but_packets.get(), watched);
     for (int fd : socket->fds()) watched.push_back(fd);
     if (!is_watched || !watch(epoll.get(), watched)) return Unexpected{sys_error("watch a socket")};
-    return std::unique_ptr<Engine>(
-        new Engine(std::move(config), std::move(path), supervision,
-                   Kernel{std::move(owned_netlink), std::move(*monitor), std::move(*socket),
-                          std::move(data_plane), std::move(*control), std::move(*helper), std::move(epoll),
-                          std::move(epoll_but_packets), std::move(timer), std::move(*signals)}));
+    return std::unique_ptr<Engine>(new Engine(
+        std::move(config), std::move(path), supervision,
+        Kernel{std::move(owned_netlink), std::move(*monitor), std::move(*socket), std::move(data_plane),
+               std::move(*control), std::move(*helper), std::move(*sync), std::move(epoll),
+               std::move(epoll_but_packets), std::move(timer), std::move(*signals)}));
 }
 
 Engine::Engine(std::shared_ptr<const Config> config, std::string path, const Supervision& supervision,
@@ -134,6 +137,9 @@ Engine::Engine(std::shared_ptr<const Config> config, std::string path, const Sup
     configure_tracks(config->tracks);
     kernel_.helper.catch_up(now_);  // after another engine's end it has told us of them
     hear_verdicts();
+    kernel_.sync.set_wanted(config->sync.has_value());
+    kernel_.sync.catch_up(now_);  // its process may have been there all the time
+    configure_sync(config->sync);
     configure(std::move(config));
     if (config_->hold_down > Duration(0))
         pump_.input(
@@ -171,6 +177,8 @@ void Engine::run() {
             kernel_.helper.wake(now_);
             hear_verdicts();
         }
+        if (is_ready(kernel_.sync.fd())) hear_sync();
+        follow_sync();
         if (is_ready(kernel_.signals.get())) handle_signals();
         if (has_chores && (count == 0 || chores_due_ <= now_)) {
             reported_ += pump_.report();
@@ -314,6 +322,7 @@ std::string Engine::reload() {
         log(LogLevel::warning, "a new path of the control socket takes effect at the next start");
     kernel_.helper.set_wanted(next.needs_helper());
     configure_tracks(next.tracks);
+    configure_sync(next.sync);
     configure(keep(std::move(*file)));
     give_back_memory();
     log(LogLevel::notice, fmt::format("reloaded {}: {} groups", path_, config_->groups.size()));
@@ -558,6 +567,12 @@ void Engine::perform(const ReportDemotion& action) {
     const GroupConfig& group = *groups_[action.group].config;
     log(LogLevel::notice, describe(group, action, verdicts_));
     broadcast([&](std::string_view time) { return monitor_line(group, action, verdicts_, time); });
+}
+
+void Engine::perform(const ReportUncommitted& action) {
+    const GroupConfig& group = *groups_[action.group].config;
+    log(LogLevel::warning, describe(group, action));
+    broadcast([&](std::string_view time) { return monitor_line(group, action, time); });
 }
 
 }  // namespace carpd

@@ -3,7 +3,7 @@
 //
 //   packet sockets, timer  -> Pump::wake          rtnetlink   -> Node::handle_link, DataPlane::renew
 //   control socket         -> requests            signals     -> stop, reload
-//   changes of groups      -> helper
+//   changes of groups      -> helper               carpd: sync -> flows committed, demotion
 #pragma once
 
 #include <functional>
@@ -18,6 +18,7 @@
 #include "base/expected.h"
 #include "carp/pump.h"
 #include "carpd/helper_link.h"
+#include "carpd/sync_link.h"
 #include "config/config.h"
 #include "control/request.h"
 #include "control/status.h"
@@ -63,6 +64,7 @@ class Engine : private Port {
         int ifindex = 0;                      // of its interface; 0 while there is none
         bool prepared = false;                // the data plane stands ready
         bool owned = false;                   // its addresses are installed
+        std::uint64_t takeover = 0;           // with which it waits for its flows; 0: it doesn't
     };
     // One that is being given.
     struct StatusAnswer {
@@ -77,6 +79,7 @@ class Engine : private Port {
         DataPlane data_plane;
         LineServer control;
         HelperLink helper;
+        SyncLink sync;
         UniqueFd epoll, epoll_but_packets, timer, signals;
     };
 
@@ -105,6 +108,9 @@ class Engine : private Port {
     void configure_tracks(const std::vector<TrackConfig>& tracks);
     void hear_verdicts();
     void tell_failing_tracks();
+    void configure_sync(const std::optional<SyncConfig>& sync);
+    void hear_sync();
+    void follow_sync();
     std::string demote(const Request& request, std::optional<GroupId> id);
     std::string reload();
     int wait(std::span<epoll_event> events, bool has_chores);
@@ -125,6 +131,7 @@ class Engine : private Port {
     void perform(const WithdrawAddresses& action) override;
     void perform(std::span<SendAdvertisement> actions) override;
     bool perform(const SendProbe& action) override;
+    void perform(std::span<const CommitFlows> actions) override;
     void perform(std::span<InstallAddresses> actions) override;
     void perform(const RenewLease& action) override;
     void perform(std::span<const AnnounceAddresses> actions) override;
@@ -132,6 +139,7 @@ class Engine : private Port {
     void perform(const ReportRival& action) override;
     void perform(const ReportHeld& action) override;
     void perform(const ReportDemotion& action) override;
+    void perform(const ReportUncommitted& action) override;
 
     std::shared_ptr<const Config> config_;
     std::string path_;
@@ -141,6 +149,7 @@ class Engine : private Port {
     Pump pump_;
     std::vector<Group> groups_;  // by GroupId
     Verdicts verdicts_;
+    int sync_demotion_ = 0;
     std::map<int, InterfaceId> interface_of_;  // by ifindex; on each of them CARP's groups are joined
     std::vector<IpAddress> shared_;            // the groups' addresses, sorted
     std::set<LineServer::ClientId> monitors_;

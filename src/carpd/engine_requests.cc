@@ -64,7 +64,8 @@ std::string Engine::execute(const Request& request, LineServer::ClientId client)
 }
 
 Processes Engine::processes() const {
-    return {getpid(), supervision_.supervisor, supervision_.restarts, kernel_.helper.status()};
+    return {getpid(), supervision_.supervisor, supervision_.restarts, kernel_.helper.status(),
+            kernel_.sync.status(now_)};
 }
 
 // Telling of thousands of groups takes longer than an advertisement may be late, so it is a chore.

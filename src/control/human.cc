@@ -21,4 +21,14 @@ std::string human_duration(Duration duration) {
     return fmt::format("{} d {} h", s / 86400, s / 3600 % 24);
 }
 
+std::string_view explain_incomplete(std::string_view reason) {
+    constexpr std::pair<std::string_view, std::string_view> kReasons[] = {
+        {"no_process", "carpd: sync does not run"},   {"silent", "carpd: sync is silent"},
+        {"starting", "it has just started"},          {"overrun", "events of the kernel were lost"},
+        {"receiving", "peers have not told all yet"}, {"differs", "it is not the same as what peers have"}};
+    for (const auto& [word, explanation] : kReasons)
+        if (word == reason) return explanation;
+    return reason;
+}
+
 }  // namespace carpd

@@ -50,6 +50,7 @@ Json to_json(const Counters& c) {
             {"announcements", c.announcements},
             {"rivals_heard", c.rivals_heard},
             {"takeovers_held", c.takeovers_held},
+            {"commits_missed", c.commits_missed},
             {"dropped", dropped([&](DropReason reason) { return c.dropped[reason]; })}};
 }
 
@@ -68,6 +69,17 @@ Json to_json(const HookFigures& hooks) {
             {"failed", hooks.failed},
             {"timed_out", hooks.timed_out},
             {"missed", hooks.missed}};
+}
+
+Json to_json(const SyncProcessStatus& sync) {
+    return {{"pid", sync.pid},
+            {"incomplete", sync.incomplete},
+            {"demotion", sync.demotion},
+            {"peers", sync.copy.peers},
+            {"peers_up", sync.copy.peers_up},
+            {"takeover", sync.takeover},
+            {"committed", sync.committed},
+            {"messages_refused", sync.messages_refused}};
 }
 
 template <class Values>
@@ -138,6 +150,7 @@ Json group_status(const Node& node, const VirtualHost& host, Instant now, bool h
         {"together", config.together.empty() ? Json(nullptr) : Json(config.together)},
         {"together_with", host.together_with().empty() ? Json(nullptr) : Json(host.together_with())},
         {"held_by", held_by(host, now)},
+        {"waits_for_flows", host.waits_for_flows()},
         {"preempt", config.preempt},
         {"preempt_delay_ms", milliseconds(config.preempt_delay)},
         {"mac", has_virtual_mac ? "virtual" : "interface"},
@@ -221,13 +234,15 @@ std::string status_head(const Processes& processes) {
               {"supervisor_pid", processes.supervisor_pid},
               {"restarts", processes.restarts},
               {"helper", nullptr},
-              {"hooks", nullptr}};
+              {"hooks", nullptr},
+              {"sync", nullptr}};
     if (processes.helper) {
         json["helper"] = {{"pid", processes.helper->pid},
                           {"messages_lost", processes.helper->messages_lost},
                           {"messages_refused", processes.helper->messages_refused}};
         json["hooks"] = to_json(processes.helper->hooks);
     }
+    if (processes.sync) json["sync"] = to_json(*processes.sync);
     const std::string head = dump(json);
     return head.substr(0, head.size() - 1) + ",\"groups\":[";
 }
@@ -288,6 +303,14 @@ std::string monitor_line(const GroupConfig& group, const ReportDemotion& report,
     return dump(json);
 }
 
+std::string monitor_line(const GroupConfig& group, const ReportUncommitted& report, std::string_view time) {
+    Json json = change("uncommitted", group, time);
+    json["reason"] = "flows were not committed in time";
+    json["waited_ms"] = milliseconds(report.waited);
+    json["text"] = describe(group, report);
+    return dump(json);
+}
+
 std::string describe(const GroupConfig& group, const ReportTransition& report) {
     std::string text = fmt::format("{}: {} -> {} ({})", group.name, to_upper_string(report.from),
                                    to_upper_string(report.to), reason_of(report));
@@ -314,6 +337,13 @@ std::string describe(const GroupConfig& group, const ReportDemotion& report, con
                            verdicts.is_unchecked(report.name.substr(kTrackDemotion.size()));
     return fmt::format("{}: demotion is now {} ({}{})", group.name, report.value, report.name,
                        unchecked ? ", not checked yet" : "");
+}
+
+std::string describe(const GroupConfig& group, const ReportUncommitted& report) {
+    return fmt::format(
+        "{}: addresses answer although the flows of the peers are not all in the kernel (waited {}); "
+        "connections may break",
+        group.name, human_duration(report.waited));
 }
 
 std::string describe(const std::string& track, const TrackVerdict& verdict, std::optional<Instant> before) {

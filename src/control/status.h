@@ -9,6 +9,7 @@
 
 #include "carp/node.h"
 #include "control/helper_message.h"
+#include "control/sync_message.h"
 #include "health/verdicts.h"
 
 namespace carpd {
@@ -21,12 +22,24 @@ struct HelperStatus {
     HookFigures hooks;
 };
 
+// `carpd: sync`, likewise.
+struct SyncProcessStatus {
+    int pid = 0;                         // 0: none has said hello, or it has died
+    std::string incomplete;              // why its copy isn't complete; "no": it is
+    SyncCopy copy;                       // as it said last
+    int demotion = 0;                    // of all groups, for that
+    std::uint64_t takeover = 0;          // the last of which it was told
+    std::uint64_t committed = 0;         // the last of which it said that it is
+    std::uint64_t messages_refused = 0;  // because they made no sense
+};
+
 // carpd's processes.
 struct Processes {
     int engine_pid = 0;
     int supervisor_pid = 0;
     int restarts = 0;                      // of the engine, since the supervisor started
     std::optional<HelperStatus> helper{};  // nothing where there is none to be
+    std::optional<SyncProcessStatus> sync{};
 };
 
 // Why a group is in its state, or came into it, for people.
@@ -51,6 +64,7 @@ std::string monitor_line(const GroupConfig& group, const ReportRival& report, st
 std::string monitor_line(const GroupConfig& group, const ReportHeld& report, std::string_view time);
 std::string monitor_line(const GroupConfig& group, const ReportDemotion& report, const Verdicts& verdicts,
                          std::string_view time);
+std::string monitor_line(const GroupConfig& group, const ReportUncommitted& report, std::string_view time);
 
 // The same for people, in the BSDs' words:
 //   lan: BACKUP -> MASTER (master timed out (IPv4)), after 3.4 s in BACKUP
@@ -60,6 +74,7 @@ std::string describe(const GroupConfig& group, const ReportTransition& report);
 std::string describe(const GroupConfig& group, const ReportRival& report);
 std::string describe(const GroupConfig& group, const ReportHeld& report);
 std::string describe(const GroupConfig& group, const ReportDemotion& report, const Verdicts& verdicts);
+std::string describe(const GroupConfig& group, const ReportUncommitted& report);
 //   track uplink fails: eth1 has no carrier
 //   track uplink passes: eth1 is up, after 2 h 5 min
 // `before` is when the last verdict was made, if there was one.

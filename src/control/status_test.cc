@@ -80,12 +80,60 @@ class StatusTest : public testing::Test {
     Actions out_;
 };
 
+template <class Report>
+Report only(const Actions& actions) {
+    std::vector<Report> found;
+    for (const Action& action : actions)
+        if (const auto* report = std::get_if<Report>(&action)) found.push_back(*report);
+    EXPECT_EQ(found.size(), 1u);
+    return found.at(0);
+}
+
 TEST_F(StatusTest, TellsOfTheHelper) {
     Processes processes = kProcesses;
     processes.helper = HelperStatus{815, 6, 5, {4, 3, 2, 1}};
     const json status = json::parse(status_head(processes) + status_tail(node_, verdicts_, kStart));
     EXPECT_EQ(status["helper"], json({{"pid", 815}, {"messages_lost", 6}, {"messages_refused", 5}}));
     EXPECT_EQ(status["hooks"], json({{"run", 4}, {"failed", 3}, {"timed_out", 2}, {"missed", 1}}));
+}
+
+TEST_F(StatusTest, TellsOfStateSynchronisation) {
+    Processes processes = kProcesses;
+    processes.sync = SyncProcessStatus{4711, "receiving", {SyncIncomplete::receiving, 2, 1}, 240, 9, 8, 3};
+    const json status = json::parse(status_head(processes) + status_tail(node_, verdicts_, kStart));
+    EXPECT_EQ(status["sync"], json({{"pid", 4711},
+                                    {"incomplete", "receiving"},
+                                    {"demotion", 240},
+                                    {"peers", 2},
+                                    {"peers_up", 1},
+                                    {"takeover", 9},
+                                    {"committed", 8},
+                                    {"messages_refused", 3}}));
+}
+
+TEST_F(StatusTest, TellsThatAGroupWaitsForItsFlows) {
+    node_.set_commit_wait(kStart, 200ms, out_);
+    node_.handle_request(kStart, 0, State::master, out_);
+    node_.handle_send_result(kStart, 0, true, out_);
+    node_.handle_send_result(kStart, 0, true, out_);
+    json group = status(kStart)["groups"][0];
+    EXPECT_EQ(group["state"], "master");
+    EXPECT_EQ(group["waits_for_flows"], true);
+    EXPECT_EQ(group["lease_remaining_ms"], nullptr);
+    out_.clear();
+    node_.handle_timer(kStart + 200ms, out_);
+    group = status(kStart + 200ms)["groups"][0];
+    EXPECT_EQ(group["waits_for_flows"], false);
+    EXPECT_EQ(group["counters"]["commits_missed"], 1);
+    const auto report = only<ReportUncommitted>(out_);
+    const std::string sentence =
+        "lan: addresses answer although the flows of the peers are not all in the kernel (waited 200 ms); "
+        "connections may break";
+    EXPECT_EQ(describe(lan(), report), sentence);
+    const json line = json::parse(monitor_line(lan(), report, ""));
+    EXPECT_EQ(line["event"], "uncommitted");
+    EXPECT_EQ(line["waited_ms"], 200);
+    EXPECT_EQ(line["text"], sentence);
 }
 
 TEST_F(StatusTest, KeepsTheContract) {
@@ -97,6 +145,7 @@ TEST_F(StatusTest, KeepsTheContract) {
     EXPECT_EQ(status["restarts"], 2);
     EXPECT_TRUE(status["helper"].is_null());
     EXPECT_TRUE(status["hooks"].is_null());
+    EXPECT_TRUE(status["sync"].is_null());
     ASSERT_EQ(status["groups"].size(), 2u);
     const json& group = status["groups"][0];
     EXPECT_EQ(group["name"], "lan");
@@ -198,15 +247,6 @@ TEST_F(StatusTest, CountsEveryRefusalUnderItsName) {
 }
 
 // ---- changes
-
-template <class Report>
-Report only(const Actions& actions) {
-    std::vector<Report> found;
-    for (const Action& action : actions)
-        if (const auto* report = std::get_if<Report>(&action)) found.push_back(*report);
-    EXPECT_EQ(found.size(), 1u);
-    return found.at(0);
-}
 
 TEST_F(StatusTest, MonitorShowsATransition) {
     out_.clear();

@@ -19,6 +19,11 @@
 // > demote HOST GROUP NAME AMOUNT
 // > failing HOST CHECK=AMOUNT|withdraw[@GROUP+GROUP]...
 //       the checks of the host's health that fail now, and for which groups
+// > commit-wait HOST MILLISECONDS
+//       state synchronisation: so long new masters wait for their flows; 0: not at all
+// > committed HOST GROUP
+//       its flows are in the kernel
+// > demote-for-sync HOST AMOUNT
 // > fail-sends HOST N
 // > fail-install HOST yes|no
 // > cut A B [INTERFACE]
@@ -254,6 +259,25 @@ class Interpreter {
              for (std::size_t i = 2; i < c.size(); ++i) failing.push_back(track(c[i]));
              host.pump.input(world_.now, [&](Node& node, Actions& out) {
                  node.handle_failing_tracks(world_.now, failing, out);
+             });
+         }},
+        {"commit-wait",
+         [this](const Words& c) {
+             const auto wait = std::chrono::milliseconds(std::stoi(c.at(2)));
+             world_.host(c.at(1)).pump.input(
+                 world_.now, [&](Node& node, Actions& out) { node.set_commit_wait(world_.now, wait, out); });
+         }},
+        {"committed",
+         [this](const Words& c) {
+             Host& host = world_.host(c.at(1));
+             host.pump.input(world_.now, [&](Node& node, Actions& out) {
+                 node.handle_committed(world_.now, id_of(host, c.at(2)), out);
+             });
+         }},
+        {"demote-for-sync",
+         [this](const Words& c) {
+             world_.host(c.at(1)).pump.input(world_.now, [&](Node& node, Actions& out) {
+                 node.demote_for_sync(world_.now, std::stoi(c.at(2)), out);
              });
          }},
         {"fail-sends", [this](const Words& c) { world_.host(c.at(1)).failing_sends = std::stoi(c.at(2)); }},

@@ -69,6 +69,11 @@ bool Host::perform(const SendProbe&) {
     return false;
 }
 
+void Host::perform(std::span<const CommitFlows> actions) {
+    for (const CommitFlows& action : actions)
+        world.note(*this, known[action.group].name + ": flows are to be committed");
+}
+
 void Host::perform(std::span<InstallAddresses> actions) {
     for (InstallAddresses& action : actions) {
         action.installed = install_works;
@@ -123,6 +128,12 @@ void Host::perform(const ReportHeld& action) {
 void Host::perform(const ReportDemotion& action) {
     world.note(*this, fmt::format("{}: demotion is now {} ({})", known[action.group].name, action.value,
                                   action.name));
+}
+
+void Host::perform(const ReportUncommitted& action) {
+    world.note(*this,
+               fmt::format("{}: flows were not committed within {} ms", known[action.group].name,
+                           std::chrono::duration_cast<std::chrono::milliseconds>(action.waited).count()));
 }
 
 Host& World::add_host(const std::string& name) {

@@ -26,6 +26,7 @@ class Host : public Port {
     void perform(const WithdrawAddresses& action) override;
     void perform(std::span<SendAdvertisement> actions) override;
     bool perform(const SendProbe& action) override;
+    void perform(std::span<const CommitFlows> actions) override;
     void perform(std::span<InstallAddresses> actions) override;
     void perform(const RenewLease& action) override;
     void perform(std::span<const AnnounceAddresses> actions) override;
@@ -33,6 +34,7 @@ class Host : public Port {
     void perform(const ReportRival& action) override;
     void perform(const ReportHeld& action) override;
     void perform(const ReportDemotion& action) override;
+    void perform(const ReportUncommitted& action) override;
 
     World& world;
     std::string name;

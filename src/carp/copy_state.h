@@ -1,0 +1,36 @@
+// Whether a host is demoted because its copy of the flows of its peers is incomplete, so that connections
+// would break if it were MASTER (docs/protocol/carp.md §13, rules Y3 to Y5). The driver passes in what the
+// process that keeps the copy says, and gives demotion() to Node::demote_for_sync when it changes.
+#pragma once
+
+#include "base/time.h"
+
+namespace carpd {
+
+class CopyState {
+ public:
+    static constexpr int kDemotion = 240;                           // as FreeBSD's pfsync
+    static constexpr Duration kSilence = std::chrono::seconds(3);   // of a process that speaks every second
+    static constexpr Duration kTakeover = std::chrono::seconds(3);  // what better hosts have to take over
+
+    // State synchronisation is configured, or not any more. At first it is not.
+    void set_wanted(bool wanted);
+    // The process has said how the copy is.
+    void heard(Instant now, bool complete);
+    // There is none any more, or another one that has not said yet.
+    void ended() { complete_ = false; }
+    // Whether the host is MASTER of something.
+    void set_master(Instant now, bool master);
+
+    // As of the last word of the process, unless that is too long ago.
+    bool is_complete(Instant now) const { return complete_ && now < heard_at_ + kSilence; }
+    // How demoted all groups are. It changes with time, too: to be asked every second.
+    int demotion(Instant now) const;
+
+ private:
+    bool wanted_ = false, complete_ = false, master_ = false;
+    Instant heard_at_{};
+    Instant settled_at_{};  // of a MASTER: when what it has becomes the truth
+};
+
+}  // namespace carpd

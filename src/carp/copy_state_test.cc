@@ -1,0 +1,94 @@
+#include "carp/copy_state.h"
+
+#include <gtest/gtest.h>
+
+namespace carpd {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Instant kStart{std::chrono::hours(1)};
+
+CopyState wanted() {
+    CopyState copy;
+    copy.set_wanted(true);
+    return copy;
+}
+
+TEST(CopyState, IsNoMatterWithoutSynchronisation) {
+    CopyState copy;
+    EXPECT_EQ(copy.demotion(kStart), 0);
+    copy.heard(kStart, false);
+    EXPECT_EQ(copy.demotion(kStart), 0);
+    copy.set_wanted(true);
+    EXPECT_EQ(copy.demotion(kStart), 240);
+    copy.set_wanted(false);
+    EXPECT_EQ(copy.demotion(kStart), 0);
+}
+
+TEST(CopyState, DemotesUntilTheProcessSaysThatItIsComplete) {
+    CopyState copy = wanted();
+    EXPECT_EQ(copy.demotion(kStart), 240);
+    copy.heard(kStart, false);
+    EXPECT_EQ(copy.demotion(kStart), 240);
+    copy.heard(kStart, true);
+    EXPECT_EQ(copy.demotion(kStart), 0);
+    copy.heard(kStart, false);
+    EXPECT_EQ(copy.demotion(kStart), 240);
+    copy.heard(kStart, true);
+    copy.ended();
+    EXPECT_EQ(copy.demotion(kStart), 240);
+    // What one process said is nothing that the next one knows.
+    copy.heard(kStart, true);
+    copy.set_wanted(false);
+    copy.set_wanted(true);
+    EXPECT_EQ(copy.demotion(kStart), 240);
+}
+
+TEST(CopyState, BelievesNobodyWhoIsSilent) {
+    CopyState copy = wanted();
+    copy.heard(kStart, true);
+    EXPECT_EQ(copy.demotion(kStart + milliseconds(2999)), 0);
+    EXPECT_EQ(copy.demotion(kStart + seconds(3)), 240);
+    copy.heard(kStart + seconds(4), true);
+    EXPECT_EQ(copy.demotion(kStart + seconds(4)), 0);
+}
+
+// Rule Y4: what a MASTER has is the truth.
+TEST(CopyState, DoesNotDemoteAMaster) {
+    CopyState copy = wanted();
+    copy.heard(kStart, true);
+    copy.set_master(kStart, true);
+    copy.ended();
+    EXPECT_EQ(copy.demotion(kStart), 0);
+    copy.heard(kStart, false);
+    EXPECT_EQ(copy.demotion(kStart + seconds(60)), 0);
+    copy.set_master(kStart + seconds(60), false);
+    EXPECT_EQ(copy.demotion(kStart + seconds(60)), 240);
+}
+
+// But one that becomes MASTER while it lacks flows leaves the others time to relieve it.
+TEST(CopyState, DemotesANewMasterForAMoment) {
+    CopyState copy = wanted();
+    copy.set_master(kStart, true);
+    EXPECT_EQ(copy.demotion(kStart + milliseconds(2999)), 240);
+    copy.set_master(kStart + seconds(2), true);  // no news
+    EXPECT_EQ(copy.demotion(kStart + seconds(3)), 0);
+    copy.set_master(kStart + seconds(4), false);
+    EXPECT_EQ(copy.demotion(kStart + seconds(4)), 240);
+    copy.set_master(kStart + seconds(5), true);
+    EXPECT_EQ(copy.demotion(kStart + seconds(5)), 240);
+    copy.heard(kStart + seconds(5), true);
+    EXPECT_EQ(copy.demotion(kStart + seconds(5)), 0);
+}
+
+TEST(CopyState, ConfiguringItDemotesNoMaster) {
+    CopyState copy;
+    copy.set_master(kStart, true);
+    copy.set_wanted(true);
+    EXPECT_EQ(copy.demotion(kStart), 0);
+}
+
+}  // namespace
+}  // namespace carpd

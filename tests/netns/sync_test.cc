@@ -1,0 +1,309 @@
+// The process `carpd: sync`: what becomes of flows and of CARP when it, its link or its key fails. (What
+// connections live through: firewall_test.cc.)
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "netns_test.h"
+
+namespace carpd::lab {
+namespace {
+
+constexpr const char* kKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+constexpr const char* kOtherKey = "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+class Sync : public NetnsTest {
+ protected:
+    void SetUp() override {
+        NetnsTest::SetUp();
+        if (IsSkipped()) return;
+        three_hosts();
+        for (Host* host : {&alpha(), &beta()}) {
+            host->attach("sync0", 1, {fmt::format("10.9.0.{}/24", address_of(*host))});
+            // Somebody must want connections to be tracked.
+            ASSERT_EQ(host->run({"nft",
+                                 "add table ip t; add chain ip t c { type filter hook output priority 0; }; "
+                                 "add rule ip t c ct state new accept"})
+                          .exit_code,
+                      0);
+        }
+    }
+    static int address_of(const Host& host) { return host.number() + 1; }
+
+    std::string section(const Host& host, const std::string& keys = {}) {
+        return fmt::format(
+            "[sync]\nname = \"{}\"\ninterface = \"sync0\"\npeers = [\"10.9.0.{}\"]\n{}", host.name(),
+            3 - address_of(host),
+            keys.find("key-hex") == 0 ? keys : fmt::format("key-hex = \"{}\"\n{}", kKey, keys));
+    }
+    // alpha MASTER, beta BACKUP with a whole copy.
+    void start_both(const std::string& keys = {}, const std::string& beta_keys = {}) {
+        start(alpha(), section(alpha(), keys) + group_.text());
+        ASSERT_TRUE(alpha_carpd().wait_state("lan", "master"));
+        start(beta(), section(beta(), keys + beta_keys) + group_.with_skew(kPoorSkew).text());
+        ASSERT_TRUE(beta_carpd().wait_state("lan", "backup"));
+    }
+    void expect_equal_and_fit() {
+        EXPECT_TRUE(wait_until([&] { return incomplete(beta_carpd()) == "no" && is_up(beta_carpd()); }, 10s))
+            << sync(beta_carpd()).dump(2);
+        EXPECT_TRUE(wait_until([&] { return demotion(beta_carpd()) == 0; }, 10s));
+    }
+
+    // Of `carpd: sync`; empty while it doesn't answer.
+    static nlohmann::json sync(const Carpd& carpd, const nlohmann::json& request = {{"command", "status"}}) {
+        try {
+            return ask(carpd.socket() + ".sync", request);
+        } catch (const std::exception&) {
+            return nlohmann::json::object();
+        }
+    }
+    static std::string incomplete(const Carpd& carpd) { return sync(carpd).value("incomplete", "?"); }
+    static bool is_up(const Carpd& carpd) {
+        const auto status = sync(carpd);
+        return status.contains("peers") && status["peers"][0].at("up");
+    }
+    static std::string why(const Carpd& carpd) {
+        const auto status = sync(carpd);
+        return status.contains("peers") && status["peers"][0].at("why").is_string()
+                   ? status["peers"][0]["why"].get<std::string>()
+                   : "";
+    }
+    static pid_t sync_pid(const Carpd& carpd) { return sync(carpd).value("pid", 0); }
+    static int demotion(const Carpd& carpd) { return carpd.group("lan").at("demotion"); }
+
+    // A flow that passes the host: it is in its table as if packets had made it.
+    static void begin_flow(Host& host, int port, int seconds = 100) {
+        EXPECT_EQ(conntrack(host, {"-I", "-p", "tcp", "-s", "203.0.113.1", "-d", "198.51.100.7", "--sport",
+                                   std::to_string(port), "--dport", "443", "--state", "ESTABLISHED", "-u",
+                                   "ASSURED,SEEN_REPLY", "-t", std::to_string(seconds)})
+                      .exit_code,
+                  0);
+    }
+    static void end_flow(Host& host, int port) {
+        EXPECT_EQ(conntrack(host, {"-D", "-s", "203.0.113.1", "-p", "tcp", "--sport", std::to_string(port)})
+                      .exit_code,
+                  0);
+    }
+    static Result conntrack(Host& host, std::vector<std::string> arguments) {
+        arguments.insert(arguments.begin(), "conntrack");
+        return host.run(std::move(arguments));
+    }
+    static int flows(Host& host) { return count_in(conntrack(host, {"-L"}).output, "src=203.0.113.1"); }
+    static bool wait_flows(Host& host, int count, Span patience = 5s) {
+        return wait_until([&] { return flows(host) == count; }, patience, 5ms);
+    }
+
+    Group group_;
+    int port_ = 0;  // of the last flow
+};
+
+TEST_F(Sync, FlowsOfTheMasterAreOnItsPeer) {
+    start_both();
+    expect_equal_and_fit();
+    for (int port = 1; port <= 20; ++port) begin_flow(alpha(), port);
+    EXPECT_TRUE(wait_flows(beta(), 20));
+    for (int port = 1; port <= 5; ++port) end_flow(alpha(), port);
+    EXPECT_TRUE(wait_flows(beta(), 15));
+    const auto status = sync(beta_carpd());
+    EXPECT_EQ(status["peers"][0]["held"]["flows"], 15);
+    EXPECT_EQ(status["flows"], 0);
+    EXPECT_EQ(sync(alpha_carpd())["flows"], 15);
+    const Result list = alpha_carpd().carpctl({"sync", "flows"});
+    EXPECT_EQ(list.exit_code, 0) << list.errors;
+    EXPECT_EQ(count_in(list.output, "203.0.113.1:"), 15) << list.output;
+}
+
+// beta was there before; flows that are older than carpd, too.
+TEST_F(Sync, APeerThatStartsGetsEverything) {
+    for (int port = 1; port <= 10; ++port) begin_flow(alpha(), port);
+    start_both();
+    EXPECT_TRUE(wait_flows(beta(), 10));
+    expect_equal_and_fit();
+}
+
+TEST_F(Sync, FlowsOfTheHostItselfAreNotTold) {
+    start_both();
+    expect_equal_and_fit();
+    EXPECT_EQ(conntrack(alpha(), {"-I", "-p", "udp", "-s", "192.0.2.1", "-d", "203.0.113.1", "--sport", "1",
+                                  "--dport", "2", "-t", "100"})
+                  .exit_code,
+              0);
+    begin_flow(alpha(), 1);
+    EXPECT_TRUE(wait_flows(beta(), 1));
+    EXPECT_EQ(sync(alpha_carpd())["flows"], 1);
+    EXPECT_GT(sync(alpha_carpd())["counters"]["not_told"], 0);
+}
+
+TEST_F(Sync, ABackupWhoseProcessDiesIsDemotedUntilAnotherKnowsAll) {
+    start_both();
+    expect_equal_and_fit();
+    begin_flow(alpha(), 1);
+    ASSERT_TRUE(wait_flows(beta(), 1));
+    const pid_t before = sync_pid(beta_carpd());
+    kill(before, SIGKILL);
+    EXPECT_TRUE(wait_until([&] { return count_in(beta_carpd().log(), "lan: demotion") > 0; }, 5s))
+        << beta_carpd().log();
+    begin_flow(alpha(), 2);
+    EXPECT_TRUE(wait_flows(beta(), 2));
+    expect_equal_and_fit();
+    EXPECT_NE(sync_pid(beta_carpd()), before);
+    EXPECT_EQ(beta_carpd().transitions("lan"), 1u);  // from INIT
+}
+
+TEST_F(Sync, AMasterWhoseProcessDiesStaysMaster) {
+    start_both();
+    expect_equal_and_fit();
+    begin_flow(alpha(), 1);
+    ASSERT_TRUE(wait_flows(beta(), 1));
+    const pid_t before = sync_pid(alpha_carpd());
+    kill(before, SIGKILL);
+    ASSERT_TRUE(wait_until([&] { return sync_pid(alpha_carpd()) != before && is_up(alpha_carpd()); }, 10s));
+    EXPECT_EQ(demotion(alpha_carpd()), 0);
+    begin_flow(alpha(), 2);
+    end_flow(alpha(), 1);
+    EXPECT_TRUE(wait_flows(beta(), 1));
+    EXPECT_EQ(alpha_carpd().transitions("lan"), 2u);  // INIT, BACKUP, MASTER
+    expect_equal_and_fit();
+}
+
+TEST_F(Sync, AProcessThatHangsDelaysATakeoverByTheBoundAndNoMore) {
+    start_both({}, "commit-wait = 0.3\n");
+    expect_equal_and_fit();
+    const pid_t hanging = sync_pid(beta_carpd());
+    kill(hanging, SIGSTOP);
+    alpha().power_off();
+    ASSERT_TRUE(beta_carpd().wait_state("lan", "master"));
+    const Time master = Clock::now();
+    EXPECT_TRUE(wait_until([&] { return pings(client(), kVip4); }, 5s, 1ms));
+    fmt::print("the address answers {:.1f} ms after the transition was told\n", to_ms(Clock::now() - master));
+    EXPECT_GT(Clock::now() - master, 100ms);
+    EXPECT_EQ(count_in(beta_carpd().log(), "addresses answer although"), 1) << beta_carpd().log();
+    kill(hanging, SIGCONT);
+}
+
+TEST_F(Sync, ATakeoverWaitsForNothingWhereNothingIsMissing) {
+    start_both();
+    expect_equal_and_fit();
+    begin_flow(alpha(), 1);
+    ASSERT_TRUE(wait_flows(beta(), 1));
+    alpha().power_off();
+    ASSERT_TRUE(beta_carpd().wait_state("lan", "master"));
+    EXPECT_TRUE(wait_until([&] { return pings(client(), kVip4); }, 5s, 1ms));
+    const auto takeovers = sync(beta_carpd())["takeovers"];
+    EXPECT_EQ(takeovers["count"], 1);
+    EXPECT_EQ(takeovers["bound_exceeded"], 0);
+    fmt::print("committed in {} ms\n", takeovers["last_commit_ms"].dump());
+    EXPECT_TRUE(wait_until([&] { return sync(beta_carpd())["flows"] == 1; }, 5s));
+}
+
+TEST_F(Sync, AnotherKeyIsRefusedByName) {
+    start(alpha(), section(alpha()) + group_.text());
+    ASSERT_TRUE(alpha_carpd().wait_state("lan", "master"));
+    start(beta(),
+          section(beta(), fmt::format("key-hex = \"{}\"\n", kOtherKey)) + group_.with_skew(kPoorSkew).text());
+    EXPECT_TRUE(wait_until([&] { return why(beta_carpd()).find("key") != std::string::npos; }, 5s))
+        << why(beta_carpd());
+    begin_flow(alpha(), 1);
+    EXPECT_GT(sync(beta_carpd())["peers"][0]["counters"]["dropped"]["bad_seal"], 0);
+    EXPECT_EQ(flows(beta()), 0);
+    // Nobody is heard: it is alone, and fit.
+    EXPECT_TRUE(wait_until([&] { return demotion(beta_carpd()) == 0; }, 10s));
+}
+
+TEST_F(Sync, AKeyIsChangedInThreeStepsWithoutAGap) {
+    start_both();
+    expect_equal_and_fit();
+    const auto configure = [&](const std::string& keys) {
+        for (auto [carpd, host, skew] :
+             {std::tuple(&alpha_carpd(), &alpha(), kGoodSkew), {&beta_carpd(), &beta(), kPoorSkew}}) {
+            carpd->apply(section(*host, keys) + group_.with_skew(skew).text());
+            begin_flow(alpha(), ++port_);
+            EXPECT_TRUE(wait_flows(beta(), port_));
+            EXPECT_TRUE(is_up(beta_carpd()));
+        }
+    };
+    configure(fmt::format("key-hex = \"{}\"\naccept-key-hex = \"{}\"\n", kKey, kOtherKey));
+    configure(fmt::format("key-hex = \"{}\"\naccept-key-hex = \"{}\"\n", kOtherKey, kKey));
+    configure(fmt::format("key-hex = \"{}\"\n", kOtherKey));
+    EXPECT_EQ(sync(beta_carpd())["peers"][0]["counters"]["downs"], 0);
+    EXPECT_EQ(sync(alpha_carpd())["peers"][0]["counters"]["downs"], 0);
+}
+
+TEST_F(Sync, ALinkThatIsCutAndRestoredLeavesTheTablesEqual) {
+    start_both();
+    expect_equal_and_fit();
+    for (int port = 1; port <= 10; ++port) begin_flow(alpha(), port);
+    ASSERT_TRUE(wait_flows(beta(), 10));
+    alpha().port("sync0").set_forwarding(false);
+    ASSERT_TRUE(wait_until([&] { return !is_up(beta_carpd()); }, 5s));
+    EXPECT_THAT(why(beta_carpd()), testing::HasSubstr("silent"));
+    for (int port = 11; port <= 15; ++port) begin_flow(alpha(), port);
+    for (int port = 1; port <= 3; ++port) end_flow(alpha(), port);
+    alpha().port("sync0").set_forwarding(true);
+    EXPECT_TRUE(wait_flows(beta(), 12));
+    expect_equal_and_fit();
+}
+
+TEST_F(Sync, AnInterfaceThatVanishesAndComesBack) {
+    start_both();
+    expect_equal_and_fit();
+    beta().detach("sync0");
+    ASSERT_TRUE(wait_until([&] { return why(beta_carpd()).find("sync0") != std::string::npos; }, 5s));
+    begin_flow(alpha(), 1);
+    beta().attach("sync0", 1, {"10.9.0.2/24"});
+    EXPECT_TRUE(wait_flows(beta(), 1));
+    expect_equal_and_fit();
+}
+
+TEST_F(Sync, CanBeConfiguredAndTakenAwayWhileGroupsRun) {
+    start(alpha(), group_.text());
+    ASSERT_TRUE(alpha_carpd().wait_state("lan", "master"));
+    start(beta(), group_.with_skew(kPoorSkew).text());
+    ASSERT_TRUE(beta_carpd().wait_state("lan", "backup"));
+    EXPECT_EQ(sync(beta_carpd()), nlohmann::json::object());
+    alpha_carpd().apply(section(alpha()) + group_.text());
+    beta_carpd().apply(section(beta()) + group_.with_skew(kPoorSkew).text());
+    ASSERT_TRUE(wait_until([&] { return is_up(beta_carpd()); }, 5s));
+    expect_equal_and_fit();
+    begin_flow(alpha(), 1);
+    EXPECT_TRUE(wait_flows(beta(), 1));
+    const pid_t before = sync_pid(beta_carpd());
+    beta_carpd().apply(group_.with_skew(kPoorSkew).text());
+    EXPECT_TRUE(wait_until([&] { return kill(before, 0) != 0; }, 5s));
+    EXPECT_EQ(demotion(beta_carpd()), 0);
+    EXPECT_EQ(flows(beta()), 1);
+    EXPECT_EQ(alpha_carpd().transitions("lan"), 2u);
+}
+
+TEST_F(Sync, AHostThatStopsInOrderTellsTheRestBefore) {
+    start_both();
+    expect_equal_and_fit();
+    for (int port = 1; port <= 50; ++port) begin_flow(alpha(), port);
+    EXPECT_EQ(alpha_carpd().stop(), 0);
+    EXPECT_TRUE(beta_carpd().wait_state("lan", "master"));
+    EXPECT_EQ(flows(beta()), 50);
+}
+
+TEST_F(Sync, FlushAndResync) {
+    start_both();
+    expect_equal_and_fit();
+    for (int port = 1; port <= 10; ++port) begin_flow(alpha(), port);
+    ASSERT_TRUE(wait_flows(beta(), 10));
+    const Result refused = alpha_carpd().carpctl({"sync", "flush"});
+    EXPECT_NE(refused.exit_code, 0);
+    EXPECT_THAT(refused.errors, testing::HasSubstr("MASTER"));
+    EXPECT_EQ(beta_carpd().carpctl({"sync", "flush"}).exit_code, 0);
+    EXPECT_TRUE(wait_flows(beta(), 10));
+    // Somebody removed what we put there.
+    ASSERT_EQ(conntrack(beta(), {"-F"}).exit_code, 0);
+    EXPECT_EQ(beta_carpd().carpctl({"sync", "resync"}).exit_code, 0);
+    EXPECT_TRUE(wait_flows(beta(), 10));
+    expect_equal_and_fit();
+    const Result status = beta_carpd().carpctl({"sync", "status"});
+    EXPECT_EQ(status.exit_code, 0);
+    fmt::print("{}", status.output);
+}
+
+}  // namespace
+}  // namespace carpd::lab
