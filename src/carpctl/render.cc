@@ -70,6 +70,8 @@ Row overview_row(const Json& group) {
 std::vector<std::string> notes(const Json& group) {
     std::vector<std::string> notes;
     if (text(group, "state") == "init") notes.push_back("in INIT: " + text(group, "reason"));
+    if (group.contains("waits_for_flows") && group.at("waits_for_flows").get<bool>())
+        notes.push_back("MASTER, and answers when the flows of the peers are in the kernel");
     if (number(group, "demotion") != 0) notes.push_back("demoted by " + demotion_reasons(group));
     const Json& dropped = group.at("counters").at("dropped");
     for (const char* reason : {"bad_digest", "vrrp2", "vrrp3", "own_advert"})
@@ -77,6 +79,20 @@ std::vector<std::string> notes(const Json& group) {
             notes.push_back(fmt::format("{} packets refused, {}: {}", integer<std::uint64_t>(dropped[reason]),
                                         reason, explain_refusal(reason)));
     return notes;
+}
+
+// ---- state synchronisation
+
+std::string sync_line(const Json& sync, const Paint& paint) {
+    const std::string peers = fmt::format("{} of {} peers", number(sync, "peers_up"), number(sync, "peers"));
+    const std::string incomplete = text(sync, "incomplete");
+    if (incomplete == "no") return fmt::format("\n{}  complete, {}\n", paint.dim("sync"), peers);
+    const int demotion = number(sync, "demotion");
+    const std::string effect = demotion != 0 ? fmt::format("groups are demoted by {}", demotion)
+                                             : "this host is MASTER, so what it has counts";
+    return fmt::format(
+        "\n{}  {}\n", paint.dim("sync"),
+        paint.warning(fmt::format("incomplete: {}, {}; {}", explain_incomplete(incomplete), peers, effect)));
 }
 
 // ---- tracks
@@ -221,6 +237,7 @@ std::string render_overview(const Json& status, const Paint& paint) {
             below += fmt::format("{} {}\n", paint.bold(text(group, "name") + ":"), paint.warning(note));
     const std::string refused = refused_packets(status.at("dropped"), "  ", paint);
     if (!refused.empty()) below += "refused packets of no group:\n" + refused;
+    if (status.contains("sync") && !status.at("sync").is_null()) out += sync_line(status.at("sync"), paint);
     if (status.contains("tracks")) out += track_rows(status.at("tracks"), paint);
     return below.empty() ? out : out + "\n" + below;
 }

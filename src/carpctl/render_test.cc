@@ -105,6 +105,28 @@ TEST(Overview, ShowsTracksBelowTheGroups) {
                           "web     tcp        FAILS   -      lan wan  no result yet\n"));
 }
 
+TEST(Overview, ShowsStateSynchronisation) {
+    Json all = status(Json::array({master()}));
+    all["sync"] = nullptr;
+    EXPECT_THAT(render_overview(all, kPlain), Not(HasSubstr("sync")));
+    all["sync"] = {{"pid", 4711}, {"incomplete", "no"}, {"demotion", 0}, {"peers", 1}, {"peers_up", 1}};
+    EXPECT_THAT(render_overview(all, kPlain), HasSubstr("\nsync  complete, 1 of 1 peers\n"));
+    all["sync"]["incomplete"] = "receiving";
+    all["sync"]["demotion"] = 240;
+    EXPECT_THAT(
+        render_overview(all, kPlain),
+        HasSubstr("\nsync  incomplete: peers have not told all yet, 1 of 1 peers; groups are demoted by "
+                  "240\n"));
+    all["sync"]["incomplete"] = "moonstruck";  // of a newer carpd
+    all["sync"]["demotion"] = 0;
+    EXPECT_THAT(render_overview(all, kPlain),
+                HasSubstr("\nsync  incomplete: moonstruck, 1 of 1 peers; this host is MASTER, so what it has "
+                          "counts\n"));
+    all["groups"][0]["waits_for_flows"] = true;
+    EXPECT_THAT(render_overview(all, kPlain),
+                HasSubstr("lan: MASTER, and answers when the flows of the peers are in the kernel\n"));
+}
+
 TEST(Overview, HasNothingBelowWhenAllIsWell) {
     EXPECT_EQ(render_overview(status(Json::array({master()})), kPlain),
               "GROUP  STATE   SINCE      INTERFACE  VHID  SKEW  DEMOTION  MASTER     ADDRESSES\n"
