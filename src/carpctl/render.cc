@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "carpctl/parts.h"
+#include "control/human.h"
 #include "control/refusal.h"
 
 namespace carpd {

@@ -340,6 +340,7 @@ void SyncProcess::handle_message(std::string_view text) {
     if (next.master != mastership_.master) host_.set_master(now_, next.master);
     if (next.takeover > mastership_.takeover) {
         has_heard_peers_ = false;
+        ++takeovers_;
         takeover_at_ = now_;
         kernel_.kernel.hold_dumps(now_ + kDumpsWait);
     }

@@ -134,6 +134,7 @@ class SyncProcess {
 
     Mastership mastership_;
     std::uint64_t committed_ = 0;  // takeover
+    std::uint64_t takeovers_ = 0;
     Instant takeover_at_{};        // when the last one was told
     std::optional<Duration> last_commit_;
     std::uint64_t bound_exceeded_ = 0;

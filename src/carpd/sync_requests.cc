@@ -52,7 +52,7 @@ std::string SyncProcess::status() const {
         {"stranger", strangers_}, {"routed", counters.routed}, {"too_long", counters.too_long}};
     if (limits_) figures.table = {limits_->entries, limits_->max, limits_->buckets};
     figures.injection = injection_figures(kernel_.kernel.table());
-    figures.takeovers = mastership_.takeover;
+    figures.takeovers = takeovers_;
     figures.last_commit = last_commit_;
     figures.bound_exceeded = bound_exceeded_;
     for (const Peer& peer : peers_) figures.peers.push_back(peer.figures);
