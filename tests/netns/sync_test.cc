@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <thread>
 
 #include "netns_test.h"
 
@@ -154,6 +155,7 @@ TEST_F(Sync, ABackupWhoseProcessDiesIsDemotedUntilAnotherKnowsAll) {
 TEST_F(Sync, AMasterWhoseProcessDiesStaysMaster) {
     start_both();
     expect_equal_and_fit();
+    std::this_thread::sleep_for(3100ms);  // only then is what it has the truth (rule Y5)
     begin_flow(alpha(), 1);
     ASSERT_TRUE(wait_flows(beta(), 1));
     const pid_t before = sync_pid(alpha_carpd());
