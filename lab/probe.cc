@@ -170,11 +170,15 @@ void Probe::receive() {
     }
 }
 
+std::vector<Request> requests_between(const std::vector<Request>& requests, Time from, Time until) {
+    const auto earlier = [](const Request& request, Time time) { return request.sent < time; };
+    return {std::lower_bound(requests.begin(), requests.end(), from, earlier),
+            std::lower_bound(requests.begin(), requests.end(), until, earlier)};
+}
+
 std::vector<Request> Probe::requests(Time from, Time until) const {
     const std::lock_guard lock(mutex_);
-    const auto earlier = [](const Request& request, Time time) { return request.sent < time; };
-    return {std::lower_bound(requests_.begin(), requests_.end(), from, earlier),
-            std::lower_bound(requests_.begin(), requests_.end(), until, earlier)};
+    return requests_between(requests_, from, until);
 }
 
 bool Probe::wait_answer(const Host* host, Span patience) const {

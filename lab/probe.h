@@ -42,6 +42,9 @@ struct Request {
     bool ok() const { return by != kNobody && answered - sent <= kPatience; }
 };
 
+// Those sent in [from, until), of requests in the order in which they were sent.
+std::vector<Request> requests_between(const std::vector<Request>& requests, Time from, Time until);
+
 // What happened to the requests of some period.
 struct Outage {
     int sent = 0, lost = 0;
