@@ -4,6 +4,9 @@
 //
 // Exit 0 only if the address survived every act within the protocol's bound (plus kSlack); 1 if it did not;
 // 130 on Ctrl-C.
+//
+// carpd-demo firewall: two firewalls that synchronise their state tables, and the connections through them.
+// Exit 0 only if all survived.
 
 #include <fmt/format.h>
 
@@ -11,6 +14,7 @@
 #include <exception>
 #include <vector>
 
+#include "lab/demo/firewall_stage.h"
 #include "lab/demo/stage.h"
 
 namespace {
@@ -92,16 +96,91 @@ bool play(Screen& screen) {
     return survived;
 }
 
+// ---- two firewalls
+
+constexpr int kShells = 1000;
+
+constexpr const char* kFirewallIntroduction = R"(
+carpd: two firewalls, and no connection notices which of them is alive
+
+                      inside             outside
+                        +------ fw1 ------+        advskew 10, preempt
+    client -- switch ---+        |        +--- switch -- server
+                        +------ fw2 ------+        advskew 20
+
+  Each drops what belongs to no flow in its kernel's table, and translates the client's address to 198.51.100.100,
+  which they share as 10.0.0.100 inside. They tell each other their flows over a link of their own, encrypted.
+  Through them go a download and 1000 shells, each of which says something every two seconds.)";
+
+constexpr const char* kFirewallLegend = R"(
+  Firewalls: M master  b backup  i init  x dead
+  Traffic:   # flows  + some late  . nothing)";
+
+constexpr const char* kFirewallColourLegend = R"(
+  Firewalls: █ master  ─ backup  ┄ init  x dead
+  Traffic:   ▅ flows  ▂ some late  · nothing)";
+
+std::vector<FirewallAct> firewall_acts(Screen& screen) {
+    FirewallStage stage(screen, {});
+    stage.open(kShells);
+    std::vector<FirewallAct> acts;
+    acts.push_back(stage.play("The master is killed", "fw2", [&] { stage.power_off(); }));
+    acts.push_back(stage.play("It comes back, and knows nothing", "fw1", [&] { stage.boot(); }));
+    acts.push_back(stage.play("The master is stopped", "fw2", [&] { stage.stop(); }));
+    acts.push_back(stage.play("It is started again", "fw1", [&] { stage.boot(); }));
+    return acts;
+}
+
+// What state synchronisation is for.
+FirewallAct lonely_act(Screen& screen) {
+    screen.heading("For comparison: the same firewalls without [sync]");
+    FirewallStage stage(screen, {.sync = false});
+    stage.open(kShells);
+    return stage.play("The master is killed, without [sync]", "fw2", [&] { stage.power_off(); });
+}
+
+void summarise(Screen& screen, const std::vector<FirewallAct>& acts) {
+    std::vector<std::vector<std::string>> rows = {
+        {"", "new master", "because", "packets lost for", "download stalled", "shells alive", "download"}};
+    for (const FirewallAct& act : acts)
+        rows.push_back({act.title, act.taker, act.why,
+                        act.outage.over ? fmt::format("{:.0f} ms", to_ms(act.outage.duration)) : "-",
+                        act.download_intact ? fmt::format("{:.0f} ms", to_ms(act.stall)) : "-",
+                        fmt::format("{} of {}", act.alive, act.shells),
+                        act.download_intact ? "intact" : "LOST"});
+    screen.heading("Summary");
+    screen.table(rows);
+}
+
+bool play_firewalls(Screen& screen) {
+    screen.text(kFirewallIntroduction);
+    screen.text(screen.is_terminal() ? kFirewallColourLegend : kFirewallLegend);
+    std::vector<FirewallAct> acts = firewall_acts(screen);
+    const bool unnoticed =
+        std::all_of(acts.begin(), acts.end(), [](const FirewallAct& act) { return act.unnoticed(); });
+    acts.push_back(lonely_act(screen));
+    summarise(screen, acts);
+    screen.text(
+        "\n  A download stalls for longer than packets are lost: its server waits before it sends again.");
+    screen.verdict(unnoticed, unnoticed ? "No connection noticed." : "Connections were LOST.");
+    return unnoticed;
+}
+
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+    const std::string what = argc > 1 ? argv[1] : "";
+    if (argc > 2 || (argc == 2 && what != "firewall")) {
+        fmt::print(stderr, "usage: carpd-demo [firewall]\n");
+        return 2;
+    }
     if (const std::string why_not = why_no_lab(); !why_not.empty()) {
         fmt::print(stderr, "carpd-demo: {}\n", why_not);
         return 1;
     }
     Screen screen;
     try {
-        return play(screen) ? 0 : 1;
+        return (what.empty() ? play(screen) : play_firewalls(screen)) ? 0 : 1;
     } catch (const Interrupted&) {
         fmt::print("\nInterrupted; everything is cleaned up.\n");
         return 130;

@@ -3,18 +3,12 @@
 
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "lab/carpd.h"
-#include "lab/demo/screen.h"
+#include "lab/demo/theatre.h"
 #include "lab/lab.h"
-#include "lab/probe.h"
 
 namespace carpd::lab {
-
-// Ctrl-C or SIGTERM: thrown by Stage's waits, so that everything is torn down on the way out.
-class Interrupted {};
 
 struct Act {
     std::string title;
@@ -59,36 +53,27 @@ class Stage {
  private:
     struct Member {
         Host* host;
+        Actor actor;
         int advskew = 0;
         std::unique_ptr<Carpd> carpd{};
-        std::size_t events_seen = 0;
-        std::string state = "off";
-        std::vector<std::pair<Time, Mark>> history{};
     };
 
     Member& member(const std::string& name);
     std::string config(const Member& member) const;
     void launch(Member& member);
-    void tell(const Member& member, const std::string& what, bool is_fault);
-    void enter(Member& member, Time at, const std::string& state);
-    void collect(Member& member);
     void watch(Span span);
     void show();
-    Time strip_end() const;
-    Strip strip_of(const Member& member) const;
     Strip strip_of(const std::string& name, const Probe& probe) const;
     void begin(const std::string& title);
     Act finish(const std::string& title, const std::string& taker, Span bound, bool judged, Time at);
 
-    Screen& screen_;
-    int signals_;
+    Theatre theatre_;
     Lab lab_;
     Member alpha_, beta_;
     Host& client_;
     std::unique_ptr<Probe> ipv4_, ipv6_;
     int advbase_ = 1;
     Span column_ = 100ms;
-    Time started_, act_started_;
 };
 
 }  // namespace carpd::lab
