@@ -40,6 +40,7 @@ Expected<SyncKernel, SysError> SyncKernel::open() {
     if (!table) return Unexpected{table.error()};
     auto events = ConntrackEvents::open({.ignored_port = table->port()});
     if (!events) return Unexpected{events.error()};
+    events->hear_all(false);
     const auto setting = read_sysctl(kEventsSetting);
     if (!setting) return Unexpected{SysError{"use connection tracking: this kernel hasn't it", "", 0}};
     if (*setting != 1) {
@@ -70,6 +71,11 @@ void SyncKernel::work(Instant now, SyncHost& host, bool reads_events) {
 
 bool SyncKernel::has_work(Instant now, const SyncHost& host) const {
     return !host.changes().empty() || more_ || dump_ || wants_dump(now, host);
+}
+
+void SyncKernel::set_master(Instant now, bool master) {
+    events_.hear_all(master);
+    if (master) next_dump_at_ = now;
 }
 
 void SyncKernel::make_changes(Instant now, SyncHost& host) {

@@ -32,6 +32,9 @@ class SyncKernel {
     bool has_work(Instant now, const SyncHost& host) const;
     // When there will be: the next dump.
     Instant next_deadline(const SyncHost& host) const;
+    // Whether this host is MASTER of something, and flows that begin and change are its own. Those before are
+    // found by a dump.
+    void set_master(Instant now, bool master);
     // No dump begins before: there is more urgent work.
     void hold_dumps(Instant until) { dump_from_ = std::max(dump_from_, until); }
     // The last work() found events.

@@ -115,7 +115,8 @@ std::optional<Config> SyncProcess::run() {
         if (is_ready(kSignals)) handle_signals();
         if (is_ready(kEngine)) hear_engine();
         follow_links();
-        if (waiting_ || !has_heard_peers_ || is_ready(kPeersIpv4) || is_ready(kPeersIpv6)) hear_peers();
+        if (waiting_ || gathers_ || !has_heard_peers_ || is_ready(kPeersIpv4) || is_ready(kPeersIpv6))
+            hear_peers();
         if (host_.next_deadline() <= now_) host_.on_timer(now_);
         kernel_.kernel.work(now_, host_, events_at_ <= now_);
         if (kernel_.kernel.heard_events()) events_at_ = now_ + kGathering;
@@ -132,15 +133,15 @@ std::optional<Config> SyncProcess::run() {
 
 void SyncProcess::wait() {
     const auto peers = socket_ ? socket_->fds() : std::array{-1, -1};
-    const bool gathers = events_at_ > host_now();
+    gathers_ = events_at_ > host_now();
     const auto watch = [this](Source source, int fd) { sources_[source] = {fd, POLLIN, 0}; };
     watch(kSignals, signals_);
     watch(kEngine, engine_.is_closed() ? -1 : engine_.fd());  // once it is closed it would wake us for ever
     watch(kLinks, kernel_.links.fd());
     watch(kControl, kernel_.control.fd());
-    watch(kPeersIpv4, peers[0]);
-    watch(kPeersIpv6, peers[1]);
-    watch(kKernel, gathers ? -1 : kernel_.kernel.events_fd());
+    watch(kPeersIpv4, gathers_ ? -1 : peers[0]);
+    watch(kPeersIpv6, gathers_ ? -1 : peers[1]);
+    watch(kKernel, gathers_ ? -1 : kernel_.kernel.events_fd());
     const Instant until = next_deadline();
     const Duration left = std::max(until - host_now(), Duration(0));
     const auto whole = std::chrono::duration_cast<seconds>(left);
@@ -337,7 +338,10 @@ void SyncProcess::handle_message(std::string_view text) {
     }
     const auto* const news = std::get_if<Mastership>(&*message);
     const Mastership next = news ? *news : Mastership{};
-    if (next.master != mastership_.master) host_.set_master(now_, next.master);
+    if (next.master != mastership_.master) {
+        kernel_.kernel.set_master(now_, next.master);
+        host_.set_master(now_, next.master);
+    }
     if (next.takeover > mastership_.takeover) {
         has_heard_peers_ = false;
         ++takeovers_;

@@ -130,12 +130,13 @@ class SyncProcess {
     std::uint64_t strangers_ = 0;         // datagrams from other addresses than the peers'
     bool waiting_ = false;                // datagrams, after the last look
     bool transmitting_ = false;           // more is due
+    bool gathers_ = false;                // so that neither the kernel's events nor peers wake it
     Instant events_at_ = Instant::min();  // not to be read before
 
     Mastership mastership_;
     std::uint64_t committed_ = 0;  // takeover
     std::uint64_t takeovers_ = 0;
-    Instant takeover_at_{};        // when the last one was told
+    Instant takeover_at_{};  // when the last one was told
     std::optional<Duration> last_commit_;
     std::uint64_t bound_exceeded_ = 0;
     bool has_heard_peers_ = false;  // all that waited when the takeover was told

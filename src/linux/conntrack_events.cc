@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <linux/filter.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_compat.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
@@ -58,6 +59,13 @@ Expected<ConntrackEvents, SysError> ConntrackEvents::open(const Options& options
     const sockaddr_nl groups{AF_NETLINK, 0, 0, kGroups};
     if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&groups), sizeof groups) != 0) return failed();
     return ConntrackEvents(std::move(socket));
+}
+
+void ConntrackEvents::hear_all(bool all) {
+    for (const int group : {NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE})
+        CARPD_ASSERT(setsockopt(socket_.get(), SOL_NETLINK,
+                                all ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP, &group,
+                                sizeof group) == 0);
 }
 
 ConntrackEvents::Batch ConntrackEvents::read() {

@@ -35,6 +35,11 @@ class ConntrackEvents {
     };
     static Expected<ConntrackEvents, SysError> open(const Options& options);
 
+    // Whether it hears of everything, as at first, or only of flows that end. While nobody in the namespace
+    // hears of flows that begin and change, the kernel doesn't make messages of them: that costs as much as
+    // making a flow.
+    void hear_all(bool all);
+
     // Readable when events wait, or were lost. Level-triggered.
     int fd() const { return socket_.get(); }
 

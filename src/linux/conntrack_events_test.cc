@@ -244,5 +244,23 @@ TEST_F(ConntrackEventsTest, ReadsNothingWhereNothingWaits) {
     EXPECT_EQ(batch.lost, 0u);
 }
 
+TEST_F(ConntrackEventsTest, HearsOnlyEndsIfNothingElseIsWanted) {
+    track();
+    ConntrackEvents events = open_events({});
+    events.hear_all(false);
+    ConntrackTable other = open_table();
+    Flow flow = test_flow("udp 4").flow;
+    change(other, FlowChange::Kind::create, flow);
+    change(other, FlowChange::Kind::update, flow);
+    change(other, FlowChange::Kind::remove, flow);
+    const auto ends = hear(events, [](const auto& so_far) { return !so_far.empty(); });
+    ASSERT_EQ(ends.size(), 1u);
+    EXPECT_EQ(ends[0].kind, Kind::ended);
+
+    events.hear_all(true);
+    change(other, FlowChange::Kind::create, flow);
+    EXPECT_EQ(hear(events, [](const auto& so_far) { return !so_far.empty(); })[0].kind, Kind::created);
+}
+
 }  // namespace
 }  // namespace carpd

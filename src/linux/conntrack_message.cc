@@ -371,13 +371,16 @@ void put_translations(MessageWriter& writer, const FlowTuple& original, const Fl
         put_translation(writer, CTA_NAT_DST, reply.source, number(reply.first));
 }
 
+constexpr std::uint8_t kBeLiberal = 0x08;  // IP_CT_TCP_FLAG_BE_LIBERAL
+
 void put_tcp(MessageWriter& writer, const TcpState& tcp) {
     const std::size_t nest = writer.begin_nest(CTA_PROTOINFO_TCP);
     writer.number(CTA_PROTOINFO_TCP_STATE, tcp.state);
     // The kernel takes the scales only where the flags, which it reads first, say that there are some.
     for (const std::size_t direction : {0, 1}) {
-        const std::uint8_t flags[] = {static_cast<std::uint8_t>(tcp.flags[direction] & kReplicatedTcpFlags),
-                                      kReplicatedTcpFlags};
+        const std::uint8_t flags[] = {
+            static_cast<std::uint8_t>((tcp.flags[direction] & kReplicatedTcpFlags) | kBeLiberal),
+            kReplicatedTcpFlags | kBeLiberal};
         writer.put(direction == 0 ? CTA_PROTOINFO_TCP_FLAGS_ORIGINAL : CTA_PROTOINFO_TCP_FLAGS_REPLY, flags);
         writer.number(direction == 0 ? CTA_PROTOINFO_TCP_WSCALE_ORIGINAL : CTA_PROTOINFO_TCP_WSCALE_REPLY,
                       tcp.window_scale[direction]);

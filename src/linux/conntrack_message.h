@@ -21,9 +21,11 @@
 //   ENOMEM      the table is full
 //   ENOSPC      labels where no rule of this host uses any: all else was done
 // It neither looks at the reply tuple of an entry that exists and is to be updated, nor tells: whoever knows
-// that another is there removes it first. TCP's windows can't be set; it learns them from the next packets.
-// IPS_OFFLOAD can't be set either, so an offloaded flow is injected as an ordinary one. Labels that were set
-// can be added to by update messages, but not all of them taken away.
+// that another is there removes it first. TCP's windows can't be set; it learns them from the next packets,
+// and wrongly if the first of them is old: an acknowledgement of what passed another host is invalid then,
+// for ever. So every TCP flow is written as BE_LIBERAL, by which packets outside of the window aren't
+// invalid. IPS_OFFLOAD can't be set either, so an offloaded flow is injected as an ordinary one. Labels that
+// were set can be added to by update messages, but not all of them taken away.
 #pragma once
 
 #include <cstddef>
@@ -56,9 +58,9 @@ std::optional<Bytes> next_message(Bytes& bytes);
 // One message, its header included. The status is without the bits that aren't replicated, TCP's flags too.
 Expected<FlowEvent, ConntrackRefusal> parse_flow(Bytes message);
 
-// TCP's flags that hold on another host: WINDOW_SCALE, SACK_PERM, CLOSE_INIT, BE_LIBERAL and
-// SIMULTANEOUS_OPEN. The others speak of numbers that another host's entry hasn't.
-inline constexpr std::uint8_t kReplicatedTcpFlags = 0x01 | 0x02 | 0x04 | 0x08 | 0x80;
+// TCP's flags that hold on another host: WINDOW_SCALE, SACK_PERM, CLOSE_INIT and SIMULTANEOUS_OPEN. The
+// others speak of numbers that another host's entry hasn't; BE_LIBERAL, of how it was made.
+inline constexpr std::uint8_t kReplicatedTcpFlags = 0x01 | 0x02 | 0x04 | 0x80;
 
 // Messages to the kernel, written to the beginning of `out`; they return their length, a multiple of four, so
 // that one can be written behind another. `out` has room for the longest.

@@ -37,7 +37,7 @@ inline std::vector<NamedFlow> test_flows() {
         flows.push_back({std::move(name), flow});
         return &flows.back().flow;
     };
-    const TcpState established{3, {7, 8}, {0x03, 0x0b}};
+    const TcpState established{3, {7, 8}, {0x03, 0x03}};
     for (const char* family : {"4", "6"}) {
         const bool v4 = *family == '4';
         const std::string f = std::string(" ") + family;

@@ -11,6 +11,7 @@ using std::chrono::milliseconds;
 
 constexpr Duration kHelloInterval = milliseconds(200);  // of a channel that isn't up
 constexpr Duration kAckDelay = milliseconds(5);
+constexpr int kMostUnacknowledged = 8;
 constexpr int kHellosAtOnce = 10;
 constexpr Duration kHelloSpacing = milliseconds(100);
 // A hello of an unknown stream takes some 3 us with two keys.
@@ -219,7 +220,7 @@ void Channel::note_data(Instant now, PacketNumber number, bool holds_flows) {
     ++counters_.data_received;
     unacknowledged_ = true;
     if (holds_flows) ++flows_unacknowledged_;
-    if (!in_order || flows_unacknowledged_ >= 2)
+    if (!in_order || flows_unacknowledged_ >= kMostUnacknowledged)
         ack_at_ = std::min(ack_at_, now);
     else if (holds_flows)
         ack_at_ = std::min(ack_at_, now + kAckDelay);

@@ -86,7 +86,7 @@ TEST(Channel, CarriesRegionsOnceEachInAnyOrder) {
     EXPECT_EQ(net.hosts[1].flows[1].first, net.hosts[1].flows[0].first - 1);
 }
 
-TEST(Channel, AcknowledgesTwoAtOnceAndOneWithinFiveMilliseconds) {
+TEST(Channel, AcknowledgesEightAtOnceAndOneWithinFiveMilliseconds) {
     Network net = two_up();
     const auto from_0 = [&](RegionKind kind) { return data_of(net[0], kind, {}); };
     net[1].take_ack();
@@ -96,6 +96,8 @@ TEST(Channel, AcknowledgesTwoAtOnceAndOneWithinFiveMilliseconds) {
     net.deliver(1, from_0(RegionKind::flows));
     EXPECT_EQ(net[1].ack_deadline(), net.now + milliseconds(5));
     EXPECT_EQ(net[1].next_deadline(), net.now + milliseconds(5));
+    for (int i = 2; i <= 7; ++i) net.deliver(1, from_0(RegionKind::flows));
+    EXPECT_EQ(net[1].ack_deadline(), net.now + milliseconds(5));
     net.deliver(1, from_0(RegionKind::flows));
     EXPECT_EQ(net[1].ack_deadline(), net.now);
 
