@@ -137,7 +137,7 @@ TEST_F(ConntrackTableTest, UpdatesWhatIsThere) {
         SCOPED_TRACE(name);
         Flow flow = test_flow(name).flow;
         create(flow);
-        flow.state.protocol = TcpState{4, {7, 8}, {0x07, 0x0b}};
+        flow.state.protocol = TcpState{4, {7, 8}, {0x07, 0x03}};
         flow.state.status = kAssured | (flow.identity.master ? 1 : 0);
         flow.state.timeout = 120;
         flow.state.mark = 0;
