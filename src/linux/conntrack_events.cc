@@ -4,6 +4,7 @@
 #include <linux/filter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_compat.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 
@@ -17,16 +18,67 @@ namespace {
 constexpr std::uint32_t kGroups =
     NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE | NF_NETLINK_CONNTRACK_DESTROY;
 
-// Drops messages that name this port as the one who caused them.
-bool ignore_port(int fd, std::uint32_t port) {
-    // The header is in the host's byte order, and the filter reads in network order.
-    sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(nlmsghdr, nlmsg_pid)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(port), 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, 0),
-        BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+// ---- the filter in the kernel
+
+constexpr std::uint32_t kAttributes = NLMSG_HDRLEN + sizeof(nfgenmsg);  // where they begin
+constexpr std::uint8_t kSynSent = 1;                                    // enum tcp_conntrack
+
+// Puts the place of the attribute `type` into A: one of the message's, or of those nested in A's.
+void find_attribute(std::vector<sock_filter>& code, std::uint32_t type, bool nested) {
+    if (!nested) code.push_back(BPF_STMT(BPF_LD | BPF_IMM, kAttributes));
+    code.push_back(BPF_STMT(BPF_LDX | BPF_IMM, type));
+    code.push_back(
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS,
+                 static_cast<std::uint32_t>(SKF_AD_OFF + (nested ? SKF_AD_NLATTR_NEST : SKF_AD_NLATTR))));
+}
+
+// Drops what was done through the socket with this port (0: nothing was), and of the events that nobody wants
+// to hear (sync/filter.h) those that are a third of all where TCP connections are short: a new one that
+// nobody has answered, if it hasn't what no later event tells.
+std::vector<sock_filter> make_filter(std::uint32_t ignored_port) {
+    // Jumps to the ends are written as these offsets first.
+    constexpr std::uint8_t kDrop = 254, kKeep = 255;
+    std::vector<sock_filter> code;
+    const auto jump = [&](std::uint16_t test, std::uint32_t value, std::uint8_t then,
+                          std::uint8_t otherwise) {
+        code.push_back(BPF_JUMP(static_cast<std::uint16_t>(BPF_JMP | test | BPF_K), value, then, otherwise));
     };
-    const sock_fprog program{std::size(code), code};
+    // Headers are in the host's byte order, and the filter reads in network order.
+    if (ignored_port != 0) {
+        code.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(nlmsghdr, nlmsg_pid)));
+        jump(BPF_JEQ, htonl(ignored_port), kDrop, 0);
+    }
+    code.push_back(BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)));
+    jump(BPF_JEQ, htons(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW), 0, kKeep);
+    code.push_back(BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_flags)));
+    jump(BPF_JSET, htons(NLM_F_CREATE), 0, kKeep);
+    for (const std::uint32_t type : {CTA_HELP, CTA_TUPLE_MASTER, CTA_LABELS}) {
+        find_attribute(code, type, false);
+        jump(BPF_JEQ, 0, 0, kKeep);
+    }
+    find_attribute(code, CTA_PROTOINFO, false);
+    for (const std::uint32_t type :
+         {std::uint32_t{CTA_PROTOINFO_TCP}, std::uint32_t{CTA_PROTOINFO_TCP_STATE}}) {
+        jump(BPF_JEQ, 0, kKeep, 0);
+        find_attribute(code, type, true);
+    }
+    jump(BPF_JEQ, 0, kKeep, 0);
+    code.push_back(BPF_STMT(BPF_MISC | BPF_TAX, 0));
+    code.push_back(BPF_STMT(BPF_LD | BPF_B | BPF_IND, NLA_HDRLEN));
+    jump(BPF_JEQ, kSynSent, kDrop, kKeep);
+
+    const std::size_t end = code.size();
+    code.push_back(BPF_STMT(BPF_RET | BPF_K, 0));
+    code.push_back(BPF_STMT(BPF_RET | BPF_K, 0xffffffff));
+    for (std::size_t i = 0; i < end; ++i)
+        for (std::uint8_t* target : {&code[i].jt, &code[i].jf})
+            if (*target >= kDrop) *target = static_cast<std::uint8_t>(end - i - 1 + (*target - kDrop));
+    return code;
+}
+
+bool set_filter(int fd, std::uint32_t ignored_port) {
+    std::vector<sock_filter> code = make_filter(ignored_port);
+    const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
 }
 
@@ -55,7 +107,7 @@ Expected<ConntrackEvents, SysError> ConntrackEvents::open(const Options& options
     if (!socket) return failed();
     set_buffer(socket.get(), options.buffer);
     // Before it hears anything.
-    if (options.ignored_port != 0 && !ignore_port(socket.get(), options.ignored_port)) return failed();
+    if (!set_filter(socket.get(), options.ignored_port)) return failed();
     const sockaddr_nl groups{AF_NETLINK, 0, 0, kGroups};
     if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&groups), sizeof groups) != 0) return failed();
     return ConntrackEvents(std::move(socket));

@@ -22,8 +22,9 @@
 
 namespace carpd {
 
-// A socket that hears them, of the network namespace that it is opened in. All its memory is given at the
-// start.
+// A socket that hears them, of the network namespace that it is opened in; but not of new TCP connections
+// that nobody has answered, unless they have a helper, a master or labels, of which no later event tells. All
+// its memory is given at the start.
 class ConntrackEvents {
  public:
     struct Options {

@@ -94,16 +94,15 @@ TEST_F(ConntrackEventsTest, TellsTheLifeOfAConnection) {
                    std::get<TcpState>(so_far.back().flow.state.protocol).state == 7;  // TIME_WAIT
         });
         const Flow& first = heard[0].flow;
-        EXPECT_EQ(heard[0].kind, Kind::created);
         EXPECT_EQ(first.identity.original.destination, ip(address));
         EXPECT_EQ(first.identity.original.protocol, 6);
         EXPECT_EQ(first.identity.original.second, 7777);
         EXPECT_EQ(first.identity.reply, first.identity.original.inverse());
-        EXPECT_EQ(std::get<TcpState>(first.state.protocol).state, 1);  // SYN_SENT
+        EXPECT_EQ(std::get<TcpState>(first.state.protocol).state, 2);  // SYN_RECV: it was answered
         FlowState held = first.state;
         std::set<std::uint8_t> states;
         for (const FlowEvent& event : heard) {
-            EXPECT_EQ(event.kind, &event == &heard[0] ? Kind::created : Kind::changed);
+            EXPECT_EQ(event.kind, Kind::changed);
             EXPECT_EQ(event.flow.identity, first.identity);
             update(held, event);
             states.insert(std::get<TcpState>(held.protocol).state);
@@ -170,8 +169,10 @@ TEST_F(ConntrackEventsTest, DoesNotHearItsOwnInjections) {
 // What an event of an injected flow tells is what was injected, whatever the flow.
 TEST_F(ConntrackEventsTest, EventsOfEveryKindOfFlow) {
     ConntrackEvents events = open_events({});
-    for (const auto& [name, flow] : test_flows()) {
+    for (auto [name, flow] : test_flows()) {
         SCOPED_TRACE(name);
+        auto* const tcp = std::get_if<TcpState>(&flow.state.protocol);
+        if (tcp && tcp->state == 1) tcp->state = 2;  // of those that nobody answered it doesn't hear
         change(*table, FlowChange::Kind::create, flow);
         const auto heard = hear(events, [](const auto& so_far) { return so_far.size() == 1; });
         Flow expected = flow;
@@ -242,6 +243,22 @@ TEST_F(ConntrackEventsTest, ReadsNothingWhereNothingWaits) {
     EXPECT_TRUE(batch.events.empty());
     EXPECT_FALSE(batch.more);
     EXPECT_EQ(batch.lost, 0u);
+}
+
+TEST_F(ConntrackEventsTest, DoesNotHearOfNewConnectionsThatNobodyAnswered) {
+    track();
+    ConntrackEvents events = open_events({});
+    ConntrackTable other = open_table();
+    Flow unanswered = test_flow("tcp 4").flow, helped = test_flow("ftp 6").flow, answered = unanswered;
+    std::get<TcpState>(unanswered.state.protocol).state = 1;
+    std::get<TcpState>(helped.state.protocol).state = 1;
+    answered.identity.original.first = 1;
+    answered.identity.reply = answered.identity.original.inverse();
+    for (const Flow& flow : {unanswered, helped, answered}) change(other, FlowChange::Kind::create, flow);
+    const auto heard = hear(events, [](const auto& so_far) { return so_far.size() == 2; });
+    ASSERT_EQ(heard.size(), 2u);
+    EXPECT_EQ(heard[0].flow.identity, helped.identity);  // no later event would tell of its helper
+    EXPECT_EQ(heard[1].flow.identity, answered.identity);
 }
 
 TEST_F(ConntrackEventsTest, HearsOnlyEndsIfNothingElseIsWanted) {
