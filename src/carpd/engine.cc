@@ -31,6 +31,7 @@ constexpr Duration kGathering = std::chrono::milliseconds(1);
 constexpr Duration kChoresWait = std::chrono::milliseconds(100);
 // What a change took that fewer groups made is not worth the 2 ms that it takes to give memory back.
 constexpr std::size_t kManyReports = 256;
+constexpr int kStaleBatches = 1024;
 constexpr InterfaceId kForeignInterface = ~InterfaceId{0};  // one that no group asked for (rule R1)
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
