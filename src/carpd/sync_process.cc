@@ -28,8 +28,8 @@ using std::chrono::seconds;
 constexpr Duration kGathering = milliseconds(1);
 // Batches of datagrams in, and out to each peer, before others have their turn.
 constexpr int kBatchesAtOnce = 4;
-// A dump may keep packets waiting, and at a takeover somebody waits already.
-constexpr Duration kDumpsWait = seconds(1);
+// A dump may keep packets waiting, and at a takeover somebody waits already. What it finds can wait.
+constexpr Duration kDumpsWait = seconds(10);
 constexpr mode_t kControlMode = 0660;
 constexpr Duration kTellEvery = seconds(1), kTryAgain = seconds(1), kCheckLimitsEvery = seconds(10);
 

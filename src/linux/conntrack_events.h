@@ -32,7 +32,7 @@ class ConntrackEvents {
         // 0: everything is.
         std::uint32_t ignored_port = 0;
         // Bytes of socket buffer, as the kernel counts them: each event takes 1280 of them, however short.
-        std::size_t buffer = 16 * 1024 * 1024;
+        std::size_t buffer = 64 * 1024 * 1024;
     };
     static Expected<ConntrackEvents, SysError> open(const Options& options);
 
