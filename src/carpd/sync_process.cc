@@ -28,7 +28,8 @@ using std::chrono::seconds;
 constexpr Duration kGathering = milliseconds(1);
 // Batches of datagrams in, and out to each peer, before others have their turn.
 constexpr int kBatchesAtOnce = 4;
-// A dump may keep packets waiting, and at a takeover somebody waits already. What it finds can wait.
+// A dump may keep packets waiting, and at a takeover somebody waits already. What it finds can wait, where
+// peers told of the flows.
 constexpr Duration kDumpsWait = seconds(10);
 constexpr mode_t kControlMode = 0660;
 constexpr Duration kTellEvery = seconds(1), kTryAgain = seconds(1), kCheckLimitsEvery = seconds(10);
@@ -346,11 +347,20 @@ void SyncProcess::handle_message(std::string_view text) {
         has_heard_peers_ = false;
         ++takeovers_;
         takeover_at_ = now_;
-        kernel_.kernel.hold_dumps(now_ + kDumpsWait);
+        if (holds_flows()) kernel_.kernel.hold_dumps(now_ + kDumpsWait);
     }
     if (!news) committed_ = 0;  // the next one begins anew
     mastership_ = next;
     if (news == nullptr) engine_.send(to_message(FromSync(SyncGreeting{getpid()})));
+}
+
+// Of peers.
+bool SyncProcess::holds_flows() const {
+    for (std::size_t i = 0; i < peers_.size(); ++i) {
+        const Inbox& inbox = host_.session(i).inbox();
+        if (inbox.table().size() > 0 || inbox.previous()) return true;
+    }
+    return false;
 }
 
 // A message that isn't taken is said again a second later.

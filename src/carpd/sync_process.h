@@ -99,6 +99,7 @@ class SyncProcess {
 
     void hear_engine();
     void handle_message(std::string_view text);
+    bool holds_flows() const;
     void tell_engine();
 
     void handle_line(LineServer::ClientId client, std::string_view line);
