@@ -261,7 +261,7 @@ void Engine::stop() {
 
 void Engine::configure(std::shared_ptr<const Config> config) {
     const auto before = std::exchange(config_, std::move(config));  // groups just removed are still in it
-    stay_off_last_cpu(config_->sync.has_value());  // it is where tables are dumped
+    stay_off_last_cpu(config_->sync.has_value());                   // it is where tables are dumped
     pump_.input(now_, [&](Node& node, Actions& out) {
         node.configure(now_, GroupConfigs(config_, &config_->groups), out);
         adopt(node);

@@ -121,7 +121,8 @@ TEST(ConntrackMessage, WritesTcpAsLiberal) {
     Flow flow = test_flow("tcp 4").flow;
     std::get<TcpState>(flow.state.protocol).flags[0] = std::get<TcpState>(flow.state.protocol).flags[1] = 1;
     const Buffer message = created(flow);
-    for (const auto attribute : {std::uint8_t{4}, std::uint8_t{5}}) {  // CTA_PROTOINFO_TCP_FLAGS_ORIGINAL and _REPLY
+    for (const auto attribute :
+         {std::uint8_t{4}, std::uint8_t{5}}) {  // CTA_PROTOINFO_TCP_FLAGS_ORIGINAL and _REPLY
         const Buffer wanted = {6, 0, attribute, 0, 0x01 | 0x08, kReplicatedTcpFlags | 0x08};
         EXPECT_FALSE(std::ranges::search(message, wanted).empty()) << int{attribute};
     }
