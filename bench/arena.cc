@@ -25,10 +25,13 @@ void set_feature(const lab::Namespace& space, const std::string& interface, std:
     lab::check(ioctl(space.socket(AF_INET, SOCK_DGRAM, 0).get(), SIOCETHTOOL, &request), "SIOCETHTOOL");
 }
 
-// What a process sends through a veth, its own time delivers: through the switch and into the sockets of the
-// other host. That is no cost of a host. With NAPI (which a veth has for GRO, if its other end doesn't have
-// TSO) in kernel threads, those take over at the end of the cable. There it has a ring of 256 frames, so it
-// needs what a card has, too: a queue for what doesn't fit.
+int count_addresses(const lab::Host& host) {
+    const std::string list = host.run({"ip", "-4", "-o", "address"}).output;
+    return static_cast<int>(std::count(list.begin(), list.end(), '\n'));
+}
+
+}  // namespace
+
 void deliver_by_kernel_thread(const lab::Namespace& space, const std::string& interface) {
     set_feature(space, interface, ETHTOOL_STSO, false);
     set_feature(space, interface, ETHTOOL_SGRO, true);
@@ -36,13 +39,6 @@ void deliver_by_kernel_thread(const lab::Namespace& space, const std::string& in
         "echo 1 >/sys/class/net/{0}/threaded && tc qdisc replace dev {0} root pfifo_fast", interface);
     lab::run_checked({{"ip", "netns", "exec", space.name(), "sh", "-c", command}});
 }
-
-int count_addresses(const lab::Host& host) {
-    const std::string list = host.run({"ip", "-4", "-o", "address"}).output;
-    return static_cast<int>(std::count(list.begin(), list.end(), '\n'));
-}
-
-}  // namespace
 
 Packets packets_of(const lab::Host& host) {
     Packets sum;

@@ -33,19 +33,6 @@ int skew_of(Role role) {
     return role == Role::master ? 0 : kBackupSkew;
 }
 
-// Of a file of this host's own.
-std::string path_of(lab::Host& host, const std::string& name) {
-    return fmt::format("{}/{}-{}", host.lab().folder(), host.name(), name);
-}
-// Only root may read it: it holds a password.
-std::string write(lab::Host& host, const std::string& name, const std::string& content) {
-    const std::string path = path_of(host, name);
-    std::ofstream(path) << content;
-    std::filesystem::permissions(path,
-                                 std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
-    return path;
-}
-
 // Ended in order, so that it leaves nothing behind for the next one.
 struct Daemon {
     lab::Process process;
@@ -54,9 +41,6 @@ struct Daemon {
         process.wait(kOrderlyEnd);
     }
 };
-Running start(const lab::Command& command) {
-    return Running(new Daemon{lab::Process(command)});
-}
 
 struct Ucarps {
     std::deque<lab::Ucarp> processes;
@@ -73,7 +57,7 @@ Running start_carpd(lab::Host& host, int groups, Role role) {
             "[[group]]\ninterface = \"{}\"\nvhid = {}\naddresses = [\"{}/16\"]\npassword = \"{}\"\nadvskew = "
             "{}\n",
             interface_of(lan_of(i)), vhid_of(i), address_of(i), kPassword, skew_of(role));
-    return start({{lab::carpd_program(), "-f", write(host, "carpd.toml", config)}, &host.space()});
+    return start({{lab::carpd_program(), "-f", write_file(host, "carpd.toml", config)}, &host.space()});
 }
 
 // Its fast path: no virtual MAC, no healthcheckers (-P), one round of announcements, and no look at the
@@ -88,10 +72,11 @@ Running start_keepalived(lab::Host& host, int groups, Role role) {
             " advert_int 1\n virtual_ipaddress {{\n  {}/16\n }}\n}}\n",
             i, role == Role::master ? "MASTER" : "BACKUP", interface_of(lan_of(i)), vhid_of(i),
             role == Role::master ? 200 : 100, address_of(i));
-    lab::Command command{{"keepalived", "--dont-fork", "--vrrp", "--no-syslog", "--use-file",
-                          write(host, "keepalived.conf", config), "--pid", path_of(host, "keepalived.pid"),
-                          "--vrrp_pid", path_of(host, "keepalived-vrrp.pid")},
-                         &host.space()};
+    lab::Command command{
+        {"keepalived", "--dont-fork", "--vrrp", "--no-syslog", "--use-file",
+         write_file(host, "keepalived.conf", config), "--pid", path_of(host, "keepalived.pid"), "--vrrp_pid",
+         path_of(host, "keepalived-vrrp.pid")},
+        &host.space()};
     command.quiet_console = true;
     return start(command);
 }
@@ -110,11 +95,24 @@ Running start_ucarp(lab::Host& host, int groups, Role role) {
     return ucarps;
 }
 
+}  // namespace
+
+std::string path_of(lab::Host& host, const std::string& name) {
+    return fmt::format("{}/{}-{}", host.lab().folder(), host.name(), name);
+}
+std::string write_file(lab::Host& host, const std::string& name, const std::string& content) {
+    const std::string path = path_of(host, name);
+    std::ofstream(path) << content;
+    std::filesystem::permissions(path,
+                                 std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    return path;
+}
+Running start(const lab::Command& command) {
+    return Running(new Daemon{lab::Process(command)});
+}
 bool has_program(const std::string& name) {
     return lab::run({{"sh", "-c", "command -v " + name}}).exit_code == 0;
 }
-
-}  // namespace
 
 std::string interface_of(int lan) {
     return fmt::format("eth{}", lan);

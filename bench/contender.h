@@ -23,6 +23,13 @@ enum class Role { master, backup };  // the better and the worse host
 
 // Processes on a host; they end with it, in order.
 using Running = std::shared_ptr<void>;
+Running start(const lab::Command& command);
+
+// A file of this host's own. What is written only root may read: it may hold a password.
+std::string path_of(lab::Host& host, const std::string& name);
+std::string write_file(lab::Host& host, const std::string& name, const std::string& content);
+
+bool has_program(const std::string& name);
 
 struct Contender {
     const char* name;

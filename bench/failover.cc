@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <fstream>
 #include <map>
 #include <optional>
 #include <thread>
@@ -56,12 +55,6 @@ struct Program {
     lab::Command (*command)(lab::Host& host, std::size_t setting, bool is_master);
 };
 
-std::string write(lab::Host& host, const std::string& name, const std::string& content) {
-    const std::string path = fmt::format("{}/{}-{}", host.lab().folder(), host.name(), name);
-    std::ofstream(path) << content;
-    return path;
-}
-
 constexpr int kSkews[] = {1, 2, 4, 8, 16};  // of the master; the backup's is one more
 
 std::vector<Setting> carpd_settings() {
@@ -77,7 +70,7 @@ lab::Command carpd_command(lab::Host& host, std::size_t setting, bool is_master)
         "control = \"{}/{}.sock\"\n[[group]]\ninterface = \"eth0\"\nvhid = 1\naddresses = [\"{}/24\"]\n"
         "password = \"s3cret\"\nadvbase = 0\nadvskew = {}\n",
         host.lab().folder(), host.name(), kAddress, kSkews[setting] + (is_master ? 0 : 1));
-    return {{lab::carpd_program(), "-f", write(host, "carpd.toml", config)}, &host.space()};
+    return {{lab::carpd_program(), "-f", write_file(host, "carpd.toml", config)}, &host.space()};
 }
 
 constexpr double kIntervals[] = {0.01, 0.02, 0.05, 0.1, 1};  // seconds, for VRRP
@@ -100,7 +93,7 @@ lab::Command keepalived_command(lab::Host& host, std::size_t setting, bool is_ma
     const std::string pid = fmt::format("{}/{}", host.lab().folder(), host.name());
     lab::Command command{
         {"keepalived", "--dont-fork", "--vrrp", "--no-syslog", "--use-file",
-         write(host, "keepalived.conf", config), "--pid", pid + ".pid", "--vrrp_pid", pid + "-vrrp.pid"},
+         write_file(host, "keepalived.conf", config), "--pid", pid + ".pid", "--vrrp_pid", pid + "-vrrp.pid"},
         &host.space()};
     command.quiet_console = true;
     return command;
