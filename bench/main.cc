@@ -10,11 +10,14 @@
 #include "bench/failover.h"
 #include "bench/micro.h"
 #include "bench/scale.h"
+#include "bench/sync.h"
 
 namespace {
 
-const std::map<std::string, nlohmann::json (*)()> kBenchmarks = {
-    {"failover", carpd::bench::failover}, {"micro", carpd::bench::micro}, {"scale", carpd::bench::scale}};
+const std::map<std::string, nlohmann::json (*)()> kBenchmarks = {{"failover", carpd::bench::failover},
+                                                                 {"micro", carpd::bench::micro},
+                                                                 {"scale", carpd::bench::scale},
+                                                                 {"sync", carpd::bench::sync}};
 
 void measure(const std::string& only, const std::string& path) {
     std::ofstream file;
