@@ -26,7 +26,7 @@ struct Committing : AnyWorld {
 };
 
 struct Commit : testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(Seeds, Commit, testing::Range(0, 6));
+INSTANTIATE_TEST_SUITE_P(Seeds, Commit, testing::Range(0, 12));
 
 TEST_P(Commit, ABackupsKernelHasNothingUntilItBecomesMaster) {
     Committing world(GetParam());
@@ -58,8 +58,10 @@ TEST_P(Commit, MastersComeAndGo) {
         churn_for(world, master, 30);
         const std::size_t next = world.below(2);
         if (world.below(3) == 0) {
+            world.run(2s);  // what it told nobody, nobody owns then (W6)
             world.start(master);
-            if (next == master) world[master].set_master(world.now, true);
+            world[next].set_master(world.now, true);
+            world.run(2s);  // what ends before it hears of it stays in its kernel
         }
         if (next == master) continue;
         const auto flows = flows_of(world, master);
@@ -162,6 +164,23 @@ TEST(SyncHostCommit, WhatIsInTheKernelIsKnownOverARestartOfItsOwner) {
     world.run(1s);
     EXPECT_EQ(flows_of(world, 1).size(), 80u);
     world.expect_committed(0);
+}
+
+TEST(SyncHostCommit, WhatAnEarlierLifeWroteGoesWhenItEnds) {
+    Committing world;
+    world[1].set_master(world.now, true);
+    world.begin(100);
+    world[1].set_master(world.now, false);
+    world.start(1);
+    calm(world);
+    for (std::uint32_t number = 0; number < 40; ++number) world.finish(0, number);
+    world.run(1s);
+    EXPECT_EQ(flows_of(world, 1).size(), 60u);
+    world.kill(0);
+    world[1].set_master(world.now, true);
+    world.run(1s);
+    EXPECT_EQ(world[1].own().size(), 60u);
+    world.expect_committed(1);
 }
 
 TEST(SyncHostCommit, WhatItsOwnerLeftLongAgoHasEnded) {

@@ -121,12 +121,14 @@ void SyncHost::meet(Instant now, PacketNumber number, const Held& theirs, Slot o
     changes_.push_back({FlowChange::Kind::update, {identity_of(own_.identity(ours)), merged}});
 }
 
-// A peer doesn't own it any more. It goes, if it is in our kernel, unless somebody else owns it who is there.
+// A peer doesn't own it any more. It goes unless somebody else owns it who is there; from our kernel, too, if
+// we never wrote it, for an earlier life of this process may have (C1).
 void SyncHost::on_dropped(Instant now, Bytes identity, std::uint32_t written_until) {
-    if (own_.find_name(identity) || !(writes_all() || written_until > 0)) return;
+    if (own_.find_name(identity)) return;
     const auto held = holder(identity);
-    if (held && peers_[held->peer]->session.is_up()) return write(now, *held, FlowChange::Kind::create);
-    changes_.push_back({FlowChange::Kind::remove, {identity_of(identity), {}}});
+    if (!held || !peers_[held->peer]->session.is_up())
+        return changes_.push_back({FlowChange::Kind::remove, {identity_of(identity), {}}});
+    if (written_until > 0 || belongs_in_kernel(*held)) write(now, *held, FlowChange::Kind::create);
 }
 
 // ---- who owns what
