@@ -344,6 +344,7 @@ void SyncProcess::handle_message(std::string_view text) {
         host_.set_master(now_, next.master);
     }
     if (next.takeover > mastership_.takeover) {
+        if (next.master && mastership_.master) host_.take_over(now_);
         has_heard_peers_ = false;
         ++takeovers_;
         takeover_at_ = now_;

@@ -15,6 +15,7 @@ using std::chrono::seconds;
 
 // A host that has heard nobody for so many `dead-after` is alone.
 constexpr int kAloneAfter = 3;
+constexpr std::uint32_t kRefreshedBy = 5;  // seconds (W10), more than a kernel takes to make our changes
 
 // An event that tells the whole identity, and all of the state.
 bool tells_all(const FlowEvent& event) {
@@ -39,7 +40,7 @@ SyncHost::SyncHost(Instant now, SyncHostConfig config, const SyncKeys& keys, std
     : config_(std::move(config)),
       started_(now),
       own_(config_.max_flows, config_.table_key),
-      refresh_at_(now + seconds(1)) {
+      second_at_(now + seconds(1)) {
     peers_.reserve(peers);
     for (std::size_t i = 0; i < peers; ++i)
         peers_.push_back(std::make_unique<Peer>(
@@ -81,7 +82,7 @@ void SyncHost::set_own_state(Slot slot, const FlowState& state) {
 
 // ---- the kernel
 
-void SyncHost::on_event(Instant, const FlowEvent& event) {
+void SyncHost::on_event(Instant now, const FlowEvent& event) {
     const Encoded identity(event.flow.identity);
     const auto slot = own_.find_name(identity.view());
     if (event.kind == FlowEvent::Kind::ended) {
@@ -91,12 +92,12 @@ void SyncHost::on_event(Instant, const FlowEvent& event) {
             ++counters_.foreign_ended;
         return;
     }
-    if (!slot) return claim(event, identity.view());
+    if (!slot) return claim(now, event, identity.view());
     const FlowIdentity held = identity_of(own_.identity(*slot));
     if (tells_all(event) ? held == event.flow.identity : held.reply == event.flow.identity.reply)
         return renew(*slot, event);
     disown(*slot);  // and its end was missed
-    claim(event, identity.view());
+    claim(now, event, identity.view());
 }
 
 // A dump tells of every flow another time that it has left; that alone is no news.
@@ -116,12 +117,12 @@ void SyncHost::renew(Slot slot, const FlowEvent& event) {
     set_own_state(slot, state);
 }
 
-// W1. What is merely listed may be a copy that a peer, or we in an earlier life, made: it is ours if no peer
-// has it and the traffic is ours.
-void SyncHost::claim(const FlowEvent& event, Bytes identity) {
+// W1. What is merely listed may be a copy that a peer, or we in an earlier life, made: it is ours if the
+// traffic is (W6, W10).
+void SyncHost::claim(Instant now, const FlowEvent& event, Bytes identity) {
     const auto held = holder(identity);
     const bool listed = event.kind == FlowEvent::Kind::listed;
-    if (listed && (held || !master_)) return;
+    if (listed && !(master_ && (!held || passes_here(now, *held, event)))) return;
     Flow flow = event.flow;
     if (held && !tells_all(event)) {
         const FlowState known = state_of(held->table->state(held->slot));
@@ -139,6 +140,13 @@ void SyncHost::claim(const FlowEvent& event, Bytes identity) {
     if (own_flow(Encoded(flow.identity).view(), Encoded(flow.state).view()) && held) ++counters_.claimed;
 }
 
+// W10: what we wrote would end earlier.
+bool SyncHost::passes_here(Instant now, const Held& held, const FlowEvent& event) const {
+    const std::uint32_t until = written_until(held);
+    return until > 0 &&
+           second(now) + std::min(event.flow.state.timeout, kLongestTimeout) > until + kRefreshedBy;
+}
+
 void SyncHost::on_lost_events(Instant now, std::uint64_t count) {
     counters_.lost_events += count;
     if (!std::exchange(overrun_, true)) hurry_statuses(now);
@@ -148,29 +156,22 @@ void SyncHost::on_lost_events(Instant now, std::uint64_t count) {
 
 // Whatever was taken over is to be found in it.
 bool SyncHost::wants_dump() const {
-    return dump_wanted_ && changes().empty() &&
+    return dump_wanted_ && !listed_ && changes().empty() &&
            std::ranges::none_of(peers_, [](const auto& peer) { return peer->sweep == Sweep::take_over; });
 }
 
+// What the one before didn't list, if that isn't worked out yet, this one won't either.
 void SyncHost::begin_dump(Instant) {
     ++dump_;
     dumping_ = true;
-    dump_wanted_ = lost_meanwhile_ = false;
+    dump_wanted_ = lost_meanwhile_ = listed_ = false;
 }
 
 void SyncHost::end_dump(Instant now) {
-    CARPD_ASSERT(dumping_);
-    dumping_ = false;
-    for (Slot slot = 0; slot < own_.end(); ++slot) {
-        if (!own_.holds(slot) || shown_by_.get(slot) == dump_) continue;
-        disown(slot);
-        ++counters_.swept;
-    }
-    known_ = true;
-    overrun_ = lost_meanwhile_;
-    hurry_statuses(now);
-    for (const auto& peer : peers_)
-        if (peer->session.is_up()) peer->session.hurry_digests(now);
+    CARPD_ASSERT(dumping_ && !listed_);
+    listed_ = true;
+    unlisted_next_ = 0;
+    drop_unlisted(now);
 }
 
 void SyncHost::change_failed(Instant now, const FlowChange& change, FlowChangeFailure reason) {
@@ -207,7 +208,7 @@ void SyncHost::set_master(Instant now, bool master) {
             if (peer->chore == Chore::commit) peer->chore = Chore::none;
         return;
     }
-    raise_term(now);
+    take_over(now);
     dump_wanted_ = true;
     for (std::size_t peer = 0; peer < peers_.size(); ++peer) {
         if (peers_[peer]->chore == Chore::flush) end_flush(now, *peers_[peer]);
@@ -215,6 +216,12 @@ void SyncHost::set_master(Instant now, bool master) {
         const auto& said = peers_[peer]->session.said();
         if (!said || !said->master) start_sweep(peer, Sweep::take_over);
     }
+}
+
+void SyncHost::take_over(Instant now) {
+    raise_term(now);
+    took_over_at_ = now;
+    looks_ = 0;
 }
 
 bool SyncHost::is_committed() const {
@@ -292,7 +299,8 @@ std::size_t SyncHost::poll_transmit(Instant now, std::size_t peer, const HostFac
 // ---- time
 
 void SyncHost::on_timer(Instant now) {
-    if (refresh_at_ <= now) start_refresh(now);
+    if (second_at_ <= now) each_second(now);
+    if (listed_) drop_unlisted(now);
     for (std::size_t i = 0; i < peers_.size(); ++i) {
         peers_[i]->session.on_timer(now);
         if (peers_[i]->session.watch(now)) on_session_end(now, i);
@@ -301,7 +309,7 @@ void SyncHost::on_timer(Instant now) {
 }
 
 Instant SyncHost::next_deadline() const {
-    Instant next = refresh_at_;
+    Instant next = listed_ ? Instant::min() : second_at_;
     for (const auto& peer : peers_) {
         if (has_room() && has_work(*peer)) return Instant::min();
         next = std::min(next, peer->session.next_deadline());

@@ -95,7 +95,8 @@ class SyncHost {
     // So many events, at least, were lost.
     void on_lost_events(Instant now, std::uint64_t count);
     bool wants_dump() const;
-    // What isn't listed by the end, nor had an event meanwhile, has ended.
+    // What isn't listed by the end, nor had an event meanwhile, has ended; that is worked out in slices,
+    // before this host wants another dump.
     void begin_dump(Instant now);
     void end_dump(Instant now);
     // The dump failed, and is wanted again.
@@ -123,6 +124,8 @@ class SyncHost {
 
     // Whether this host is MASTER of something.
     void set_master(Instant now, bool master);
+    // Another group became MASTER here while this host is MASTER of something.
+    void take_over(Instant now);
     // What peers told until now is in our kernel as far as it took it: the addresses of a group that became
     // MASTER here may answer. Before it asks, the driver reads what has arrived from peers, and says
     // set_master(); it asks again after changes were made and on_timer().
@@ -165,7 +168,9 @@ class SyncHost {
     const SyncHostCounters& counters() const { return counters_; }
 
  private:
-    static constexpr std::uint32_t kLeastTimeout = 60;  // T1
+    static constexpr std::uint32_t kLeastTimeout = 60, kLongestTimeout = 1u << 30;  // T1
+    static constexpr std::array<Duration, 2> kLooks = {std::chrono::seconds(20),
+                                                       std::chrono::seconds(80)};  // W10
 
     enum class Sweep : std::uint8_t { none, insist, take_over };
     // What is to be done in our kernel with all that a peer told.
@@ -184,6 +189,7 @@ class SyncHost {
         Walk sweep_at{};
         Slot refresh_next = kMaxSlots;  // where the walk is that looks at notes
         std::uint32_t ended_in = 0;     // the second in which the last session ended
+        bool is_replaced = false;       // T3
     };
     // A flow as a peer told it.
     struct Held {
@@ -198,7 +204,7 @@ class SyncHost {
     void disown(Slot slot);
     void set_own_state(Slot slot, const FlowState& state);
     void renew(Slot slot, const FlowEvent& event);
-    void claim(const FlowEvent& event, Bytes identity);
+    void claim(Instant now, const FlowEvent& event, Bytes identity);
 
     void on_session_end(Instant now, std::size_t peer);
     void check_names(Instant now, std::size_t peer);
@@ -217,6 +223,7 @@ class SyncHost {
     bool belongs_in_kernel(const Held& held) const { return writes_all() || written_until(held) > 0; }
     std::uint32_t written_until(const Held& held) const;
     bool has_ended(Instant now, const Held& held) const;
+    bool passes_here(Instant now, const Held& held, const FlowEvent& event) const;
     std::uint32_t age(Instant now, const Held& held) const;
     void write(Instant now, const Held& held, FlowChange::Kind kind, std::uint32_t age = 0);
 
@@ -225,6 +232,7 @@ class SyncHost {
     void start_sweep(std::size_t peer, Sweep sweep);
     bool has_work(const Peer& peer) const;
     void work(Instant now, std::size_t peer);
+    void drop_unlisted(Instant now);
     template <class Use>
     bool walk_slice(std::size_t peer, Walk& at, Use use) const;
     void start_chore(std::size_t peer, Chore chore);
@@ -236,7 +244,9 @@ class SyncHost {
     void run_sweep(Instant now, std::size_t peer);
     void sweep_flow(Instant now, const Held& held);
     void drop_leftovers(Instant now, Peer& peer);
-    void start_refresh(Instant now);
+    void each_second(Instant now);
+    bool is_replaced(Instant now, const Peer& peer) const;
+    bool may_drop_leftovers(const Peer& peer) const;
     void refresh(Instant now, std::size_t peer);
     std::uint32_t second(Instant now) const;
     SyncStatus status() const;
@@ -254,11 +264,15 @@ class SyncHost {
     bool known_ = false;           // a dump was finished
     bool overrun_ = false;         // events were lost before a dump that began since was finished
     bool lost_meanwhile_ = false;  // during the dump
+    bool listed_ = false;          // the dump is over, and unlisted_next_ the next slot to look at
+    Slot unlisted_next_ = 0;
 
     bool master_ = false, leaving_ = false;
     std::uint64_t term_ = 0, highest_term_ = 0;
-    Instant refresh_at_;
+    Instant second_at_;  // when each_second() is due
     Slot refresh_part_ = 0;
+    Instant took_over_at_{};
+    std::size_t looks_ = kLooks.size();  // dumps since, and none is to come
     SyncHostCounters counters_;
 };
 

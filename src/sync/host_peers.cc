@@ -9,14 +9,6 @@
 
 namespace carpd {
 
-namespace {
-
-using std::chrono::seconds;
-
-constexpr std::uint32_t kLongestTimeout = 1u << 30;
-
-}  // namespace
-
 std::optional<SyncDrop> SyncHost::receive(Instant now, std::size_t peer, std::span<std::uint8_t> datagram) {
     if (!has_room()) {
         ++counters_.no_room;
@@ -39,6 +31,7 @@ void SyncHost::on_session_end(Instant now, std::size_t peer) {
     p.sweep = Sweep::none;
     p.refresh_next = kMaxSlots;
     p.ended_in = second(now);
+    p.is_replaced = false;
     if (master_) start_sweep(peer, Sweep::take_over);
 }
 
@@ -190,7 +183,7 @@ void SyncHost::write(Instant now, const Held& held, FlowChange::Kind kind, std::
 
 // From 1.
 std::uint32_t SyncHost::second(Instant now) const {
-    return static_cast<std::uint32_t>(1 + (now - started_) / seconds(1));
+    return static_cast<std::uint32_t>(1 + (now - started_) / std::chrono::seconds(1));
 }
 
 void SyncHost::on_status(Instant now, std::size_t peer, PacketNumber number, const SyncStatus& status) {

@@ -245,6 +245,95 @@ TEST(SyncHost, WhoKeepsAFlowSaysSoThoughItLearnsNothing) {
     world.expect_equal();
 }
 
+// Of two groups one moves, and nothing but refreshed timeouts tells which flows are its.
+struct Moves : testing::TestWithParam<std::size_t> {};
+INSTANTIATE_TEST_SUITE_P(From, Moves, testing::Range<std::size_t>(0, 2));
+
+TEST_P(Moves, AFlowWhoseTrafficMovedWithAGroupFollowsIt) {
+    const std::size_t from = GetParam(), to = 1 - from;
+    World world(3, 1);
+    world.timeout = 120;
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    world.run(1s);
+    world[1].set_master(world.now, true);
+    for (std::uint32_t number = 0; number < 20; ++number) world.pass(from, number);
+    world.run(10s);
+    world[to].take_over(world.now);
+    EXPECT_FALSE(world[to].wants_dump());
+    for (int i = 0; i < 40; ++i) {
+        for (std::uint32_t number = 0; number < 20; ++number) world.refresh(number < 10 ? from : to, number);
+        world.run(10s);
+        if (i == 2) {
+            EXPECT_EQ(world[to].counters().claimed, 10u);
+        }
+        ASSERT_EQ(flows_of(world, to, 20).size(), 20u) << i;
+    }
+    EXPECT_EQ(world[from].own().size(), 10u);
+    EXPECT_EQ(world[to].own().size(), 10u);
+    EXPECT_EQ(world[to].counters().claimed, 10u);
+    EXPECT_EQ(world[from].counters().claimed, 0u);
+    world.expect_equal();
+}
+
+TEST(SyncHost, WhatNobodyTookOverGoesWhenAnotherIsMaster) {
+    World world(3, 1);
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    world.cut = {{0, 1}};  // what 1 never hears
+    for (std::uint32_t number = 0; number < 50; ++number) world.pass(0, number);
+    world.run(100ms);
+    world.kill(0);
+    world.run(400s);
+    EXPECT_EQ(world.nodes[2].kernel.flows.size(), 50u);  // nobody is MASTER
+    world[1].set_master(world.now, true);
+    world.run(2s);
+    EXPECT_TRUE(world.nodes[2].kernel.flows.empty());
+    EXPECT_EQ(world[2].session(0).inbox().previous(), nullptr);
+    world.expect_equal();
+}
+
+TEST(SyncHost, WhatIsTakenOverStaysHowLongEverItsOwnerIsAway) {
+    World world(3, 1);
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    for (std::uint32_t number = 0; number < 50; ++number) world.pass(0, number);
+    world.run(100ms);
+    world.kill(0);
+    world[1].set_master(world.now, true);
+    world.run(200s);
+    EXPECT_EQ(world[2].session(0).inbox().previous()->size(), 50u);
+    world.run(200s);
+    EXPECT_EQ(world[2].session(0).inbox().previous(), nullptr);
+    EXPECT_EQ(world.nodes[2].kernel.flows.size(), 50u);
+    world.expect_equal();
+}
+
+TEST(SyncHost, WhatADumpDoesNotShowEndsInSlices) {
+    World world(2, 1);
+    world.max_flows = 20'000;
+    for (std::size_t i = 0; i < 2; ++i) world.start(i);
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    for (std::uint32_t number = 0; number < 6000; ++number) world.pass(0, number);
+    world.run(1s);
+    world.nodes[0].kernel.flows.clear();
+    world[0].on_lost_events(world.now, 1);
+    ASSERT_TRUE(world[0].wants_dump());
+    world[0].begin_dump(world.now);
+    world[0].end_dump(world.now);
+    world[0].on_timer(world.now);
+    EXPECT_EQ(world[0].incomplete(world.now), SyncIncomplete::overrun);
+    EXPECT_GT(world[0].own().size(), 1000u);
+    EXPECT_LT(world[0].own().size(), 6000u);
+    world.pass(0, 7000);
+    world.pass(0, 5999);
+    world.run(1s);
+    EXPECT_EQ(world[0].own().size(), 2u);
+    EXPECT_EQ(world[0].incomplete(world.now), SyncIncomplete::no);
+    world.expect_equal();
+}
+
 TEST(SyncHost, ALiveFlowStaysOnThePeerLongerThanItsTimeout) {
     World world(2, 1);
     world.timeout = 30;

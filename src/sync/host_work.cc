@@ -12,15 +12,15 @@ namespace {
 constexpr Slot kAtOnce = 2048;
 // T1
 constexpr Slot kRefreshParts = 16;
-constexpr std::uint32_t kRefreshBelow = 40;  // seconds
+constexpr std::uint32_t kRefreshBelow = 40;    // seconds
+constexpr std::uint32_t kReplacedAfter = 300;  // seconds (T3)
 
 }  // namespace
 
 bool SyncHost::has_work(const Peer& peer) const {
     const Inbox& inbox = peer.session.inbox();
     return peer.chore != Chore::none || peer.sweep != Sweep::none ||
-           peer.refresh_next < inbox.table().end() ||
-           (inbox.previous() && peer.session.said() && peer.session.said()->complete);
+           peer.refresh_next < inbox.table().end() || (inbox.previous() && may_drop_leftovers(peer));
 }
 
 void SyncHost::work(Instant now, std::size_t peer) {
@@ -30,8 +30,24 @@ void SyncHost::work(Instant now, std::size_t peer) {
         run_chore(now, peer);
     else if (p.sweep != Sweep::none)
         run_sweep(now, peer);
-    else if (p.session.said() && p.session.said()->complete)
+    else if (may_drop_leftovers(p))
         drop_leftovers(now, p);
+}
+
+// W7
+void SyncHost::drop_unlisted(Instant now) {
+    for (Slot i = 0; i < kAtOnce && unlisted_next_ < own_.end(); ++i, ++unlisted_next_) {
+        if (!own_.holds(unlisted_next_) || shown_by_.get(unlisted_next_) == dump_) continue;
+        disown(unlisted_next_);
+        ++counters_.swept;
+    }
+    if (unlisted_next_ < own_.end()) return;
+    listed_ = dumping_ = false;
+    known_ = true;
+    overrun_ = lost_meanwhile_;
+    hurry_statuses(now);
+    for (const auto& peer : peers_)
+        if (peer->session.is_up()) peer->session.hurry_digests(now);
 }
 
 // One slice. True: that was the last one.
@@ -135,7 +151,22 @@ void SyncHost::sweep_flow(Instant now, const Held& held) {
         ++counters_.taken_over;
 }
 
-// B1
+// B1, T3
+bool SyncHost::may_drop_leftovers(const Peer& peer) const {
+    const auto& said = peer.session.said();
+    return said ? said->complete : peer.is_replaced;
+}
+
+// T3: who is MASTER has taken over what lives of it.
+bool SyncHost::is_replaced(Instant now, const Peer& peer) const {
+    const auto is_master = [](const auto& other) {
+        const auto& said = other->session.said();
+        return other->session.is_up() && said && said->master && other->session.heard_all();
+    };
+    return !master_ && !peer.session.is_up() && second(now) - peer.ended_in >= kReplacedAfter &&
+           std::ranges::any_of(peers_, is_master);
+}
+
 void SyncHost::drop_leftovers(Instant now, Peer& peer) {
     for (Slot i = 0; i < kAtOnce; ++i) {
         const auto leftover = peer.session.inbox().next_leftover();
@@ -144,14 +175,21 @@ void SyncHost::drop_leftovers(Instant now, Peer& peer) {
     }
 }
 
-// ---- T1
+// ---- from time to time
 
-void SyncHost::start_refresh(Instant now) {
-    for (const auto& peer : peers_)
-        if (peer->session.is_up() && peer->refresh_next >= peer->session.inbox().table().end())
-            peer->refresh_next = refresh_part_;
+void SyncHost::each_second(Instant now) {
+    second_at_ = now + std::chrono::seconds(1);
+    bool others_own = false;
+    for (const auto& peer : peers_) {
+        const FlowTable& table = peer->session.inbox().table();
+        if (peer->session.is_up() && peer->refresh_next >= table.end()) peer->refresh_next = refresh_part_;
+        peer->is_replaced = is_replaced(now, *peer);
+        others_own |= table.size() > 0;
+    }
     refresh_part_ = (refresh_part_ + 1) % kRefreshParts;
-    refresh_at_ = now + std::chrono::seconds(1);
+    if (looks_ == kLooks.size() || now < took_over_at_ + kLooks[looks_]) return;
+    ++looks_;
+    dump_wanted_ |= master_ && others_own;
 }
 
 // T1; and W2, should what was told have come before the term that it hangs on.

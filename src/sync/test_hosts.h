@@ -254,8 +254,11 @@ class World {
         make_changes(i);
         if (node.hears_events && node.host->wants_dump()) {
             node.host->begin_dump(now);
-            for (const auto& [name, entry] : node.kernel.flows)
-                node.host->on_event(now, {Kind::listed, entry.flow, true, true, true});
+            for (const auto& [name, entry] : node.kernel.flows) {
+                FlowEvent event{Kind::listed, entry.flow, true, true, true};
+                event.flow.state.timeout = static_cast<std::uint32_t>((entry.ends - now) / seconds(1));
+                node.host->on_event(now, event);
+            }
             node.host->end_dump(now);
         }
         transmit(i);
