@@ -40,6 +40,8 @@ Expected<SyncKernel, SysError> SyncKernel::open() {
     if (!table) return Unexpected{table.error()};
     auto events = ConntrackEvents::open({.ignored_port = table->port()});
     if (!events) return Unexpected{events.error()};
+    auto reader = ConntrackReader::open();
+    if (!reader) return Unexpected{reader.error()};
     events->hear_all(false);
     const auto setting = read_sysctl(kEventsSetting);
     if (!setting) return Unexpected{SysError{"use connection tracking: this kernel hasn't it", "", 0}};
@@ -49,7 +51,7 @@ Expected<SyncKernel, SysError> SyncKernel::open() {
         log(LogLevel::info,
             "net.netfilter.nf_conntrack_events is 1 now, so that the kernel tells of every flow");
     }
-    return SyncKernel(std::move(*table), std::move(*events));
+    return SyncKernel(std::move(*table), std::move(*events), std::move(*reader));
 }
 
 std::array<std::uint64_t, kConntrackRefusals> SyncKernel::refused() const {
@@ -94,10 +96,24 @@ void SyncKernel::read_events(Instant now, SyncHost& host) {
     for (int i = 0; i < kEventBatches && more_ && host.changes().empty(); ++i) {
         const ConntrackEvents::Batch batch = events_.read();
         for (const FlowEvent& event : batch.events) host.on_event(now, event);
+        read_masters(now, host, batch.events);
         heard_ |= !batch.events.empty();
         heard_in_all_ += batch.events.size();
         if (batch.lost != 0) host.on_lost_events(now, batch.lost);
         more_ = batch.more;
+    }
+}
+
+// What a helper wrote into a connection so that another could be expected has shifted the sequence numbers of
+// the one, and no event told it. Many of one master usually come together, and are one question.
+void SyncKernel::read_masters(Instant now, SyncHost& host, std::span<const FlowEvent> events) {
+    const FlowIdentity* last = nullptr;
+    for (const FlowEvent& event : events) {
+        const FlowIdentity& identity = event.flow.identity;
+        if (event.kind != FlowEvent::Kind::created || !identity.master) continue;
+        if (last && last->master == identity.master && last->zone == identity.zone) continue;
+        last = &identity;
+        if (const auto master = reader_.read(*identity.master, identity.zone)) host.on_event(now, *master);
     }
 }
 

@@ -6,10 +6,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "base/expected.h"
 #include "linux/conntrack_dump.h"
 #include "linux/conntrack_events.h"
+#include "linux/conntrack_reader.h"
 #include "linux/conntrack_table.h"
 #include "linux/log.h"
 #include "linux/sys_error.h"
@@ -47,11 +49,12 @@ class SyncKernel {
     const ConntrackTable::Counters& table() const { return table_.counters(); }
 
  private:
-    SyncKernel(ConntrackTable table, ConntrackEvents events)
-        : table_(std::move(table)), events_(std::move(events)) {}
+    SyncKernel(ConntrackTable table, ConntrackEvents events, ConntrackReader reader)
+        : table_(std::move(table)), events_(std::move(events)), reader_(std::move(reader)) {}
 
     void make_changes(Instant now, SyncHost& host);
     void read_events(Instant now, SyncHost& host);
+    void read_masters(Instant now, SyncHost& host, std::span<const FlowEvent> events);
     bool wants_dump(Instant now, const SyncHost& host) const;
     void begin_dump(Instant now, SyncHost& host);
     void dump_some(Instant now, SyncHost& host);
@@ -59,6 +62,7 @@ class SyncKernel {
 
     ConntrackTable table_;
     ConntrackEvents events_;
+    ConntrackReader reader_;
     std::optional<ConntrackDump> dump_;
     bool heard_ = false, more_ = false;
     Instant dump_began_at_{}, dump_from_{}, next_dump_at_{};

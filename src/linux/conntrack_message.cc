@@ -440,6 +440,15 @@ void put_state(MessageWriter& writer, const FlowState& state, bool expected) {
     if (std::any_of(state.labels.begin(), state.labels.end(), is_set)) writer.put(CTA_LABELS, state.labels);
 }
 
+// A message that only names a flow.
+std::size_t put_name(std::uint16_t type, const FlowTuple& tuple, std::uint16_t zone, std::uint32_t sequence,
+                     std::span<std::uint8_t> out) {
+    MessageWriter writer(out, type, 0, sequence, kernel_family(tuple.source.family()));
+    put_tuple(writer, CTA_TUPLE_ORIG, tuple);
+    if (zone) writer.number(CTA_ZONE, zone);
+    return writer.finish();
+}
+
 }  // namespace
 
 std::string_view to_string(ConntrackRefusal refusal) {
@@ -515,10 +524,12 @@ std::size_t put_update(const Flow& flow, std::uint32_t sequence, std::span<std::
 
 std::size_t put_remove(const FlowTuple& tuple, std::uint16_t zone, std::uint32_t sequence,
                        std::span<std::uint8_t> out) {
-    MessageWriter writer(out, IPCTNL_MSG_CT_DELETE, 0, sequence, kernel_family(tuple.source.family()));
-    put_tuple(writer, CTA_TUPLE_ORIG, tuple);
-    if (zone) writer.number(CTA_ZONE, zone);
-    return writer.finish();
+    return put_name(IPCTNL_MSG_CT_DELETE, tuple, zone, sequence, out);
+}
+
+std::size_t put_get(const FlowTuple& tuple, std::uint16_t zone, std::uint32_t sequence,
+                    std::span<std::uint8_t> out) {
+    return put_name(IPCTNL_MSG_CT_GET, tuple, zone, sequence, out);
 }
 
 std::size_t put_dump(std::optional<Family> family, std::uint32_t sequence, std::span<std::uint8_t> out) {

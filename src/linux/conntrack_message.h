@@ -7,7 +7,9 @@
 // An event names both tuples, the zone, the status, the mark and, unless the flow ended, the timeout. Of the
 // rest, that a flow was changed tells only what changed: FlowEvent says what was there, and update() brings
 // what one knew up to date. That a flow was created, and an entry of a dump, tell everything. An expected
-// flow's master is told when it is created and in dumps only. So the original tuple and the zone, which no
+// flow's master is told when it is created and in dumps only. That a helper begins to shift a connection's
+// sequence numbers, because it writes another address into what passes, no event tells: only who asks for the
+// flow is told. So the original tuple and the zone, which no
 // two flows share, name a flow; its whole identity doesn't.
 //
 // What the kernel refuses
@@ -74,6 +76,9 @@ std::size_t put_update(const Flow& flow, std::uint32_t sequence, std::span<std::
 // Removes the flow of which `tuple` is either direction.
 std::size_t put_remove(const FlowTuple& tuple, std::uint16_t zone, std::uint32_t sequence,
                        std::span<std::uint8_t> out);
+// Asks for the flow of which `tuple` is either direction.
+std::size_t put_get(const FlowTuple& tuple, std::uint16_t zone, std::uint32_t sequence,
+                    std::span<std::uint8_t> out);
 // Asks for all flows, or those of one family.
 std::size_t put_dump(std::optional<Family> family, std::uint32_t sequence, std::span<std::uint8_t> out);
 // Has the last message written answered, not only if it is refused.

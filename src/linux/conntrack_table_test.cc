@@ -4,9 +4,11 @@
 #include <netinet/in.h>
 
 #include <optional>
+#include <utility>
 
 #include "linux/conntrack_dump.h"
 #include "linux/conntrack_events.h"
+#include "linux/conntrack_reader.h"
 #include "linux/conntrack_test_flows.h"
 #include "linux/test_network.h"
 
@@ -306,6 +308,38 @@ TEST_F(ConntrackTableTest, AFailureLeavesWhatIsThere) {
         EXPECT_NE(change(Kind::update, bad), 0);
         EXPECT_TRUE(in_kernel(good));
     }
+}
+
+TEST_F(ConntrackTableTest, ReadsOneFlow) {
+    auto reader = ConntrackReader::open();
+    ASSERT_TRUE(reader.has_value());
+    EXPECT_FALSE(reader->read(test_flow("ftp 4").flow.identity.original, 0));
+    for (const char* name : {"ftp 4", "ftp 6", "tcp translated 4", "tcp in a zone 6"}) {
+        SCOPED_TRACE(name);
+        const Flow flow = test_flow(name).flow;
+        create(flow);
+        for (const FlowTuple& tuple : {flow.identity.original, flow.identity.reply}) {
+            const auto event = reader->read(tuple, flow.identity.zone);
+            ASSERT_TRUE(event.has_value());
+            EXPECT_EQ(event->kind, FlowEvent::Kind::changed);
+            EXPECT_TRUE(event->tells_protocol && event->tells_labels && event->tells_sequence);
+            EXPECT_EQ(event->flow.identity, flow.identity);
+            EXPECT_EQ(event->flow.state.sequence, flow.state.sequence);
+            EXPECT_EQ(event->flow.state.protocol, flow.state.protocol);
+        }
+    }
+    EXPECT_FALSE(reader->read(test_flow("tcp in a zone 6").flow.identity.original, 301));
+}
+
+// An update that tells of shifted sequence numbers shifts those of a flow that began without.
+TEST_F(ConntrackTableTest, SequenceNumbersAreShiftedLater) {
+    Flow flow = test_flow("ftp 4").flow;
+    const auto shifted = std::exchange(flow.state.sequence, std::nullopt);
+    create(flow);
+    EXPECT_FALSE(in_kernel(flow)->state.sequence);
+    flow.state.sequence = shifted;
+    EXPECT_EQ(change(Kind::update, flow), 0);
+    EXPECT_EQ(in_kernel(flow)->state.sequence, shifted);
 }
 
 TEST_F(ConntrackTableTest, RemovesByTupleAndZone) {
