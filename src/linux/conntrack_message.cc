@@ -373,6 +373,14 @@ void put_translations(MessageWriter& writer, const FlowTuple& original, const Fl
 
 constexpr std::uint8_t kBeLiberal = 0x08;  // IP_CT_TCP_FLAG_BE_LIBERAL
 
+void put_helper(MessageWriter& writer, const FlowIdentity& identity) {
+    if (identity.helper_name().empty()) return;
+    const std::size_t nest = writer.begin_nest(CTA_HELP);
+    const auto* name = reinterpret_cast<const std::uint8_t*>(identity.helper.data());
+    writer.put(CTA_HELP_NAME, Bytes(name, identity.helper_name().size() + 1));
+    writer.end_nest(nest);
+}
+
 void put_tcp(MessageWriter& writer, const TcpState& tcp) {
     const std::size_t nest = writer.begin_nest(CTA_PROTOINFO_TCP);
     writer.number(CTA_PROTOINFO_TCP_STATE, tcp.state);
@@ -502,12 +510,7 @@ std::size_t put_create(const Flow& flow, std::uint32_t sequence, std::span<std::
     if (identity.zone) writer.number(CTA_ZONE, identity.zone);
     put_translations(writer, identity.original, identity.reply);
     if (identity.master) put_tuple(writer, CTA_TUPLE_MASTER, *identity.master);
-    if (!identity.helper_name().empty()) {
-        const std::size_t nest = writer.begin_nest(CTA_HELP);
-        const auto* name = reinterpret_cast<const std::uint8_t*>(identity.helper.data());
-        writer.put(CTA_HELP_NAME, Bytes(name, identity.helper_name().size() + 1));
-        writer.end_nest(nest);
-    }
+    put_helper(writer, identity);
     put_state(writer, flow.state, false);
     return writer.finish();
 }
@@ -518,6 +521,7 @@ std::size_t put_update(const Flow& flow, std::uint32_t sequence, std::span<std::
                          kernel_family(identity.original.source.family()));
     put_tuple(writer, CTA_TUPLE_ORIG, identity.original);
     if (identity.zone) writer.number(CTA_ZONE, identity.zone);
+    put_helper(writer, identity);
     put_state(writer, flow.state, identity.master.has_value());
     return writer.finish();
 }

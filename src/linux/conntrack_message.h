@@ -71,7 +71,8 @@ inline constexpr std::size_t kLongestConntrackMessage = 512;
 // Creates the flow; or, if there is one with this original tuple in this zone and this one has neither
 // translation nor master nor helper, updates it.
 std::size_t put_create(const Flow& flow, std::uint32_t sequence, std::span<std::uint8_t> out);
-// Updates the state of a flow that is there.
+// Updates the state of a flow that is there. A helper that is named learns that it missed packets (FTP's
+// would wait for ever for the end of a line that passed another host); it must be the one that the flow has.
 std::size_t put_update(const Flow& flow, std::uint32_t sequence, std::span<std::uint8_t> out);
 // Removes the flow of which `tuple` is either direction.
 std::size_t put_remove(const FlowTuple& tuple, std::uint16_t zone, std::uint32_t sequence,

@@ -33,7 +33,7 @@ std::span<const ConntrackTable::Failure> ConntrackTable::run(std::span<const Flo
     attempts_.clear();
     for (std::size_t i = 0; i < changes.size(); ++i) {
         const bool create = changes[i].kind == Kind::create;
-        const bool without_helper = create && lacks_helper(changes[i].flow.identity);
+        const bool without_helper = changes[i].kind != Kind::remove && lacks_helper(changes[i].flow.identity);
         attempts_.push_back({.index = i, .create = create, .without_helper = without_helper});
     }
     while (!attempts_.empty()) {
@@ -111,15 +111,12 @@ void ConntrackTable::put(const FlowChange& change, const Attempt& attempt) {
         channel_.written(put_remove(identity.original, identity.zone, channel_.sequence(), channel_.space()));
     };
     if (change.kind == Kind::remove) return put_removal();
-    if (!attempt.create)
-        return channel_.written(put_update(change.flow, channel_.sequence(), channel_.space()));
     if (attempt.replace) put_removal();
-    if (!attempt.without_master && !attempt.without_helper)
-        return channel_.written(put_create(change.flow, channel_.sequence(), channel_.space()));
     Flow flow = change.flow;
     if (attempt.without_master) flow.identity.master.reset();
     if (attempt.without_helper) flow.identity.helper = {};
-    channel_.written(put_create(flow, channel_.sequence(), channel_.space()));
+    const auto write = attempt.create ? put_create : put_update;
+    channel_.written(write(flow, channel_.sequence(), channel_.space()));
 }
 
 void ConntrackTable::settle(const FlowChange& change, const Attempt& attempt) {
@@ -134,7 +131,7 @@ void ConntrackTable::settle(const FlowChange& change, const Attempt& attempt) {
         ++counters_.written;
         counters_.recreated += change.kind == Kind::update && attempt.create && !attempt.replace;
         counters_.without_master += attempt.without_master;
-        counters_.without_helper += attempt.without_helper;
+        counters_.without_helper += attempt.create && attempt.without_helper;
     }
 }
 
