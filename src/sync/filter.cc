@@ -33,11 +33,12 @@ void remove_nested(std::vector<InterfaceAddress>& prefixes) {
 bool is_worth_telling(const Flow& flow) {
     constexpr std::uint8_t kTcpProtocol = 6, kSynReceived = 2;
     if (flow.identity.original.protocol != kTcpProtocol) return true;
+    const auto* const tcp = std::get_if<TcpState>(&flow.state.protocol);
+    if (!tcp) return false;
     if (flow.identity.master || !flow.identity.helper_name().empty() ||
         flow.state.labels != FlowState{}.labels)
         return true;
-    const auto* const tcp = std::get_if<TcpState>(&flow.state.protocol);
-    return tcp && tcp_progress(*tcp) >= kSynReceived;
+    return tcp_progress(*tcp) >= kSynReceived;
 }
 
 FlowFilter::FlowFilter(std::span<const InterfaceAddress> ignored, std::span<const std::uint8_t> protocols,

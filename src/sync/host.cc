@@ -88,8 +88,8 @@ void SyncHost::on_event(Instant now, const FlowEvent& event) {
     if (event.kind == FlowEvent::Kind::ended) {
         if (slot)
             disown(*slot);
-        else if (holder(identity.view()))
-            ++counters_.foreign_ended;
+        else if (const auto held = holder(identity.view()))
+            on_foreign_end(now, *held);
         return;
     }
     if (!slot) return claim(now, event, identity.view());
@@ -98,6 +98,13 @@ void SyncHost::on_event(Instant now, const FlowEvent& event) {
         return renew(*slot, event);
     disown(*slot);  // and its end was missed
     claim(now, event, identity.view());
+}
+
+// Somebody removed it here. The next round of rule T1 writes it again.
+void SyncHost::on_foreign_end(Instant now, const Held& held) {
+    ++counters_.foreign_ended;
+    if (written_until(held) > 0)
+        peers_[held.peer]->session.inbox().set_note(*held.table, held.slot, second(now));
 }
 
 // A dump tells of every flow another time that it has left; that alone is no news.

@@ -205,6 +205,7 @@ class SyncHost {
     void set_own_state(Slot slot, const FlowState& state);
     void renew(Slot slot, const FlowEvent& event);
     void claim(Instant now, const FlowEvent& event, Bytes identity);
+    void on_foreign_end(Instant now, const Held& held);
 
     void on_session_end(Instant now, std::size_t peer);
     void check_names(Instant now, std::size_t peer);

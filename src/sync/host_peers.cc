@@ -192,7 +192,9 @@ void SyncHost::on_status(Instant now, std::size_t peer, PacketNumber number, con
     if (!session.on_status(number, status)) return;
     highest_term_ = std::max(highest_term_, status.term);
     if (master_ && !status.master && status.term >= term_) raise_term(now);
-    if (master_ && before && before->master && !status.master)
+    const bool yielded = before && before->master;
+    const bool told_all = status.complete && !(before && before->complete);
+    if (master_ && !status.master && (yielded || told_all))
         start_sweep(peer, Sweep::take_over);
     else if ((!before || before->term != status.term) && !outranks_us(peer))
         start_sweep(peer, Sweep::insist);

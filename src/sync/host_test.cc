@@ -375,6 +375,35 @@ TEST(SyncHost, WhatWasRemovedFromAPeersKernelComesBack) {
     world.expect_equal();
 }
 
+TEST(SyncHost, WhatAnOperatorRemovedComesBack) {
+    World world(2, 1);
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    for (std::uint32_t number = 0; number < 20; ++number) world.pass(0, number);
+    world.run(1s);
+    for (std::uint32_t number = 0; number < 20; ++number) world.finish(1, number);
+    world.run(17s);
+    EXPECT_EQ(world[1].counters().foreign_ended, 20u);
+    world.expect_equal();
+}
+
+TEST(SyncHost, AMasterTakesOverWhatABackupStillHasWhenTheyMeetAgain) {
+    World world(2, 1);
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    world.separate(0, 1);
+    world.run(2s);
+    for (std::uint32_t number = 0; number < 20; ++number) world.pass(0, number);
+    world.run(100ms);
+    world[1].set_master(world.now, true);
+    world[0].set_master(world.now, false);
+    world.cut.clear();
+    world.run(1s);
+    EXPECT_EQ(world[0].own().size(), 0u);
+    EXPECT_EQ(world[1].own().size(), 20u);
+    world.expect_equal();
+}
+
 TEST(SyncHost, IsBoundedByItsLimitOfFlows) {
     World world(2, 1);
     world.max_flows = 50;
@@ -436,6 +465,8 @@ TEST(SyncHost, ConnectionsThatNobodyAnsweredAreNotTold) {
     EXPECT_FALSE(is_worth_telling(flow));
     flow.identity.helper = {'f', 't', 'p'};
     EXPECT_TRUE(is_worth_telling(flow));
+    flow.state.protocol = {};  // of an event that doesn't tell it, of a flow that nobody knows
+    EXPECT_FALSE(is_worth_telling(flow));
 }
 
 TEST(SyncHost, AHostThatStopsInOrderLeavesItsFlows) {
