@@ -14,8 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/report.h"
-#include "sim/world.h"
+#include "base/assert.h"
 
 namespace carpd::sim {
 
@@ -29,6 +28,7 @@ struct Result {
     std::uint64_t seed, events;
     Moment virtual_time;
     std::int64_t cpu_ns;
+    decltype(Outcome::tallies) tallies;
     char checker[32];  // empty: all held
 };
 
@@ -38,20 +38,19 @@ std::int64_t cpu_time() {
     return t.tv_sec * kSecond + t.tv_nsec;
 }
 
-Result run_one(std::uint64_t seed) {
+Result run_one(const Worlds& worlds, std::uint64_t seed) {
     const std::int64_t began = cpu_time();
-    const Plan plan = draw_plan(seed);
-    const Witness nobody;
-    const Outcome outcome = World(plan, nullptr, nobody).run();
-    Result result{seed, outcome.events, outcome.virtual_time, cpu_time() - began, {}};
+    const Outcome outcome = worlds.run(seed);
+    Result result{seed, outcome.events, outcome.virtual_time, cpu_time() - began, outcome.tallies, {}};
     if (outcome.violation) outcome.violation->checker.copy(result.checker, sizeof result.checker - 1);
     return result;
 }
 
 class Batch {
  public:
-    explicit Batch(const BatchOptions& options)
+    Batch(const BatchOptions& options, const Worlds& worlds)
         : options_(options),
+          worlds_(worlds),
           began_(std::chrono::steady_clock::now()),
           workers_(static_cast<std::size_t>(options.jobs)) {
         // Where each worker stands, for the parent to see when it dies.
@@ -88,7 +87,7 @@ class Batch {
         for (; seed < end(); seed += workers_.size()) {
             position_[worker] = seed;
             alarm(kLongestSeed);
-            const Result result = run_one(seed);
+            const Result result = run_one(worlds_, seed);
             if (write(pipe_[1], &result, sizeof result) != sizeof result) break;
         }
         _exit(0);
@@ -115,7 +114,7 @@ class Batch {
                 continue;
             }
             const bool endless = WTERMSIG(status) == SIGALRM;
-            Result result{position_[w], 0, 0, 0, {}};
+            Result result{position_[w], 0, 0, 0, {}, {}};
             std::string_view(endless ? "core-hangs" : "core-assertion")
                 .copy(result.checker, sizeof result.checker - 1);
             add(result);
@@ -132,10 +131,11 @@ class Batch {
         events_ += result.events;
         virtual_time_ += result.virtual_time;
         cpu_ns_ += result.cpu_ns;
+        for (std::size_t i = 0; i < tallies_.size(); ++i) tallies_[i] += result.tallies[i];
         if (result.checker[0] != 0) {
             failures_[result.seed] = result.checker;
-            fmt::print("seed {} broken: {}: replay with ./dev sim --seed {}\n", result.seed, result.checker,
-                       result.seed);
+            fmt::print("seed {} broken: {}: replay with {} {}\n", result.seed, result.checker,
+                       worlds_.command, result.seed);
         }
         if (failures_.size() >= kTooMany && !stopping_) {
             stopping_ = true;
@@ -153,19 +153,20 @@ class Batch {
 
     bool finish() {
         if (!failures_.empty()) {
-            SeedOptions first;
-            first.seed = failures_.begin()->first;
+            const std::uint64_t first = failures_.begin()->first;
             fmt::print("\nthe first of the failed seeds:\n");
             if (failures_.begin()->second.starts_with("core-"))
-                fmt::print("broken: {}: the world did not end\nreplay: ./dev sim --seed {}\n",
-                           failures_.begin()->second, first.seed);
+                fmt::print("broken: {}: the world did not end\nreplay: {} {}\n", failures_.begin()->second,
+                           worlds_.command, first);
             else
-                run_seed(first);
+                worlds_.print(first);
             fmt::print("\n");
         }
         std::map<std::string, int> by_checker;
         for (const auto& [seed, checker] : failures_) ++by_checker[checker];
         for (const auto& [checker, count] : by_checker) fmt::print("{:>6} seeds broke {}\n", count, checker);
+        for (std::size_t i = 0; i < worlds_.tallies.size(); ++i)
+            fmt::print("{:>12} {}\n", tallies_[i], worlds_.tallies[i]);
         const auto wall =
             std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began_);
         fmt::print(
@@ -179,6 +180,7 @@ class Batch {
     }
 
     BatchOptions options_;
+    const Worlds& worlds_;
     std::chrono::steady_clock::time_point began_, progress_ = began_;
     std::vector<pid_t> workers_;
     volatile std::uint64_t* position_;
@@ -186,13 +188,14 @@ class Batch {
     std::map<std::uint64_t, std::string> failures_;  // by seed
     std::uint64_t done_ = 0, events_ = 0;
     std::int64_t virtual_time_ = 0, cpu_ns_ = 0;
+    decltype(Outcome::tallies) tallies_{};
     bool stopping_ = false;
 };
 
 }  // namespace
 
-bool run_batch(const BatchOptions& options) {
-    return Batch(options).run();
+bool run_batch(const BatchOptions& options, const Worlds& worlds) {
+    return Batch(options, worlds).run();
 }
 
 }  // namespace carpd::sim

@@ -3,6 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "sim/outcome.h"
 
 namespace carpd::sim {
 
@@ -11,7 +16,15 @@ struct BatchOptions {
     int jobs = 1;
 };
 
+// A kind of worlds.
+struct Worlds {
+    std::string command;  // that replays one: its seed follows
+    std::function<Outcome(std::uint64_t seed)> run;
+    std::function<void(std::uint64_t seed)> print;  // one that breaks a statement, with its story
+    std::vector<std::string> tallies;               // the names of Outcome's
+};
+
 // Prints progress, failures and the sum. True if every statement held for every seed.
-bool run_batch(const BatchOptions& options);
+bool run_batch(const BatchOptions& options, const Worlds& worlds);
 
 }  // namespace carpd::sim

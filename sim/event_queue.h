@@ -18,17 +18,21 @@ enum class EventKind : std::uint8_t {
     commit,    // what: the takeover whose flows are in the kernel of `host`
 };
 
-struct Event {
+template <class Kind>
+struct Planned {
     Moment at;
     std::uint64_t order;
-    EventKind kind;
+    Kind kind;
     std::uint8_t host;
     std::uint32_t what;
 };
 
-class EventQueue {
+template <class Kind>
+class Schedule {
  public:
-    void push(Moment at, EventKind kind, int host, std::uint32_t what) {
+    using Event = Planned<Kind>;
+
+    void push(Moment at, Kind kind, int host, std::uint32_t what) {
         heap_.push_back({at, next_order_++, kind, static_cast<std::uint8_t>(host), what});
         std::push_heap(heap_.begin(), heap_.end(), later);
     }
@@ -50,5 +54,8 @@ class EventQueue {
     std::vector<Event> heap_;
     std::uint64_t next_order_ = 0;
 };
+
+using Event = Planned<EventKind>;
+using EventQueue = Schedule<EventKind>;
 
 }  // namespace carpd::sim

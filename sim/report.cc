@@ -55,6 +55,21 @@ void print_failure(const Plan& plan, const std::vector<int>& faults, const Viola
 
 }  // namespace
 
+Worlds worlds() {
+    return {"./dev sim --seed",
+            [](std::uint64_t seed) {
+                const Plan plan = draw_plan(seed);
+                const Witness nobody;
+                return World(plan, nullptr, nobody).run();
+            },
+            [](std::uint64_t seed) {
+                SeedOptions options;
+                options.seed = seed;
+                run_seed(options);
+            },
+            {}};
+}
+
 bool run_seed(const SeedOptions& options) {
     const Plan plan = draw_plan(options.seed);
     std::vector<int> faults;

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "sim/batch.h"
+
 namespace carpd::sim {
 
 struct SeedOptions {
@@ -15,7 +17,9 @@ struct SeedOptions {
     std::string pcap;  // path
 };
 
-// Runs it and prints what is asked for and, if a statement is broken, the whole story. True if all held.
+// The worlds of CARP.
+Worlds worlds();
+// Runs one and prints what is asked for and, if a statement is broken, the whole story. True if all held.
 bool run_seed(const SeedOptions& options);
 
 }  // namespace carpd::sim

@@ -46,7 +46,7 @@ Outcome World::run() {
         now_ = plan_.end;
         for (const auto& checker : checkers_) checker->at_end();
     }
-    return {violation_, digest_, events_, now_};
+    return {violation_, digest_.value(), events_, now_, {}};
 }
 
 void World::dispatch(const Event& event) {
@@ -146,14 +146,6 @@ const Fault* World::active(FaultKind kind, int host) const {
 
 void World::tell(int host, int group, const std::string& text) {
     if (witness_.tell) witness_.tell(*this, host, group, text);
-}
-
-// FNV-1a over 64-bit words, with a rotation, since the multiplication alone only moves bits up.
-void World::record(std::uint64_t what, std::uint64_t where, std::uint64_t detail) {
-    for (const std::uint64_t word : {what << 8 | where, detail}) {
-        digest_ = (digest_ ^ word) * 0x100000001b3;
-        digest_ = digest_ << 29 | digest_ >> 35;
-    }
 }
 
 void World::broken(std::string_view checker, int group, std::string statement) {

@@ -10,23 +10,10 @@
 #include "sim/checker.h"
 #include "sim/dice.h"
 #include "sim/event_queue.h"
+#include "sim/outcome.h"
 #include "sim/station.h"
 
 namespace carpd::sim {
-
-struct Violation {
-    std::string checker;
-    int group = -1;  // -1: of no group
-    std::string statement;
-    Moment at = 0;
-};
-
-struct Outcome {
-    std::optional<Violation> violation;
-    std::uint64_t digest = 0;  // of all that happened, in order
-    std::uint64_t events = 0;
-    Moment virtual_time = 0;
-};
 
 // Who is told what happens, for a timeline and a capture; null members aren't. Host and group are -1 where
 // something concerns none or all.
@@ -62,7 +49,9 @@ class World {
     bool witnessed() const { return static_cast<bool>(witness_.tell); }
     void tell(int host, int group, const std::string& text);
     // Something that the digest covers happened.
-    void record(std::uint64_t what, std::uint64_t where, std::uint64_t detail);
+    void record(std::uint64_t what, std::uint64_t where, std::uint64_t detail) {
+        digest_.record(what, where, detail);
+    }
     // A full receive buffer took no more.
     void lost_in_buffer() { network_faulty_at_ = now_; }
     Dice& dice() { return dice_; }
@@ -122,7 +111,7 @@ class World {
     Moment now_ = 0;
     Moment disturbed_at_ = 0, network_faulty_at_ = 0;
     int restless_ = 0, network_faults_ = 0;
-    std::uint64_t digest_ = 0xcbf29ce484222325;
+    Digest digest_;
     std::uint64_t events_ = 0;
     std::optional<Violation> violation_;
 };

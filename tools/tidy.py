@@ -242,9 +242,10 @@ def check_simulator(tree):
             for match in re.finditer(pattern, text):
                 tree.error(name, line_of(text, match.start()), f"`{match.group(0).strip()}` {why}")
     manual = tree.text.get(SIMULATOR_MANUAL, "")
-    for fault in enumerators(tree.text.get("sim/plan.h", ""), "FaultKind"):
-        if f"`{fault}`" not in manual:
-            tree.error(SIMULATOR_MANUAL, 1, f"does not explain the fault `{fault}`")
+    for plan in ("sim/plan.h", "sim/sync/plan.h"):
+        for fault in enumerators(tree.text.get(plan, ""), "FaultKind"):
+            if f"`{fault}`" not in manual:
+                tree.error(SIMULATOR_MANUAL, 1, f"does not explain the fault `{fault}`")
     for name in tree.files(r"sim/check_.*\.cc"):
         for match in re.finditer(r"name\(\) const override \{ return \"([\w-]+)\"", tree.text[name]):
             if f"**{match.group(1)}.**" not in manual:
