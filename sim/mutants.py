@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Proves that the simulator's checkers bite: breaks the daemon's core in one place at a time and expects carpsim to notice.
 
-    mutants.py BUILD_DIR [--jobs N] [--only NAME]
+    mutants.py BUILD_DIR [--jobs N] [--only NAME] [--worlds carp|sync]
 
 BUILD_DIR is a finished build (preset release). Each mutant is a copy of one source with one passage replaced, compiled as
 the build compiles it and linked into a carpsim of its own; the sources themselves stay as they are. Prints which checker
@@ -22,7 +22,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 STEPS = [10, 40, 150, 800]  # seeds to try, more and more of them: nearly all mutants are caught by the first ten
-TOO_LONG = 60               # seconds that a step may take; a mutant that hangs counts as caught by progress
+TOO_LONG = 60               # seconds that a step may take, five times that with sync; a mutant that hangs counts as caught by progress
 
 
 @dataclasses.dataclass
@@ -32,6 +32,7 @@ class Mutant:
     before: str    # a passage that stands in it exactly once
     after: str
     compile: tuple = ()  # for a header: the sources below src/ that are compiled with it
+    worlds: tuple = ()   # which of carpsim's; none: CARP's
 
 
 VIRTUAL_HOST = "carp/virtual_host.cc"
@@ -122,6 +123,30 @@ MUTANTS = [
            "if (sync_demotion_ != 0) groups_[id]->on_demotion(now, kSyncDemotion, sync_demotion_, out);", ""),
 ]
 
+SYNC_STEPS = [10, 40, 150]
+HOST, OUTBOX, INBOX, SESSION = "sync/host.cc", "sync/outbox.cc", "sync/inbox.cc", "sync/session.cc"
+MUTANTS += [dataclasses.replace(mutant, worlds=("sync",)) for mutant in [
+    Mutant("what was lost isn't queued again", OUTBOX, "queue(record & kNone, kRepair);", ""),
+    Mutant("a lost END isn't told again", OUTBOX, "if (!entry.on_its_way || entry.last != static_cast<std::uint32_t>(datagram.packet)) continue;",
+           "if (!entry.on_its_way || entry.last != static_cast<std::uint32_t>(datagram.packet) || (record >> 28 & 3) == 0) continue;"),
+    Mutant("a peer's END ignored", HOST, "if (!change.gone.empty()) on_dropped(now, change.gone);", ""),
+    Mutant("old records believed", INBOX, "if (heard_.get(slot) > packet) {", "if (heard_.get(slot) > packet + kMaxSlots) {"),
+    Mutant("leftovers of a session stay", HOST, "on_dropped(now, leftover->gone);", ""),
+    Mutant("complete is said before all was told", SESSION, "says.complete = has_all(says.complete);", ""),
+    Mutant("what a dump doesn't show stays", HOST, "disown(slot);\n        ++counters_.swept;", "++counters_.swept;"),
+    Mutant("lost events call for no dump", HOST, "hurry_statuses(now);\n    dump_wanted_ = true;\n    lost_meanwhile_", "hurry_statuses(now);\n    lost_meanwhile_"),
+    Mutant("no entry is refreshed", HOST, "write(now, held, FlowChange::Kind::update);\n        ++counters_.refreshed;", "++counters_.refreshed;"),
+    Mutant("what the kernel refused isn't tried again", HOST,
+           "if (const auto held = holder(Encoded(change.flow.identity).view())) write_again(now, *held);", ""),
+    Mutant("a removed entry isn't put back", HOST, "    ++counters_.foreign_ended;\n    write_again(now, held);", "    ++counters_.foreign_ended;"),
+    Mutant("the lower term keeps a flow", HOST, "return term != term_ ? term > term_ :", "return term != term_ ? term < term_ :"),
+    Mutant("a new MASTER takes nothing over", HOST, "if (!said || !said->master) start_sweep(peer, Sweep::take_over);", ""),
+    Mutant("what was given up isn't ended", HOST, "++counters_.given_up;\n        disown(ours);", "++counters_.given_up;"),
+    Mutant("complete while a peer still tells", HOST, "return SyncIncomplete::receiving;", "continue;"),
+    Mutant("partial events replace all", "wire/flow_event.cc", "if (!event.tells_protocol) held.protocol = before.protocol;", ""),
+    Mutant("a session keeps what the one before knew", OUTBOX, "        entries_[slot] = {};\n        if (reserved)", "        if (reserved)"),
+]]
+
 
 class Build:
     """What a finished build knows about compiling and linking."""
@@ -167,13 +192,13 @@ def build_mutant(mutant, build, folder):
     return folder / "carpsim"
 
 
-def first_failure(program, steps):
+def first_failure(program, steps, worlds=()):
     """(checker, seed) of the first seed that breaks a statement, or None."""
     first = 1
     for count in steps:
         try:
-            run = subprocess.run([program, "--seeds", str(count), "--first", str(first), "--jobs", "1"], text=True,
-                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TOO_LONG)
+            run = subprocess.run([program, *worlds, "--seeds", str(count), "--first", str(first), "--jobs", "1"], text=True,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TOO_LONG * (5 if worlds else 1))
         except subprocess.TimeoutExpired:
             return "progress (hangs)", first
         broken = sorted((int(seed), checker) for seed, checker in re.findall(r"^seed (\d+) broken: ([\w-]+)", run.stdout, re.M))
@@ -187,7 +212,8 @@ def first_failure(program, steps):
 
 def try_mutant(mutant, build):
     with tempfile.TemporaryDirectory(dir=build.path, prefix="mutant-") as folder:
-        return mutant, first_failure(build_mutant(mutant, build, pathlib.Path(folder)), STEPS)
+        return mutant, first_failure(build_mutant(mutant, build, pathlib.Path(folder)),
+                                     SYNC_STEPS if mutant.worlds else STEPS, mutant.worlds)
 
 
 def main():
@@ -195,9 +221,10 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only")
+    parser.add_argument("--worlds", choices=["carp", "sync"])
     arguments = parser.parse_args()
     build = Build(arguments.build)
-    mutants = [m for m in MUTANTS if arguments.only in (None, m.name)]
+    mutants = [m for m in MUTANTS if arguments.only in (None, m.name) and arguments.worlds in (None, *(m.worlds or ("carp",)))]
     survivors = 0
     print(f"{'mutant':<46}{'caught by':<20}{'seed':>5}")
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
@@ -205,11 +232,11 @@ def main():
             checker, seed = failure or ("SURVIVES", "")
             survivors += failure is None
             print(f"{mutant.name:<46}{checker:<20}{seed:>5}", flush=True)
-    failure = first_failure(build.path / "carpsim", STEPS)
+    failure = first_failure(build.path / "carpsim", STEPS) or first_failure(build.path / "carpsim", SYNC_STEPS, ("sync",))
     if failure:
         print(f"the core as it is breaks {failure[0]} at seed {failure[1]}")
     print(f"{len(mutants) - survivors} of {len(mutants)} mutants caught; the core as it is "
-          f"{'fails' if failure else f'holds for {sum(STEPS)} seeds'}")
+          f"{'fails' if failure else f'holds for {sum(STEPS)} and {sum(SYNC_STEPS)} seeds'}")
     return 1 if survivors or failure else 0
 
 

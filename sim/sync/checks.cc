@@ -124,6 +124,17 @@ bool Checks::settled_link(int a, int b) {
            standing(b).impaired + meet <= now;
 }
 
+// The host is linked with the peer, which knows that it is MASTER, undisturbed, and says itself that it hears
+// it.
+bool Checks::hears(int host, int peer) {
+    const Moment now = world_.now();
+    if (settled_link(peer, host)) return true;
+    const bool undisturbed = standing(host).impaired + kMeet <= now && standing(peer).impaired + kMeet <= now;
+    const Moment told = standing(peer).told;
+    return link(peer, host).is_up && undisturbed && told != kNoMoment && told + lag() <= now &&
+           world_.host(host).sync().session(static_cast<std::size_t>(peer < host ? peer : peer - 1)).is_up();
+}
+
 Moment Checks::lag() const {
     return world_.now() - rough_ < kRoughLag ? kRoughLag : kLag;
 }
@@ -349,9 +360,9 @@ void Checks::on_tick() {
     const bool thorough = ++ticks_ % 10 == 0;
     for (int a = 0; a < world_.hosts(); ++a)
         for (int b = 0; b < world_.hosts(); ++b) {
-            if (a == b || !settled_link(a, b)) continue;
-            check_honest(a, b);
-            if (!calm || !thorough) continue;
+            if (a == b) continue;
+            if (hears(b, a)) check_honest(a, b);
+            if (!calm || !thorough || !settled_link(a, b)) continue;
             check_same(a, b);
             check_stale(a, b);
         }

@@ -62,6 +62,7 @@ class Checks {
     Record& record(std::uint32_t connection);
     Standing& standing(int host) { return standings_[static_cast<std::size_t>(host)]; }
     bool settled_link(int a, int b);
+    bool hears(int host, int peer);
     Moment lag() const;
     bool is_calm() const;
     bool must_be_told(const Connection& connection) const;
