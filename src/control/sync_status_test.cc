@@ -36,9 +36,10 @@ class SyncStatusTest : public testing::Test {
  protected:
     SyncStatusTest() : world(2, 1), config(config_of("fw0")) {
         world[0].set_master(world.now, true);
+        world.run(seconds(1));  // what a backup owns when they meet a MASTER takes over (W3)
         for (std::uint32_t number = 0; number < 5; ++number) world.pass(0, number);
         world.pass(1, 7);
-        world.run(seconds(3));
+        world.run(seconds(2));
     }
     Json status(std::size_t i = 0) {
         const std::string line = sync_status(world[i], figures, world.now);
