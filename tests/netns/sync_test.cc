@@ -91,7 +91,7 @@ class Sync : public NetnsTest {
         return host.run(std::move(arguments));
     }
     static int flows(Host& host) { return count_in(conntrack(host, {"-L"}).output, "src=203.0.113.1"); }
-    static bool wait_flows(Host& host, int count, Span patience = 5s) {
+    static bool wait_flows(Host& host, int count, Span patience = 10s) {
         return wait_until([&] { return flows(host) == count; }, patience, 5ms);
     }
 
