@@ -107,8 +107,10 @@ void SyncHost::on_foreign_end(Instant now, const Held& held) {
         peers_[held.peer]->session.inbox().set_note(*held.table, held.slot, second(now));
 }
 
-// A dump tells of every flow another time that it has left; that alone is no news.
+// A dump tells of every flow another time that it has left; that alone is no news. Nor is what it says of a
+// flow that had an event since it began: the kernel makes a piece of it when the piece before is read.
 void SyncHost::renew(Slot slot, const FlowEvent& event) {
+    if (event.kind == FlowEvent::Kind::listed && shown_by_.get(slot) == dump_) return;
     shown_by_[slot] = dump_;
     FlowState state = state_of(own_.state(slot));
     const std::uint32_t timeout = state.timeout;
@@ -255,7 +257,8 @@ SyncIncomplete SyncHost::incomplete(Instant now) const {
     bool alone = true, differs = false;
     for (const auto& peer : peers_) {
         if (!peer->session.is_up()) continue;
-        if (!peer->session.heard_all()) return SyncIncomplete::receiving;
+        const bool has_leftovers = peer->session.inbox().previous() && may_drop_leftovers(*peer);
+        if (!peer->session.says_complete() || has_leftovers) return SyncIncomplete::receiving;
         alone = false;
         differs |= peer->session.differing_buckets() > 0 || peer->chore == Chore::flush;
     }

@@ -387,6 +387,40 @@ TEST(SyncHost, WhatAnOperatorRemovedComesBack) {
     world.expect_equal();
 }
 
+TEST(SyncHost, AMasterThatReturnsBeforeAnybodyMissedItTakesNothingAway) {
+    World world(2, 1);
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    for (std::uint32_t number = 0; number < 20; ++number) world.pass(0, number);
+    world.run(1s);
+    world.kill(0);
+    world.run(100ms);
+    world.start(0);
+    world.run(2s);
+    EXPECT_EQ(flows_of(world, 1).size(), 20u);
+    EXPECT_EQ(world[1].incomplete(world.now), SyncIncomplete::no);
+    world[1].set_master(world.now, true);
+    world.run(1s);
+    EXPECT_EQ(world[1].own().size(), 20u);
+    world.expect_equal();
+}
+
+TEST(SyncHost, ADumpIsOlderThanTheEventsThatCameWhileItRan) {
+    World world(2, 1);
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    world.pass(0, 3, 2);
+    world.run(100ms);
+    const Flow older = world.nodes[0].kernel.flows.begin()->second.flow;
+    world[0].begin_dump(world.now);
+    world.pass(0, 3, 3);
+    world.run(100ms);
+    world[0].on_event(world.now, {Kind::listed, older, true, true, true});
+    world[0].end_dump(world.now);
+    world.run(1s);
+    world.expect_equal();
+}
+
 TEST(SyncHost, AMasterTakesOverWhatABackupStillHasWhenTheyMeetAgain) {
     World world(2, 1);
     world.run(1s);

@@ -151,10 +151,14 @@ void SyncHost::sweep_flow(Instant now, const Held& held) {
         ++counters_.taken_over;
 }
 
-// B1, T3
+// B1, T3. While nobody is MASTER they stay: a host that was, and was started anew meanwhile, owns nothing of
+// what its kernel still has.
 bool SyncHost::may_drop_leftovers(const Peer& peer) const {
-    const auto& said = peer.session.said();
-    return said ? said->complete : peer.is_replaced;
+    if (!peer.session.said()) return peer.is_replaced;
+    return peer.session.says_complete() && (master_ || std::ranges::any_of(peers_, [](const auto& other) {
+                                                return other->session.says_complete() &&
+                                                       other->session.said()->master;
+                                            }));
 }
 
 // T3: who is MASTER has taken over what lives of it.

@@ -65,7 +65,8 @@ class SyncSession {
     // The peer has all that we own; `known`: we know it ourselves.
     bool has_all(bool known) const { return known && outbox_.is_complete(); }
     // We have all that the peer owns, as far as digests tell.
-    bool heard_all() const { return said_ && said_->complete && !inbox_.previous(); }
+    bool heard_all() const { return says_complete() && !inbox_.previous(); }
+    bool says_complete() const { return said_ && said_->complete; }
     std::size_t differing_buckets() const { return differs_.count(); }
 
     Channel& channel() { return channel_; }
