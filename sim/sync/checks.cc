@@ -210,6 +210,9 @@ void Checks::on_gone(int host, const Entry& entry, Gone gone) {
             broken("lost", router, host, entry, "its packets pass here, and it was removed");
         return;
     }
+    // Of a flow that was injected without its master, or whose first event was missed, the next dump finds
+    // that it is another one, and it is told again.
+    if (gone == Gone::removed && (c.flow.identity.master || !c.flow.identity.helper_name().empty())) return;
     const Entry* const there = world_.host(router).kernel().find(name_of(c.flow.identity));
     if (!there || there->connection != c.id || there->known == kNoMoment || there->touched == 0) return;
     if (there->changed <= contested_) return;

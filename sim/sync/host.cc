@@ -14,6 +14,10 @@ namespace {
 
 constexpr std::size_t kSocketBuffer = 300;  // datagrams that wait while the process is frozen
 constexpr std::size_t kEventsAtOnce = 64, kChangesAtOnce = 64, kSlowChanges = 3;
+// A look over the table waits so long for CARP's news: without them nothing that it shows would be ours, and
+// peers were told that nothing is. And as carpd/sync_kernel.cc has it.
+constexpr Moment kNewsWait = kSecond;
+constexpr Moment kDumpsWait = 10 * kSecond, kDumpAgain = kSecond, kDumpEvery = 60 * kSecond;
 constexpr std::uint32_t kKernelLimit = 65'536;
 constexpr std::size_t kMostToSend = 5'000;  // in one go to one peer
 constexpr int kMostWakes = 20'000;          // in a second
@@ -92,6 +96,9 @@ void Host::start(std::uint8_t key) {
     Secret secret;
     secret.fill(key);
     kernel_.listen();
+    kernel_.only_ends = true;
+    dumps_from_ = now() + kNewsWait;
+    next_dump_ = kNoMoment;
     sync_ = std::make_unique<SyncHost>(clock_.at(now()), config, SyncKeys{secret, {}},
                                        static_cast<std::size_t>(world_.hosts() - 1),
                                        [this](std::span<std::uint8_t> out) {
@@ -100,7 +107,7 @@ void Host::start(std::uint8_t key) {
                                        });
     leaves_ = kNoMoment;
     counters_ = {};
-    dumping_ = missing_events_ = false;
+    dumping_ = missing_events_ = knows_news_ = false;
     buffer_.clear();
     world_.checks().on_start(index_);
     world_.schedule(now() + dice_.between(1, 50) * kMillisecond, EventKind::news, index_, 2);
@@ -127,6 +134,13 @@ void Host::set_master(bool master) {
     if (!sync_ || leaves_ != kNoMoment) return;
     if (!is_awake()) return world_.schedule(now() + 10 * kMillisecond, EventKind::news, index_, 2);
     world_.tell(index_, master ? "hears that it is MASTER" : "hears that it is MASTER of nothing");
+    if (!knows_news_) dumps_from_ = 0;
+    knows_news_ = true;
+    if (master && !sync_->is_master()) {
+        next_dump_ = now();
+        if (holds_flows()) dumps_from_ = now() + kDumpsWait;
+    }
+    kernel_.only_ends = !master;
     sync_->set_master(clock_.at(now()), master);
     world_.checks().on_news(index_, master);
     wake_by(now());
@@ -252,8 +266,10 @@ void Host::read_events() {
 // A piece was made when the one before it was read, as the kernel does.
 void Host::dump() {
     if (!dumping_) {
-        if (!sync_->wants_dump()) return;
+        if (!wants_dump() || now() < dumps_from_) return;
         world_.tell(index_, "dumps");
+        dumps_from_ = now() + kDumpAgain;
+        next_dump_ = now() + kDumpEvery;
         sync_->begin_dump(clock_.at(now()));
         dumping_ = true;
         fails_ = dice_.one_in(20);
@@ -278,6 +294,19 @@ void Host::dump() {
         make_piece();
     }
     make_changes();
+}
+
+bool Host::wants_dump() const {
+    return sync_->changes().empty() && (sync_->wants_dump() || next_dump_ <= now());
+}
+
+// Of peers.
+bool Host::holds_flows() const {
+    for (std::size_t peer = 0; peer + 1 < static_cast<std::size_t>(world_.hosts()); ++peer) {
+        const Inbox& inbox = sync_->session(peer).inbox();
+        if (inbox.table().size() > 0 || inbox.previous()) return true;
+    }
+    return false;
 }
 
 void Host::make_piece() {
@@ -314,7 +343,7 @@ void Host::ask_for_time() {
     if (free > soon) wake_by(free);
     if (kernel_.has_news()) wake_by(std::max(free, events_at_));
     if (dumping_) wake_by(std::max(free, dump_at_));
-    if (!dumping_ && sync_->wants_dump()) wake_by(soon);
+    if (!dumping_) wake_by(std::max({soon, dumps_from_, wants_dump() ? soon : next_dump_}));
     if (leaves_ != kNoMoment) wake_by(std::max(soon, leaves_));
     if (deadline <= clock_.at(soon))
         wake_by(soon);

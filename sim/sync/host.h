@@ -63,6 +63,8 @@ class Host {
     bool make_changes();
     void read_events();
     void dump();
+    bool wants_dump() const;
+    bool holds_flows() const;
     void make_piece();
     void transmit();
     void ask_for_time();
@@ -80,8 +82,9 @@ class Host {
     std::uint8_t key_ = 0;
     Moment wake_at_ = kNoMoment, leaves_ = kNoMoment;
     std::deque<std::pair<int, std::vector<std::uint8_t>>> buffer_;
-    bool missing_events_ = false;
-    Moment events_at_ = 0, changes_at_ = 0, dump_at_ = 0;  // not before
+    bool missing_events_ = false, knows_news_ = false;
+    Moment events_at_ = 0, changes_at_ = 0, dump_at_ = 0, dumps_from_ = 0;  // not before
+    Moment next_dump_ = 0;
     bool dumping_ = false, fails_ = false;
     std::optional<Name> cursor_;  // the last one of the piece
     bool is_last_ = false;

@@ -128,7 +128,7 @@ void Kernel::deafen() {
 void Kernel::tell(FlowEvent::Kind kind, Entry& entry, const FlowState* before) {
     entry.version = ++versions_;
     entry.known = kNoMoment;
-    if (!listening_) return;
+    if (!listening_ || (only_ends && kind != FlowEvent::Kind::ended)) return;
     if (events_.size() >= buffer) losing_ = true;
     if (losing_) {
         ++lost_;

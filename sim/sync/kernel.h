@@ -79,6 +79,7 @@ class Kernel {
     void listen();
     void deafen();
     std::size_t buffer = SIZE_MAX;
+    bool only_ends = true;  // of the rest nobody is told
     bool has_news() const { return !events_.empty() || lost_ > 0; }
     std::optional<Heard> next_event();
     // So many were lost, once all others were read.
