@@ -110,7 +110,8 @@ void Host::start(std::uint8_t key) {
     dumping_ = missing_events_ = knows_news_ = false;
     buffer_.clear();
     world_.checks().on_start(index_);
-    world_.schedule(now() + dice_.between(1, 50) * kMillisecond, EventKind::news, index_, 2);
+    world_.schedule(now() + dice_.between(1, 50) * kMillisecond, EventKind::news, index_,
+                    static_cast<std::uint32_t>(News::now));
     wake_by(now());
 }
 
@@ -130,18 +131,20 @@ void Host::receive(int from, std::vector<std::uint8_t> bytes) {
     wake_by(now() + dice_.between(1, 50) * kMicrosecond);
 }
 
-void Host::set_master(bool master) {
+void Host::hear(News news) {
     if (!sync_ || leaves_ != kNoMoment) return;
-    if (!is_awake()) return world_.schedule(now() + 10 * kMillisecond, EventKind::news, index_, 2);
+    if (!is_awake())
+        return world_.schedule(now() + 10 * kMillisecond, EventKind::news, index_,
+                               static_cast<std::uint32_t>(News::now));
+    const bool master = news == News::now ? world_.is_master(index_) : news != News::backup;
     world_.tell(index_, master ? "hears that it is MASTER" : "hears that it is MASTER of nothing");
     if (!knows_news_) dumps_from_ = 0;
     knows_news_ = true;
-    if (master && !sync_->is_master()) {
-        next_dump_ = now();
-        if (holds_flows()) dumps_from_ = now() + kDumpsWait;
-    }
+    if (master && !sync_->is_master()) next_dump_ = now();
+    if (master && sync_->is_master()) sync_->take_over(clock_.at(now()));
     kernel_.only_ends = !master;
     sync_->set_master(clock_.at(now()), master);
+    if (master && holds_flows()) dumps_from_ = now() + kDumpsWait;
     world_.checks().on_news(index_, master);
     wake_by(now());
 }

@@ -15,6 +15,7 @@
 namespace carpd::sim::sync {
 
 class World;
+enum class News : std::uint8_t;
 
 class Host {
  public:
@@ -27,7 +28,7 @@ class Host {
 
     // ---- what reaches it
     void receive(int from, std::vector<std::uint8_t> bytes);
-    void set_master(bool master);
+    void hear(News news);
     void wake();           // if this is the moment that was asked for
     void end_of_second();  // its kernel ends what is over
     void news_soon();      // something happened in the kernel

@@ -62,8 +62,7 @@ void World::dispatch(const Schedule<EventKind>::Event& event) {
         case EventKind::strike: return strike(event.what);
         case EventKind::delivery: return deliver(event.what);
         case EventKind::wake: return host.wake();
-        case EventKind::news:
-            return host.set_master(event.what == 2 ? is_master(event.host) : event.what == 1);
+        case EventKind::news: return host.hear(static_cast<News>(event.what));
         case EventKind::connection: return traffic_.begin_one();
         case EventKind::packet: return traffic_.pass(event.what);
         case EventKind::tick:
@@ -256,10 +255,11 @@ void World::set_standing(int host, std::size_t group, bool master) {
     standing(host, group).became = standing(host, group).heard = now_;
     tell(host, fmt::format("is {} of group {}", master ? "MASTER" : "BACKUP", group + 1));
     checks_->on_standing(host, master);
-    if (is_master(host) == was) return;
+    if (is_master(host) == was && !master) return;
     const Fault* const late = active(FaultKind::late_news, host);
+    const News news = was && master ? News::another : master ? News::master : News::backup;
     schedule(now_ + dice_.between(1, 5) * kMillisecond + (late ? late->span : 0), EventKind::news, host,
-             master);
+             static_cast<std::uint32_t>(news));
 }
 
 void World::elect() {

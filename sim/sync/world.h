@@ -34,13 +34,17 @@ enum class Tally : std::uint8_t {
     changes,
 };
 
+// What a process hears of CARP: that its host is MASTER of nothing, or of something, or how it stands now, or
+// that another group became MASTER.
+enum class News : std::uint8_t { backup, master, now, another };
+
 enum class EventKind : std::uint8_t {
     fault_begins,  // what: place in Plan::faults
     fault_ends,
     strike,      // what: the fault that acts again
     delivery,    // what: the datagram that arrives at `host`
     wake,        // `host`'s process asked for it, or something waits for it
-    news,        // what CARP says reaches `host`'s process; what: 1 MASTER
+    news,        // what CARP says reaches `host`'s process; what: News
     connection,  // a new one begins
     packet,      // what: of this connection
     tick,        // CARP looks around, and so do the checkers
