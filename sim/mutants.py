@@ -124,18 +124,26 @@ MUTANTS = [
 ]
 
 SYNC_STEPS = [10, 40, 150]
-HOST, OUTBOX, INBOX, SESSION = "sync/host.cc", "sync/outbox.cc", "sync/inbox.cc", "sync/session.cc"
+HOST, PEERS, WORK, OUTBOX, INBOX, SESSION = (f"sync/{name}.cc" for name in ("host", "host_peers", "host_work", "outbox", "inbox", "session"))
 MUTANTS += [dataclasses.replace(mutant, worlds=("sync",)) for mutant in [
     Mutant("what was lost isn't queued again", OUTBOX, "queue(record & kNone, kRepair);", ""),
     Mutant("a lost END isn't told again", OUTBOX, "if (!entry.on_its_way || entry.last != static_cast<std::uint32_t>(datagram.packet)) continue;",
            "if (!entry.on_its_way || entry.last != static_cast<std::uint32_t>(datagram.packet) || (record >> 28 & 3) == 0) continue;"),
+    Mutant("a peer's END ignored", PEERS, "if (!change.gone.empty()) on_dropped(now, change.gone, change.gone_note);", ""),
     Mutant("old records believed", INBOX, "if (heard_.get(slot) > packet) {", "if (heard_.get(slot) > packet + kMaxSlots) {"),
+    Mutant("leftovers of a session stay", WORK, "on_dropped(now, leftover->gone, leftover->gone_note);", ""),
+    Mutant("leftovers go while nobody is MASTER", WORK, "(master_ || std::ranges::any_of(peers_, [](const auto& other) {",
+           "(true || std::ranges::any_of(peers_, [](const auto& other) {"),
+    Mutant("an old dump undoes events", HOST, "if (event.kind == FlowEvent::Kind::listed && shown_by_.get(*slot) == dump_) return;", ""),
     Mutant("complete is said before all was told", SESSION, "says.complete = has_all(says.complete);", ""),
-    Mutant("lost events call for no dump", HOST, "hurry_statuses(now);\n    dump_wanted_ = true;\n    lost_meanwhile_", "hurry_statuses(now);\n    lost_meanwhile_"),
-    Mutant("no entry is refreshed", "sync/host_work.cc", "write(now, held, FlowChange::Kind::update);\n        ++counters_.refreshed;", "++counters_.refreshed;"),
-    Mutant("the lower term keeps a flow", "sync/host_peers.cc", "return term != term_ ? term > term_ :", "return term != term_ ? term < term_ :"),
+    Mutant("what a dump doesn't show stays", WORK, "disown(unlisted_next_);", ""),
+    Mutant("no entry is refreshed", WORK, "write(now, held, FlowChange::Kind::update);\n        ++counters_.refreshed;", "++counters_.refreshed;"),
+    Mutant("what the kernel refused isn't tried again", HOST,
+           "if (held) peers_[held->peer]->session.inbox().set_note(*held->table, held->slot, second(now));", "(void)held, (void)now;"),
+    Mutant("a removed entry isn't put back", HOST, "    if (written_until(held) > 0)\n", "    if (written_until(held) == 1)\n"),
+    Mutant("the lower term keeps a flow", PEERS, "return term != term_ ? term > term_ :", "return term != term_ ? term < term_ :"),
     Mutant("a new MASTER takes nothing over", HOST, "if (!said || !said->master) start_sweep(peer, Sweep::take_over);", ""),
-    Mutant("what was given up isn't ended", "sync/host_peers.cc", "++counters_.given_up;\n        disown(ours);", "++counters_.given_up;"),
+    Mutant("what was given up isn't ended", PEERS, "++counters_.given_up;\n        disown(ours);", "++counters_.given_up;"),
     Mutant("complete while a peer still tells", HOST, "return SyncIncomplete::receiving;", "continue;"),
     Mutant("partial events replace all", "wire/flow_event.cc", "if (!event.tells_protocol) held.protocol = before.protocol;", ""),
     Mutant("a session keeps what the one before knew", OUTBOX, "        entries_[slot] = {};\n        if (reserved)", "        if (reserved)"),

@@ -199,6 +199,7 @@ void Checks::on_gone(int host, const Entry& entry, Gone gone) {
                                          "is replaced", "is evicted", "is flushed"};
     tell(host, c.id, kWhy[static_cast<std::size_t>(gone)]);
     if (gone == Gone::evicted || (gone == Gone::flushed && (router == host || router < 0))) c.marred = true;
+    if (router == host) record(c.id).gone = world_.now();
     if (gone == Gone::expired) record(c.id).expired |= static_cast<HostSet>(1u << host);
     if (gone != Gone::removed && gone != Gone::expired) return;
     if (router < 0 || is_excused(c, host)) return;
@@ -226,7 +227,8 @@ void Checks::on_known(int host, std::uint32_t connection, FlowEvent::Kind kind) 
                                           "listed is known"};
     tell(host, connection, kWhat[static_cast<std::size_t>(kind)]);
     Record& r = record(connection);
-    if (!world_.traffic()[connection].worth_telling || r.host == host) return;
+    if (!world_.traffic()[connection].worth_telling || r.host == host || standing(host).told == kNoMoment)
+        return;
     r.host = host;
     r.known = world_.now();
 }
@@ -330,11 +332,12 @@ void Checks::check_stale(int, int host) {
         const Record& r = record(c.id);
         const bool told = world_.plan().max_flows >= kTight && contains(r.ended, router) &&
                           r.host == router && r.known > std::max(moved_, contested_);
-        if (told && r.ended_at + lag() <= now)
+        if (told && standing(host).started <= r.ended_at && r.ended_at + lag() <= now)
             return broken("stale", router, host, entry, "it ended, and is here");
         const bool by_time = entry.flow.state.timeout < kLongTimeout;
         const Moment longest = (90 + 60) * kSecond + kSettle;
-        if (by_time && disturbed_ + longest <= now && moved_ + longest <= now && r.ended_at + longest <= now)
+        if (by_time && disturbed_ + longest <= now && moved_ + longest <= now &&
+            std::max(r.gone, r.ended_at) + longest <= now)
             return broken("stale", router, host, entry, "its time is over, and it is here");
     }
 }

@@ -46,6 +46,7 @@ class Checks {
         Moment known = kNoMoment;
         HostSet ended = 0;  // hosts whose process heard that it ended there
         Moment ended_at = 0;
+        Moment gone = 0;      // from where its packets pass
         HostSet expired = 0;  // there
     };
     struct Standing {

@@ -92,12 +92,14 @@ void SyncHost::on_event(Instant now, const FlowEvent& event) {
             on_foreign_end(now, *held);
         return;
     }
-    if (!slot) return claim(now, event, identity.view());
+    if (!slot) return claim(now, event, identity.view(), false);
+    // The kernel makes a piece of a dump when the piece before is read: what an event said since is newer.
+    if (event.kind == FlowEvent::Kind::listed && shown_by_.get(*slot) == dump_) return;
     const FlowIdentity held = identity_of(own_.identity(*slot));
     if (tells_all(event) ? held == event.flow.identity : held.reply == event.flow.identity.reply)
         return renew(*slot, event);
     disown(*slot);  // and its end was missed
-    claim(now, event, identity.view());
+    claim(now, event, identity.view(), true);
 }
 
 // Somebody removed it here. The next round of rule T1 writes it again.
@@ -107,10 +109,8 @@ void SyncHost::on_foreign_end(Instant now, const Held& held) {
         peers_[held.peer]->session.inbox().set_note(*held.table, held.slot, second(now));
 }
 
-// A dump tells of every flow another time that it has left; that alone is no news. Nor is what it says of a
-// flow that had an event since it began: the kernel makes a piece of it when the piece before is read.
+// A dump tells of every flow another time that it has left; that alone is no news.
 void SyncHost::renew(Slot slot, const FlowEvent& event) {
-    if (event.kind == FlowEvent::Kind::listed && shown_by_.get(slot) == dump_) return;
     shown_by_[slot] = dump_;
     FlowState state = state_of(own_.state(slot));
     const std::uint32_t timeout = state.timeout;
@@ -128,10 +128,10 @@ void SyncHost::renew(Slot slot, const FlowEvent& event) {
 
 // W1. What is merely listed may be a copy that a peer, or we in an earlier life, made: it is ours if the
 // traffic is (W6, W10).
-void SyncHost::claim(Instant now, const FlowEvent& event, Bytes identity) {
+void SyncHost::claim(Instant now, const FlowEvent& event, Bytes identity, bool was_ours) {
     const auto held = holder(identity);
     const bool listed = event.kind == FlowEvent::Kind::listed;
-    if (listed && !(master_ && (!held || passes_here(now, *held, event)))) return;
+    if (listed && !was_ours && !(master_ && (!held || passes_here(now, *held, event)))) return;
     Flow flow = event.flow;
     if (held && !tells_all(event)) {
         const FlowState known = state_of(held->table->state(held->slot));

@@ -204,7 +204,7 @@ class SyncHost {
     void disown(Slot slot);
     void set_own_state(Slot slot, const FlowState& state);
     void renew(Slot slot, const FlowEvent& event);
-    void claim(Instant now, const FlowEvent& event, Bytes identity);
+    void claim(Instant now, const FlowEvent& event, Bytes identity, bool was_ours);
     void on_foreign_end(Instant now, const Held& held);
 
     void on_session_end(Instant now, std::size_t peer);

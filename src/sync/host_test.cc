@@ -421,6 +421,23 @@ TEST(SyncHost, ADumpIsOlderThanTheEventsThatCameWhileItRan) {
     world.expect_equal();
 }
 
+TEST(SyncHost, AFlowThatADumpShowsToBeAnotherOneStaysOurs) {
+    World world(2, 1);
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    world.pass(1, 3);
+    world.run(100ms);
+    world.pass(0, 3, 4);
+    world.run(1us);  // and the peer has it still
+    ASSERT_EQ(world[0].own().size(), 1u);
+    Flow flow = world.nodes[0].kernel.flows.begin()->second.flow;
+    flow.identity.helper = {'f', 't', 'p'};
+    world[0].begin_dump(world.now);
+    world[0].on_event(world.now, {Kind::listed, flow, true, true, true});
+    world[0].end_dump(world.now);
+    EXPECT_EQ(world[0].own().size(), 1u);
+}
+
 TEST(SyncHost, AMasterTakesOverWhatABackupStillHasWhenTheyMeetAgain) {
     World world(2, 1);
     world.run(1s);
