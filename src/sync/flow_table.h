@@ -40,6 +40,8 @@ class FlowTable {
     std::optional<Slot> find(Bytes identity) const;
     // One whose original direction and zone are those of `identity`, whatever else it says.
     std::optional<Slot> find_name(Bytes identity) const;
+    // What stands for that name where a false one among 2^64 does no harm; of this table's key.
+    std::uint64_t name_hash(Bytes identity) const;
 
     // Into a free slot; `identity` isn't in the table. Nothing, and counted as refused, if none is free.
     std::optional<Slot> insert(Bytes identity, Bytes state);
@@ -76,7 +78,6 @@ class FlowTable {
     static constexpr std::size_t kSizes = 2, kHeader = 6;
     static_assert(kHeader + kLongestIdentity + kLongestState <= Cells::kMostUnits * Cells::kUnit);
 
-    std::uint64_t name_hash(Bytes identity) const;
     std::optional<Slot> find(std::uint64_t hash, Bytes identity) const;
     const std::uint8_t* cell(Slot slot) const;
     std::uint64_t hash_of(Slot slot) const;

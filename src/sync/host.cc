@@ -15,6 +15,8 @@ using std::chrono::seconds;
 
 // A host that has heard nobody for so many `dead-after` is alone.
 constexpr int kAloneAfter = 3;
+// Flows that end during a dump and are remembered.
+constexpr std::size_t kMostEnded = 1u << 16;
 constexpr std::uint32_t kRefreshedBy = 5;  // seconds (W10), more than a kernel takes to make our changes
 
 // An event that tells the whole identity, and all of the state.
@@ -85,21 +87,33 @@ void SyncHost::set_own_state(Slot slot, const FlowState& state) {
 void SyncHost::on_event(Instant now, const FlowEvent& event) {
     const Encoded identity(event.flow.identity);
     const auto slot = own_.find_name(identity.view());
-    if (event.kind == FlowEvent::Kind::ended) {
-        if (slot)
-            disown(*slot);
-        else if (const auto held = holder(identity.view()))
-            on_foreign_end(now, *held);
-        return;
-    }
+    if (event.kind == FlowEvent::Kind::ended) return on_end(now, identity.view());
+    if (event.kind == FlowEvent::Kind::listed && is_outdated(identity.view(), slot)) return;
     if (!slot) return claim(now, event, identity.view(), false);
-    // The kernel makes a piece of a dump when the piece before is read: what an event said since is newer.
-    if (event.kind == FlowEvent::Kind::listed && shown_by_.get(*slot) == dump_) return;
     const FlowIdentity held = identity_of(own_.identity(*slot));
     if (tells_all(event) ? held == event.flow.identity : held.reply == event.flow.identity.reply)
         return renew(*slot, event);
-    disown(*slot);  // and its end was missed
-    claim(now, event, identity.view(), true);
+    // Its end was missed; or it has another master or helper in our kernel than with the one who told it.
+    disown(*slot);
+    claim(now, event, identity.view(), held.reply == event.flow.identity.reply);
+}
+
+void SyncHost::on_end(Instant now, Bytes identity) {
+    if (dumping_) {
+        if (ended_meanwhile_.size() < kMostEnded)
+            ended_meanwhile_.insert(own_.name_hash(identity));
+        else
+            dump_wanted_ = true;  // what this one shows in error, the next one doesn't
+    }
+    if (const auto slot = own_.find_name(identity))
+        disown(*slot);
+    else if (const auto held = holder(identity))
+        on_foreign_end(now, *held);
+}
+
+// The kernel makes a piece of a dump when the piece before is read: what an event said since is newer.
+bool SyncHost::is_outdated(Bytes identity, std::optional<Slot> slot) const {
+    return slot ? shown_by_.get(*slot) == dump_ : ended_meanwhile_.contains(own_.name_hash(identity));
 }
 
 // Somebody removed it here. The next round of rule T1 writes it again.
@@ -142,7 +156,7 @@ void SyncHost::claim(Instant now, const FlowEvent& event, Bytes identity, bool w
             flow.state = merge(flow.state, known);
         }
     }
-    if (!held && !config_.tells(flow)) {
+    if (!held && !was_ours && !config_.tells(flow)) {
         ++counters_.not_told;
         return;
     }
@@ -174,6 +188,7 @@ void SyncHost::begin_dump(Instant) {
     ++dump_;
     dumping_ = true;
     dump_wanted_ = lost_meanwhile_ = listed_ = false;
+    ended_meanwhile_.clear();
 }
 
 void SyncHost::end_dump(Instant now) {

@@ -24,6 +24,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "sync/filter.h"
@@ -205,7 +206,9 @@ class SyncHost {
     void set_own_state(Slot slot, const FlowState& state);
     void renew(Slot slot, const FlowEvent& event);
     void claim(Instant now, const FlowEvent& event, Bytes identity, bool was_ours);
+    void on_end(Instant now, Bytes identity);
     void on_foreign_end(Instant now, const Held& held);
+    bool is_outdated(Bytes identity, std::optional<Slot> slot) const;
 
     void on_session_end(Instant now, std::size_t peer);
     void check_names(Instant now, std::size_t peer);
@@ -267,6 +270,7 @@ class SyncHost {
     bool lost_meanwhile_ = false;  // during the dump
     bool listed_ = false;          // the dump is over, and unlisted_next_ the next slot to look at
     Slot unlisted_next_ = 0;
+    std::unordered_set<std::uint64_t> ended_meanwhile_;  // during the dump: hashes of names
 
     bool master_ = false, leaving_ = false;
     std::uint64_t term_ = 0, highest_term_ = 0;

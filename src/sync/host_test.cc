@@ -421,6 +421,29 @@ TEST(SyncHost, ADumpIsOlderThanTheEventsThatCameWhileItRan) {
     world.expect_equal();
 }
 
+TEST(SyncHost, ADumpBringsNothingBackThatEndedWhileItRan) {
+    World world(2, 1);
+    world.run(1s);
+    world[0].set_master(world.now, true);
+    world.pass(0, 3, 2);
+    world.run(100ms);
+    const Flow older = world.nodes[0].kernel.flows.begin()->second.flow;
+    world[0].begin_dump(world.now);
+    world.finish(0, 3);
+    world.run(100ms);
+    world[0].on_event(world.now, {Kind::listed, older, true, true, true});
+    world[0].end_dump(world.now);
+    world.run(1s);
+    EXPECT_EQ(world[0].own().size(), 0u);
+    EXPECT_EQ(flows_of(world, 1).size(), 0u);
+    world.pass(0, 3, 2);  // and it may begin again
+    world.run(100ms);
+    world[0].begin_dump(world.now);
+    world[0].on_event(world.now, {Kind::listed, older, true, true, true});
+    world[0].end_dump(world.now);
+    EXPECT_EQ(world[0].own().size(), 1u);
+}
+
 TEST(SyncHost, AFlowThatADumpShowsToBeAnotherOneStaysOurs) {
     World world(2, 1);
     world.run(1s);

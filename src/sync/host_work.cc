@@ -43,6 +43,7 @@ void SyncHost::drop_unlisted(Instant now) {
     }
     if (unlisted_next_ < own_.end()) return;
     listed_ = dumping_ = false;
+    ended_meanwhile_ = {};
     known_ = true;
     overrun_ = lost_meanwhile_;
     hurry_statuses(now);
