@@ -13,8 +13,7 @@ namespace carpd {
 
 namespace {
 
-using message::dump, message::kAny, message::read, message::read_number;
-using Json = message::Json;
+using message::kAny, message::read, message::read_number;
 
 constexpr std::array<std::string_view, 3> kKinds = {"transition", "reasserted", "state"};
 constexpr std::array<std::string_view, 3> kStates = {"init", "backup", "master"};

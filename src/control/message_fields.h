@@ -4,20 +4,15 @@
 
 #include <cstdint>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "control/json.h"
+
 namespace carpd::message {
 
-using Json = nlohmann::ordered_json;
-
 inline constexpr std::uint64_t kAny = std::numeric_limits<std::uint64_t>::max();
-
-inline std::string dump(const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 // Each returns whether `object` has a fitting `key`.
 inline bool read(const Json& object, const char* key, std::string& value) {

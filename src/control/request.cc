@@ -16,8 +16,6 @@ namespace carpd {
 
 namespace {
 
-using request::dump;
-using request::Json;
 using request::read_text;
 
 struct CommandForm {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,15 +10,9 @@
 #include <utility>
 
 #include "base/expected.h"
+#include "control/json.h"
 
 namespace carpd::request {
-
-using Json = nlohmann::ordered_json;
-
-// What isn't UTF-8 is shown as U+FFFD instead of failing.
-inline std::string dump(const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 inline std::optional<std::string> read_text(const Json& object, const char* key) {
     const auto found = object.find(key);

@@ -2,15 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "control/human.h"
+#include "control/json.h"
 
 namespace carpd {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // With the names of the checks, where it was those.
 // `together`: whose cause it is, if not the group's own.
@@ -18,10 +15,6 @@ std::string reason(Cause cause, const Few<std::string>& checks, std::string_view
     std::string text(to_string(cause));
     if (cause == Cause::check_failed) text += fmt::format(": {}", fmt::join(checks, ", "));
     return together.empty() ? text : fmt::format("together with {}: {}", together, text);
-}
-
-std::string dump(const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 // `count` says how many were dropped for a reason.

@@ -9,8 +9,6 @@ namespace carpd {
 
 namespace {
 
-using request::Json;
-
 // IPPROTO_*
 constexpr std::uint8_t kIcmp = 1, kTcp = 6, kUdp = 17, kDccp = 33, kGre = 47, kIcmpv6 = 58, kSctp = 132,
                        kUdpLite = 136;
@@ -94,11 +92,11 @@ std::string sync_flow_line(const Flow& flow, std::string_view owner) {
     json["timeout_s"] = state.timeout;
     json["helper"] = identity.helper_name().empty() ? Json(nullptr) : Json(identity.helper_name());
     json["expected_by"] = expected_by(identity);
-    return request::dump(json);
+    return dump(json);
 }
 
 std::string sync_flows_end(std::uint64_t count) {
-    return request::dump({{"ok", true}, {"flows", count}});
+    return dump({{"ok", true}, {"flows", count}});
 }
 
 }  // namespace carpd

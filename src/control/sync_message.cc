@@ -12,8 +12,7 @@ namespace carpd {
 
 namespace {
 
-using message::dump, message::kAny, message::read, message::read_number;
-using Json = message::Json;
+using message::kAny, message::read, message::read_number;
 
 constexpr std::array kReasons = {SyncIncomplete::no, SyncIncomplete::starting, SyncIncomplete::overrun,
                                  SyncIncomplete::receiving, SyncIncomplete::differs};

@@ -11,8 +11,6 @@ namespace carpd {
 
 namespace {
 
-using request::Json;
-
 constexpr std::array<std::string_view, 4> kNames = {"status", "flows", "resync", "flush"};
 constexpr std::array<std::string_view, 1> kFlowsTakes = {"owner"};
 
@@ -55,7 +53,7 @@ Expected<SyncRequest, std::string> parse_sync_request(std::string_view line) {
 std::string to_line(const SyncRequest& request) {
     Json object{{"command", to_string(request.command)}};
     if (!request.owner.empty()) object["owner"] = request.owner;
-    return request::dump(object);
+    return dump(object);
 }
 
 }  // namespace carpd

@@ -7,8 +7,6 @@ namespace carpd {
 
 namespace {
 
-using request::Json;
-
 // Round trips and commits are fractions of a millisecond.
 double exact_milliseconds(Duration d) {
     return std::chrono::duration<double, std::milli>(d).count();
@@ -171,28 +169,28 @@ std::string sync_status(const SyncHost& host, const SyncProcessFigures& figures,
     Json peers = Json::array();
     for (std::size_t i = 0; i < figures.peers.size(); ++i)
         peers.push_back(peer_status(host.session(i), figures.peers[i], figures, now));
-    return request::dump({{"ok", true},
-                          {"schema", 1},
-                          {"name", config.name.view()},
-                          {"pid", figures.pid},
-                          {"running_ms", milliseconds(now - figures.started)},
-                          {"interface", config.interface},
-                          {"port", config.port},
-                          {"socket_trouble", trouble.empty() ? Json(nullptr) : Json(trouble)},
-                          {"commit", config.commit_at_takeover ? "takeover" : "direct"},
-                          {"master", host.is_master()},
-                          {"term", host.term()},
-                          {"incomplete", to_string(host.incomplete(now))},
-                          {"flows", host.own().size()},
-                          {"max_flows", host.own().max_slots()},
-                          {"flows_refused", host.own().refused()},
-                          {"memory_bytes", host.own().memory()},
-                          {"kernel", kernel(host, figures)},
-                          {"changes", changes(host, figures.injection)},
-                          {"takeovers", takeovers(figures)},
-                          {"counters", to_json(host.counters())},
-                          {"datagrams_refused", named(figures.datagrams_refused)},
-                          {"peers", std::move(peers)}});
+    return dump({{"ok", true},
+                 {"schema", 1},
+                 {"name", config.name.view()},
+                 {"pid", figures.pid},
+                 {"running_ms", milliseconds(now - figures.started)},
+                 {"interface", config.interface},
+                 {"port", config.port},
+                 {"socket_trouble", trouble.empty() ? Json(nullptr) : Json(trouble)},
+                 {"commit", config.commit_at_takeover ? "takeover" : "direct"},
+                 {"master", host.is_master()},
+                 {"term", host.term()},
+                 {"incomplete", to_string(host.incomplete(now))},
+                 {"flows", host.own().size()},
+                 {"max_flows", host.own().max_slots()},
+                 {"flows_refused", host.own().refused()},
+                 {"memory_bytes", host.own().memory()},
+                 {"kernel", kernel(host, figures)},
+                 {"changes", changes(host, figures.injection)},
+                 {"takeovers", takeovers(figures)},
+                 {"counters", to_json(host.counters())},
+                 {"datagrams_refused", named(figures.datagrams_refused)},
+                 {"peers", std::move(peers)}});
 }
 
 std::string sync_host_name(const SyncHost& host, const SyncConfig& config, std::optional<std::size_t> peer) {
