@@ -1,10 +1,12 @@
 #include "bench/firewalls.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <fstream>
 #include <sstream>
 
@@ -108,24 +110,25 @@ void Firewalls::plug_sync(bool in) {
 ConntrackRoom::ConntrackRoom() {
     const auto before = read_conntrack_limits();
     if (!before) lab::fail("this kernel has no connection tracking");
-    int ends[2];
-    lab::check(pipe2(ends, O_CLOEXEC), "pipe");
-    UniqueFd waiting(ends[0]);
-    life_ = UniqueFd(ends[1]);
+    sigset_t end, mask;
+    sigemptyset(&end);
+    sigaddset(&end, kParentEnded);
+    sigprocmask(SIG_BLOCK, &end, &mask);
+    const pid_t parent = getpid();
     restorer_ = lab::check(fork(), "fork");
     if (restorer_ == 0) {
         setsid();  // no signal that is meant for us
-        life_ = UniqueFd();
-        char nothing;
-        while (read(waiting.get(), &nothing, 1) < 0) continue;
+        prctl(PR_SET_PDEATHSIG, kParentEnded);
+        if (getppid() == parent) sigwaitinfo(&end, nullptr);
         set_limits(before->max, before->buckets);
         _exit(0);
     }
+    sigprocmask(SIG_SETMASK, &mask, nullptr);
     set_limits(std::max(before->max, kWantedMax), std::max(before->buckets, kWantedBuckets));
 }
 
 ConntrackRoom::~ConntrackRoom() {
-    life_ = UniqueFd();
+    kill(restorer_, kParentEnded);
     waitpid(restorer_, nullptr, 0);
 }
 

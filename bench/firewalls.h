@@ -12,11 +12,11 @@
 
 #include <sys/types.h>
 
+#include <csignal>
 #include <cstdint>
 #include <string>
 
 #include "lab/lab.h"
-#include "linux/unique_fd.h"
 
 namespace carpd::bench {
 
@@ -51,7 +51,7 @@ class ConntrackRoom {
     std::uint32_t flows() const;
 
  private:
-    UniqueFd life_;  // closed when we end, in any way
+    static constexpr int kParentEnded = SIGUSR1;
     pid_t restorer_;
 };
 

@@ -204,7 +204,7 @@ Recovery recover_from_burst(const Synchronizer& program, std::uint32_t connectio
 }
 
 Recovery recover_from_cut(const Synchronizer& program) {
-    constexpr std::uint32_t kConnections = 20'000, kEnded = 10'000;
+    constexpr std::uint32_t kConnections = 60'000, kEnded = 20'000;
     constexpr int kRate = 10'000;
     Pair pair(program);
     pair.start();

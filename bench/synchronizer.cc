@@ -2,12 +2,14 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <regex>
 
 #include "bench/flow_table.h"
 #include "lab/carpd.h"
 #include "lab/error.h"
 #include "lab/process.h"
+#include "linux/netlink_socket.h"
 
 namespace carpd::bench {
 
@@ -72,15 +74,23 @@ Running start_carpd(Firewalls& firewalls, lab::Host& host) {
 }
 
 bool has_shared_address(const lab::Host& host) {
-    return host.run({"ip", "-4", "-o", "address"}).output.find(Firewalls::kSharedAddress) !=
-           std::string::npos;
+    bool has = false;
+    host.space().inside([&] {
+        auto netlink = Netlink::open();
+        const auto addresses = netlink ? netlink->addresses() : Unexpected{netlink.error()};
+        if (!addresses) lab::fail("{}", addresses.error().to_string());
+        has = std::ranges::any_of(*addresses, [](const LinkAddress& a) {
+            return a.address.address.to_string() == Firewalls::kSharedAddress;
+        });
+    });
+    return has;
 }
 
 lab::Time take_over_by_carpd(Firewalls& firewalls) {
     set_state(firewalls.first, "backup");
     wait_state(firewalls.second, "master", 500us);
     const lab::Time start = lab::Clock::now();
-    if (!lab::wait_until([&] { return has_shared_address(firewalls.second); }, kPatience, 500us))
+    if (!lab::wait_until([&] { return has_shared_address(firewalls.second); }, kPatience, 100us))
         lab::fail("carpd on {} doesn't take the address", firewalls.second.name());
     return start;
 }
