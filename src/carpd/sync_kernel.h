@@ -39,6 +39,7 @@ class SyncKernel {
     void set_master(Instant now, bool master);
     // No dump begins before: there is more urgent work.
     void hold_dumps(Instant until) { dump_from_ = std::max(dump_from_, until); }
+    void allow_dumps() { dump_from_ = {}; }
     // The last work() found events.
     bool heard_events() const { return heard_; }
 

@@ -31,6 +31,9 @@ constexpr int kBatchesAtOnce = 4;
 // A dump may keep packets waiting, and at a takeover somebody waits already. What it finds can wait, where
 // peers told of the flows.
 constexpr Duration kDumpsWait = seconds(10);
+// Nor does the first one begin before it is known whether this host is MASTER: what it lists would be
+// nobody's (W6), and peers would be told that all of it ended.
+constexpr Duration kNewsWait = seconds(1);
 constexpr mode_t kControlMode = 0660;
 constexpr Duration kTellEvery = seconds(1), kTryAgain = seconds(1), kCheckLimitsEvery = seconds(10);
 
@@ -103,6 +106,7 @@ SyncProcess::SyncProcess(const Config& config, std::string path, MessageSocket& 
       now_(host_now()),
       started_(now_) {
     for (const IpAddress& address : config_.peers) peers_.push_back({{.address = address}});
+    kernel_.kernel.hold_dumps(now_ + kNewsWait);
     read_own_addresses();  // before there is any flow to judge
     engine_.send(to_message(FromSync(SyncGreeting{getpid()})));
 }
@@ -189,11 +193,13 @@ void SyncProcess::reload() {
 // ---- the host's interfaces, and its limits
 
 void SyncProcess::follow_links() {
-    if ((is_ready(kLinks) || kernel_.links.is_stale()) && !kernel_.links.drain().empty())
+    if ((is_ready(kLinks) || kernel_.links.is_stale()) && !kernel_.links.drain().empty()) {
         addresses_at_ = std::min(addresses_at_, now_ + kTryAgain);
-    const Interface* const interface = kernel_.links.find(config_.interface);
-    if (socket_ && (!interface || interface->ifindex() != socket_->ifindex()))
-        close_socket(fmt::format("{} is gone", config_.interface));
+        const Interface* const interface = kernel_.links.find(config_.interface);
+        if (socket_ && (!interface || interface->ifindex() != socket_->ifindex()))
+            close_socket(fmt::format("{} is gone", config_.interface));
+        open_at_ = now_;
+    }
     if (!socket_ && open_at_ <= now_) open_socket();
     if (addresses_at_ <= now_) read_own_addresses();
     if (limits_at_ <= now_) check_limits();
@@ -207,7 +213,7 @@ void SyncProcess::open_socket() {
         config_.interface, interface->ifindex(), config_.port, config_.peer_routed, {}};
     for (const Peer& peer : peers_)
         options.families[static_cast<std::size_t>(peer.figures.address.family())] = true;
-    auto opened = SyncSocket::open(options);
+    auto opened = SyncSocket::open(options, refused_);
     if (!opened) return close_socket(opened.error().to_string());
     socket_.emplace(std::move(*opened));
     if (!std::exchange(socket_trouble_, {}).empty())
@@ -338,6 +344,7 @@ void SyncProcess::handle_message(std::string_view text) {
         return;
     }
     const auto* const news = std::get_if<Mastership>(&*message);
+    if (news && !std::exchange(knows_news_, true)) kernel_.kernel.allow_dumps();
     const Mastership next = news ? *news : Mastership{};
     if (next.master != mastership_.master) {
         kernel_.kernel.set_master(now_, next.master);

@@ -128,12 +128,14 @@ class SyncProcess {
     std::optional<SyncSocket> socket_;  // nothing while there is no interface for it
     std::string socket_trouble_;        // why
     Instant open_at_ = Instant::min(), addresses_at_ = Instant::min(), limits_at_ = Instant::min();
+    SyncSocket::Counters refused_;
     std::uint64_t strangers_ = 0;         // datagrams from other addresses than the peers'
     bool waiting_ = false;                // datagrams, after the last look
     bool transmitting_ = false;           // more is due
     bool gathers_ = false;                // so that neither the kernel's events nor peers wake it
     Instant events_at_ = Instant::min();  // not to be read before
 
+    bool knows_news_ = false;
     Mastership mastership_;
     std::uint64_t committed_ = 0;  // takeover
     std::uint64_t takeovers_ = 0;

@@ -47,9 +47,8 @@ std::string SyncProcess::status() const {
     const auto refused = kernel_.kernel.refused();
     for (std::size_t i = 0; i < refused.size(); ++i)
         figures.messages_refused.push_back({to_string(static_cast<ConntrackRefusal>(i)), refused[i]});
-    const SyncSocket::Counters counters = socket_ ? socket_->counters() : SyncSocket::Counters{};
     figures.datagrams_refused = {
-        {"stranger", strangers_}, {"routed", counters.routed}, {"too_long", counters.too_long}};
+        {"stranger", strangers_}, {"routed", refused_.routed}, {"too_long", refused_.too_long}};
     if (limits_) figures.table = {limits_->entries, limits_->max, limits_->buckets};
     figures.injection = injection_figures(kernel_.kernel.table());
     figures.takeovers = takeovers_;

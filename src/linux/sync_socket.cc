@@ -67,16 +67,17 @@ struct SyncSocket::Memory {
     mmsghdr headers[kAtOnce];
 };
 
-SyncSocket::SyncSocket(const Options& options)
+SyncSocket::SyncSocket(const Options& options, Counters& counters)
     : ifindex_(options.ifindex),
       port_(options.port),
       routed_(options.routed),
-      memory_(new Memory, [](Memory* memory) { delete memory; }) {
+      memory_(new Memory, [](Memory* memory) { delete memory; }),
+      counters_(&counters) {
     received_.reserve(2 * kAtOnce);
 }
 
-Expected<SyncSocket, SysError> SyncSocket::open(const Options& options) {
-    SyncSocket opened(options);
+Expected<SyncSocket, SysError> SyncSocket::open(const Options& options, Counters& counters) {
+    SyncSocket opened(options, counters);
     for (const Family family : {Family::ipv4, Family::ipv6}) {
         const auto i = static_cast<std::size_t>(family);
         if (!options.families[i]) continue;
@@ -125,11 +126,10 @@ void SyncSocket::receive(Family family) {
     for (int i = 0; i < count; ++i) {
         mmsghdr& header = memory_->headers[i];
         if ((header.msg_hdr.msg_flags & MSG_TRUNC) != 0) {
-            ++counters_.too_long;
+            ++counters_->too_long;
         } else if (!routed_ && hop_limit(header.msg_hdr) != kHopLimit) {
-            ++counters_.routed;
+            ++counters_->routed;
         } else {
-            ++counters_.received;
             received_.push_back({address_of(reinterpret_cast<const sockaddr*>(&places[i].from)),
                                  {places[i].bytes, header.msg_len}});
         }
@@ -150,10 +150,7 @@ std::size_t SyncSocket::send(const IpAddress& destination, std::span<const Bytes
     }
     const int fd = sockets_[static_cast<std::size_t>(destination.family())].get();
     const int taken = ::sendmmsg(fd, headers.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
-    const std::size_t sent = taken > 0 ? static_cast<std::size_t>(taken) : 0;
-    counters_.sent += sent;
-    counters_.send_failed += count - sent;
-    return sent;
+    return taken > 0 ? static_cast<std::size_t>(taken) : 0;
 }
 
 }  // namespace carpd

@@ -24,6 +24,11 @@ class SyncSocket {
     static constexpr std::size_t kLongest = 1500 - 40 - 8;
     static constexpr std::size_t kAtOnce = 32;
 
+    struct Counters {
+        std::uint64_t routed = 0;    // refused, because they passed a router
+        std::uint64_t too_long = 0;  // refused
+    };
+
     struct Options {
         std::string interface;
         int ifindex = 0;
@@ -31,7 +36,8 @@ class SyncSocket {
         bool routed = false;    // datagrams may have passed a router
         bool families[2] = {};  // wanted, by Family
     };
-    static Expected<SyncSocket, SysError> open(const Options& options);
+    // Counts where the sockets before it did.
+    static Expected<SyncSocket, SysError> open(const Options& options, Counters& counters);
 
     // By Family; -1 for one that isn't wanted.
     std::array<int, 2> fds() const { return {sockets_[0].get(), sockets_[1].get()}; }
@@ -48,17 +54,9 @@ class SyncSocket {
     // take is as lost as on the network. 0: errno says why.
     std::size_t send(const IpAddress& destination, std::span<const Bytes> datagrams);
 
-    struct Counters {
-        std::uint64_t received = 0, sent = 0;
-        std::uint64_t routed = 0;    // refused, because they passed a router
-        std::uint64_t too_long = 0;  // refused
-        std::uint64_t send_failed = 0;
-    };
-    const Counters& counters() const { return counters_; }
-
  private:
     struct Memory;
-    SyncSocket(const Options& options);
+    SyncSocket(const Options& options, Counters& counters);
     void receive(Family family);
 
     std::array<UniqueFd, 2> sockets_;
@@ -67,7 +65,7 @@ class SyncSocket {
     bool routed_;
     std::unique_ptr<Memory, void (*)(Memory*)> memory_;
     std::vector<Received> received_;
-    Counters counters_;
+    Counters* counters_;
 };
 
 }  // namespace carpd

@@ -158,9 +158,13 @@ TEST_F(Sync, AMasterWhoseProcessDiesStaysMaster) {
     std::this_thread::sleep_for(3100ms);  // only then is what it has the truth (rule Y5)
     begin_flow(alpha(), 1);
     ASSERT_TRUE(wait_flows(beta(), 1));
+    const auto removed = [&] { return sync(beta_carpd())["changes"]["removed"]; };
+    const auto removed_before = removed();
     const pid_t before = sync_pid(alpha_carpd());
     kill(before, SIGKILL);
     ASSERT_TRUE(wait_until([&] { return sync_pid(alpha_carpd()) != before && is_up(alpha_carpd()); }, 10s));
+    expect_equal_and_fit();
+    EXPECT_EQ(removed(), removed_before);  // and nothing was put back
     EXPECT_EQ(demotion(alpha_carpd()), 0);
     begin_flow(alpha(), 2);
     end_flow(alpha(), 1);
