@@ -101,7 +101,7 @@ SyncProcess::SyncProcess(const Config& config, std::string path, MessageSocket& 
       signals_(signals),
       kernel_(std::move(opened)),
       virtual_(virtual_addresses(config)),
-      filter_(config_.ignored, config_.protocols, config_.zones),
+      filter_(config_.ignored, config_.protocols, config_.zones, config_.tcp_states),
       host_(host_now(), host_config(config_, filter_), config_.keys, config_.peers.size(), fill_random),
       now_(host_now()),
       started_(now_) {
@@ -179,7 +179,7 @@ void SyncProcess::reload() {
     const SyncConfig& next = *file->config.sync;
     virtual_ = virtual_addresses(file->config);
     if (next.keys != config_.keys) host_.set_keys(now_, next.keys);
-    filter_ = FlowFilter(next.ignored, next.protocols, next.zones);
+    filter_ = FlowFilter(next.ignored, next.protocols, next.zones, next.tcp_states);
     read_own_addresses();
     // All that can be taken over while sessions go on.
     config_.keys = next.keys;
@@ -187,6 +187,7 @@ void SyncProcess::reload() {
     config_.ignored = next.ignored;
     config_.protocols = next.protocols;
     config_.zones = next.zones;
+    config_.tcp_states = next.tcp_states;
     if (next != config_) next_ = std::move(file->config);
 }
 

@@ -53,10 +53,12 @@ struct SyncConfig {
     Duration commit_wait = std::chrono::milliseconds(200);
     std::uint32_t max_flows = 1u << 20;  // of ours, and of each peer
     bool commit_at_takeover = false;     // flows of peers go into the kernel when it takes over, not at once
-    // Flows that aren't told: of these addresses, or not of these protocols (IPPROTO_*) or zones; empty: all.
+    // Flows that aren't told: of these addresses, or not of these protocols (IPPROTO_*) or zones, or TCP that
+    // never was in one of these states (the kernel's numbers); empty: all.
     std::vector<InterfaceAddress> ignored;
     std::vector<std::uint8_t> protocols;
     std::vector<std::uint16_t> zones;
+    std::vector<std::uint8_t> tcp_states;
     bool operator==(const SyncConfig&) const = default;
 };
 

@@ -110,8 +110,8 @@ std::string show(const SyncConfig& s) {
                        s.port, list(s.peers), s.peer_routed, keys) +
            fmt::format("  dead after {} ms, commit {} within {} ms, {} flows\n", ms(s.dead_after),
                        s.commit_at_takeover ? "at takeover" : "directly", ms(s.commit_wait), s.max_flows) +
-           fmt::format("  ignored {} protocols [{}] zones [{}]\n", list(s.ignored),
-                       fmt::join(s.protocols, ", "), fmt::join(s.zones, ", "));
+           fmt::format("  ignored {} protocols [{}] zones [{}] TCP states [{}]\n", list(s.ignored),
+                       fmt::join(s.protocols, ", "), fmt::join(s.zones, ", "), fmt::join(s.tcp_states, ", "));
 }
 
 // All that carpd makes of a file, as text.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <span>
 
 #include "config/nearest.h"
 
@@ -13,28 +14,39 @@ namespace carpd {
 
 namespace {
 
-constexpr std::array<std::string_view, 16> kSyncKeys = {
-    "interface",      "peers",  "key-file",  "key-hex",          "accept-key-file",
-    "accept-key-hex", "name",   "port",      "peer-routed",      "dead-after",
-    "commit-wait",    "commit", "max-flows", "ignore-addresses", "protocols",
-    "zones"};
+constexpr std::array<std::string_view, 17> kSyncKeys = {
+    "interface",      "peers",     "key-file",  "key-hex",          "accept-key-file",
+    "accept-key-hex", "name",      "port",      "peer-routed",      "dead-after",
+    "commit-wait",    "commit",    "max-flows", "ignore-addresses", "protocols",
+    "zones",          "tcp-states"};
 constexpr int kLeastFlows = 1024, kMostFlows = 1 << 24;
 constexpr Duration kLeastDeadAfter = std::chrono::milliseconds(100), kMostSeconds = std::chrono::seconds(60);
 constexpr std::string_view kKeyHint =
     "it must be 64 hexadecimal digits, as `openssl rand -hex 32` makes them";
 
-struct Protocol {
+// What the kernel numbers.
+struct Named {
     std::string_view name;
     std::uint8_t number;
 };
-constexpr std::array<Protocol, 8> kProtocols = {{{"tcp", 6},
-                                                 {"udp", 17},
-                                                 {"icmp", 1},
-                                                 {"icmpv6", 58},
-                                                 {"sctp", 132},
-                                                 {"dccp", 33},
-                                                 {"gre", 47},
-                                                 {"udplite", 136}}};
+using Names = std::span<const Named>;
+constexpr std::array<Named, 8> kProtocols = {{{"tcp", 6},
+                                              {"udp", 17},
+                                              {"icmp", 1},
+                                              {"icmpv6", 58},
+                                              {"sctp", 132},
+                                              {"dccp", 33},
+                                              {"gre", 47},
+                                              {"udplite", 136}}};
+
+// In which a connection may be told first: not before it was answered.
+constexpr std::array<Named, 7> kTcpStates = {{{"syn_recv", 2},
+                                              {"established", 3},
+                                              {"fin_wait", 4},
+                                              {"close_wait", 5},
+                                              {"last_ack", 6},
+                                              {"time_wait", 7},
+                                              {"close", 8}}};
 
 class SyncReader {
  public:
@@ -55,6 +67,7 @@ class SyncReader {
         read_ignored();
         read_protocols();
         read_zones();
+        read_tcp_states();
         return std::move(sync_);
     }
 
@@ -224,25 +237,26 @@ class SyncReader {
         if (array == nullptr) return;
         std::set<std::uint8_t> seen;
         for (const toml::node& element : *array) {
-            const auto number =
-                element.is_string() ? protocol_of(element) : reader_.number(element, "protocol", 0, 255);
+            const auto number = element.is_string()
+                                    ? number_of(element, kProtocols, "protocol", "its number, or one of")
+                                    : reader_.number(element, "protocol", 0, 255);
             if (number)
                 add(sync_.protocols, seen, static_cast<std::uint8_t>(*number), element,
                     fmt::format("protocol {}", *number));
         }
     }
 
-    // Its number, by its name.
-    std::optional<int> protocol_of(const toml::node& node) {
+    // By its name.
+    std::optional<int> number_of(const toml::node& node, Names known, std::string_view what,
+                                 std::string_view choice) {
         const std::string name = **node.as_string();
-        std::array<std::string_view, kProtocols.size()> names;
-        std::transform(kProtocols.begin(), kProtocols.end(), names.begin(),
-                       [](const Protocol& p) { return p.name; });
+        std::vector<std::string_view> names;
+        for (const Named& named : known) names.push_back(named.name);
         const auto found = std::find(names.begin(), names.end(), name);
-        if (found != names.end()) return kProtocols[static_cast<std::size_t>(found - names.begin())].number;
+        if (found != names.end()) return known[static_cast<std::size_t>(found - names.begin())].number;
         const auto meant = nearest(name, names);
-        reader_.fail(position_of(node), fmt::format("there is no protocol '{}'", name),
-                     meant.empty() ? fmt::format("write its number, or one of {}", fmt::join(names, ", "))
+        reader_.fail(position_of(node), fmt::format("there is no {} '{}'", what, name),
+                     meant.empty() ? fmt::format("write {} {}", choice, fmt::join(names, ", "))
                                    : fmt::format("did you mean '{}'?", meant));
         return std::nullopt;
     }
@@ -255,6 +269,18 @@ class SyncReader {
             if (const auto zone = reader_.number(element, "zone", 0, 65535))
                 add(sync_.zones, seen, static_cast<std::uint16_t>(*zone), element,
                     fmt::format("zone {}", *zone));
+    }
+
+    void read_tcp_states() {
+        const toml::array* array = list("tcp-states", "leave it out for all states", "names");
+        if (array == nullptr) return;
+        std::set<std::uint8_t> seen;
+        for (const toml::node& element : *array) {
+            if (!reader_.text(element, "a TCP state")) continue;
+            if (const auto number = number_of(element, kTcpStates, "TCP state to begin with", "one of"))
+                add(sync_.tcp_states, seen, static_cast<std::uint8_t>(*number), element,
+                    fmt::format("TCP state {}", **element.as_string()));
+        }
     }
 
     // `seen` is what `values` has, so that a long list takes no time.

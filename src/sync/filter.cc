@@ -28,21 +28,23 @@ void remove_nested(std::vector<InterfaceAddress>& prefixes) {
     prefixes.resize(kept);
 }
 
+// It has what later events don't tell.
+bool is_told_at_once(const Flow& flow) {
+    return flow.identity.master || !flow.identity.helper_name().empty() ||
+           flow.state.labels != FlowState{}.labels;
+}
+
 }  // namespace
 
 bool is_worth_telling(const Flow& flow) {
     constexpr std::uint8_t kTcpProtocol = 6, kSynReceived = 2;
     if (flow.identity.original.protocol != kTcpProtocol) return true;
     const auto* const tcp = std::get_if<TcpState>(&flow.state.protocol);
-    if (!tcp) return false;
-    if (flow.identity.master || !flow.identity.helper_name().empty() ||
-        flow.state.labels != FlowState{}.labels)
-        return true;
-    return tcp_progress(*tcp) >= kSynReceived;
+    return tcp && (is_told_at_once(flow) || tcp_progress(*tcp) >= kSynReceived);
 }
 
 FlowFilter::FlowFilter(std::span<const InterfaceAddress> ignored, std::span<const std::uint8_t> protocols,
-                       std::span<const std::uint16_t> zones)
+                       std::span<const std::uint16_t> zones, std::span<const std::uint8_t> tcp_states)
     : never_(ignored.begin(), ignored.end()), zones_(zones.begin(), zones.end()) {
     using V4 = std::array<std::uint8_t, 4>;
     using V6 = std::array<std::uint8_t, 16>;
@@ -52,6 +54,8 @@ FlowFilter::FlowFilter(std::span<const InterfaceAddress> ignored, std::span<cons
                                  prefix(V6{0xff}, 8), prefix(V4{255, 255, 255, 255}, 32)});
     for (const std::uint8_t protocol : protocols) protocols_.set(protocol);
     if (protocols.empty()) protocols_.set();
+    for (const std::uint8_t state : tcp_states) tcp_states_.set(state);
+    if (tcp_states.empty()) tcp_states_.set();
     std::sort(zones_.begin(), zones_.end());
     set_own({});
 }
@@ -68,6 +72,8 @@ bool FlowFilter::tells(const Flow& flow) const {
     if (!zones_.empty() && !std::binary_search(zones_.begin(), zones_.end(), flow.identity.zone))
         return false;
     if (!is_worth_telling(flow)) return false;
+    const auto* const tcp = std::get_if<TcpState>(&flow.state.protocol);
+    if (tcp && !tcp_states_[tcp->state] && !is_told_at_once(flow)) return false;
     if (is_excluded(original.source) || is_excluded(original.destination)) return false;
     // Most flows aren't translated.
     if (reply.source != original.destination && is_excluded(reply.source)) return false;

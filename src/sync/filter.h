@@ -28,9 +28,10 @@ bool is_worth_telling(const Flow& flow);
 class FlowFilter {
  public:
     // `ignored` are prefixes without bits behind them, whose flows aren't told; told are those of `protocols`
-    // (IPPROTO_*) and `zones` only, or of all if there are none.
+    // (IPPROTO_*) and `zones`, and TCP that is in one of `tcp_states` (the kernel's numbers), only; where one
+    // of these is empty: all.
     FlowFilter(std::span<const InterfaceAddress> ignored, std::span<const std::uint8_t> protocols,
-               std::span<const std::uint16_t> zones);
+               std::span<const std::uint16_t> zones, std::span<const std::uint8_t> tcp_states);
 
     // All addresses that the host has, and the broadcast addresses of its subnets, but without those that it
     // shares. In place of those before.
@@ -46,7 +47,7 @@ class FlowFilter {
 
     std::vector<InterfaceAddress> never_;     // those of every host, and the ignored ones
     std::vector<InterfaceAddress> excluded_;  // with the own ones; sorted, none within another
-    std::bitset<256> protocols_;
+    std::bitset<256> protocols_, tcp_states_;
     std::vector<std::uint16_t> zones_;  // sorted; empty: all
 };
 

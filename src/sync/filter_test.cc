@@ -29,7 +29,7 @@ Flow flow(std::string_view from, std::string_view to, std::uint8_t protocol = 17
 }
 
 const FlowFilter& everything() {
-    static const FlowFilter filter({}, {}, {});
+    static const FlowFilter filter({}, {}, {}, {});
     return filter;
 }
 
@@ -46,8 +46,23 @@ TEST(FlowFilter, TellsNothingThatIsNotWorthIt) {
     EXPECT_FALSE(everything().tells(tcp));
 }
 
+TEST(FlowFilter, TellsTcpFromAWantedStateOn) {
+    constexpr std::uint8_t kSynReceived = 2, kEstablished = 3;
+    const FlowFilter filter({}, {}, {}, std::array{kEstablished});
+    Flow tcp{sample_identity(0), sample_state(0)};
+    auto& state = std::get<TcpState>(tcp.state.protocol).state;
+    state = kSynReceived;
+    EXPECT_FALSE(filter.tells(tcp));
+    state = kEstablished;
+    EXPECT_TRUE(filter.tells(tcp));
+    state = kSynReceived;
+    tcp.state.labels[0] = 1;  // which no later event tells
+    EXPECT_TRUE(filter.tells(tcp));
+    EXPECT_TRUE(filter.tells(flow("10.0.0.1", "198.51.100.7", 17)));
+}
+
 TEST(FlowFilter, TellsOnlyWantedProtocolsAndZones) {
-    const FlowFilter filter({}, std::array<std::uint8_t, 2>{17, 255}, std::array<std::uint16_t, 2>{5, 0});
+    const FlowFilter filter({}, std::array<std::uint8_t, 2>{17, 255}, std::array<std::uint16_t, 2>{5, 0}, {});
     Flow udp = flow("10.0.0.1", "198.51.100.7"), other = flow("10.0.0.1", "198.51.100.7", 255);
     EXPECT_TRUE(filter.tells(udp));
     EXPECT_TRUE(filter.tells(other));
@@ -74,7 +89,7 @@ TEST(FlowFilter, TellsNoFlowThatEveryHostHasForItself) {
 }
 
 TEST(FlowFilter, TellsNoFlowOfAnOwnAddressInAnyPlace) {
-    FlowFilter filter({}, {}, {});
+    FlowFilter filter({}, {}, {}, {});
     filter.set_own(std::array{ip("192.0.2.1"), ip("192.0.2.255"), ip("2001:db8::1")});
     EXPECT_FALSE(filter.tells(flow("192.0.2.1", "198.51.100.7")));
     EXPECT_FALSE(filter.tells(flow("10.0.0.1", "192.0.2.1")));
@@ -93,7 +108,7 @@ TEST(FlowFilter, TellsNoFlowOfAnOwnAddressInAnyPlace) {
 }
 
 TEST(FlowFilter, OwnAddressesAreThoseThatWereSaidLast) {
-    FlowFilter filter({}, {}, {});
+    FlowFilter filter({}, {}, {}, {});
     filter.set_own(std::array{ip("192.0.2.1")});
     filter.set_own(std::array{ip("192.0.2.2")});
     EXPECT_TRUE(filter.tells(flow("10.0.0.1", "192.0.2.1")));
@@ -104,7 +119,7 @@ TEST(FlowFilter, OwnAddressesAreThoseThatWereSaidLast) {
 TEST(FlowFilter, IgnoresPrefixesAlsoWithinEachOther) {
     FlowFilter filter(
         std::array{net("10.1.2.0", 24), net("10.1.0.0", 16), net("10.1.0.0", 24), net("2001:db8::", 32)}, {},
-        {});
+        {}, {});
     filter.set_own(std::array{ip("10.1.2.3"), ip("10.2.0.1")});
     for (const char* ignored : {"10.1.0.0", "10.1.2.3", "10.1.2.4", "10.1.255.255", "10.2.0.1"})
         EXPECT_FALSE(filter.tells(flow("192.0.2.7", ignored))) << ignored;
@@ -115,7 +130,7 @@ TEST(FlowFilter, IgnoresPrefixesAlsoWithinEachOther) {
 }
 
 TEST(FlowFilter, AFamilyCanBeIgnored) {
-    const FlowFilter filter(std::array{net("0.0.0.0", 0)}, {}, {});
+    const FlowFilter filter(std::array{net("0.0.0.0", 0)}, {}, {}, {});
     EXPECT_FALSE(filter.tells(flow("10.0.0.1", "198.51.100.7")));
     EXPECT_TRUE(filter.tells(flow("2001:db8::1", "2001:db8:1::1")));
 }
@@ -140,7 +155,7 @@ TEST(FlowFilter, FindsAnAddressAmongManyPrefixes) {
                 bytes[bit / 8] |= static_cast<std::uint8_t>(address.bytes()[bit / 8] & (0x80 >> bit % 8));
             ignored.push_back({IpAddress::from_bytes(bytes), length});
         }
-        FlowFilter filter(ignored, {}, {});
+        FlowFilter filter(ignored, {}, {}, {});
         filter.set_own(own);
         for (int i = 0; i < 50; ++i) {
             Flow through = flow("198.51.100.7", "203.0.113.9");
