@@ -19,6 +19,7 @@ constexpr std::array<std::string_view, 17> kSyncKeys = {
     "accept-key-hex", "name",      "port",      "peer-routed",      "dead-after",
     "commit-wait",    "commit",    "max-flows", "ignore-addresses", "protocols",
     "zones",          "tcp-states"};
+constexpr int kLeastPort = 1024;  // below, a port asks for a right that `carpd: sync` gives up
 constexpr int kLeastFlows = 1024, kMostFlows = 1 << 24;
 constexpr Duration kLeastDeadAfter = std::chrono::milliseconds(100), kMostSeconds = std::chrono::seconds(60);
 constexpr std::string_view kKeyHint =
@@ -84,8 +85,8 @@ class SyncReader {
     void read_peers() {
         if (const auto routed = reader_.flag(table_, "peer-routed")) sync_.peer_routed = *routed;
         if (const toml::node* node = table_.get("port"))
-            sync_.port =
-                static_cast<std::uint16_t>(reader_.number(*node, "port", 1, 65535).value_or(kSyncPort));
+            sync_.port = static_cast<std::uint16_t>(
+                reader_.number(*node, "port", kLeastPort, 65535).value_or(kSyncPort));
         const toml::node* node =
             require("peers", "add the other hosts' addresses on the link, like [\"10.9.0.2\"]");
         const toml::array* array =
