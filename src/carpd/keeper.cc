@@ -11,6 +11,7 @@
 
 #include "control/human.h"
 #include "linux/clock.h"
+#include "linux/line_server.h"
 #include "linux/log.h"
 #include "linux/process.h"
 
@@ -29,17 +30,29 @@ void Keeper::configure(const Config& config) {
             start_again_at_ = kNever;
         else if (start_again_at_ == kNever)
             start(config);
-    } else if (!wanted_) {
-        kill(pid_, kEndSignal);
-        kill_at_ = host_now() + process_.most_to_end;
-    } else {
-        kill(pid_, SIGHUP);
+    } else if (!wanted_ || !tell(config)) {
+        end();
     }
+}
+
+// Whether it will know. Otherwise it takes another process, which begins with it.
+bool Keeper::tell(const Config& config) {
+    if (!process_.settings) return kill(pid_, SIGHUP) == 0;
+    const std::string settings = process_.settings(config);
+    return settings.size() <= MessageSocket::kMaxMessage && engine_end_.send(settings);
+}
+
+void Keeper::end() {
+    kill(pid_, kEndSignal);
+    kill_at_ = host_now() + process_.most_to_end;
 }
 
 void Keeper::start(const Config& config) {
     start_again_at_ = kNever;
     started_at_ = host_now();
+    // Settings that the one before didn't read may be older than these. All else is said again to a new one.
+    if (process_.settings) own_end_.discard();
+    if (process_.leaves) left_ = process_.leaves(config);
     const pid_t child = fork();
     if (child == 0) {
         engine_end_.close();
@@ -60,9 +73,11 @@ void Keeper::reap() {
     if (pid_ == 0 || waitpid(pid_, &status, WNOHANG) != pid_) return;
     const pid_t pid = std::exchange(pid_, 0);
     const bool told_to = std::exchange(kill_at_, kNever) != kNever;
+    const bool asks_for_another = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     const Instant now = host_now();
+    clean_up();
     if (!process_.ended.empty()) own_end_.send(process_.ended);
-    if (told_to) {
+    if (told_to || asks_for_another) {
         if (wanted_) start_again_at_ = now;
         return;
     }
@@ -99,6 +114,10 @@ void Keeper::end_hanging() {
     kill(pid_, SIGKILL);
 }
 
+void Keeper::clean_up() {
+    if (!left_.empty()) LineServer::remove_abandoned(std::exchange(left_, {}));
+}
+
 void Keeper::finish() {
     if (pid_ == 0) return;
     const UniqueFd ended = open_pidfd(pid_);
@@ -108,6 +127,7 @@ void Keeper::finish() {
         poll(&event, 1, 1000);
     }
     waitpid(pid_, nullptr, WNOHANG);
+    clean_up();
 }
 
 }  // namespace carpd

@@ -1,6 +1,7 @@
 // The supervisor's part for a process beside the engine, `carpd: helper` (carpd/helper.h) or `carpd: sync`
 // (carpd/sync_process.h): it starts one where the configuration asks for it and another when that dies. What
-// becomes of such a process doesn't stop the engine.
+// becomes of such a process doesn't stop the engine. One that exits with 0 wants to be started anew, with the
+// configuration as it is by then.
 //
 // It has both ends of the sockets by which engine and process talk, so that either may die and be replaced.
 // The process ends by itself when nobody has the engine's end any more: neither we nor an engine.
@@ -18,7 +19,7 @@
 
 namespace carpd {
 
-// Tells a kept process to end in order; SIGHUP, to read the configuration again.
+// Tells a kept process to end in order.
 inline constexpr int kEndSignal = SIGUSR1;
 
 struct KeptProcess {
@@ -28,6 +29,11 @@ struct KeptProcess {
     // code.
     std::function<int(const Config&, MessageSocket)> main;
     Duration most_to_end;  // from being told to; then it hangs and is killed
+    // What it is told over the sockets when the configuration was read again. Without, it reads the file by
+    // itself, on SIGHUP.
+    std::function<std::string(const Config&)> settings;
+    // The path of a socket that it can't remove when it ends. Without, there is none.
+    std::function<std::string(const Config&)> leaves;
     // What is said in another's name, who can't any more: to the process when an engine died and its
     // addresses were removed; to the engine when the process has ended (empty: nothing).
     std::string engine_ended, ended;
@@ -37,7 +43,7 @@ class Keeper {
  public:
     static Expected<Keeper, SysError> open(KeptProcess process);
 
-    // The configuration was read: starts a process, has it read the file again, or ends it.
+    // The configuration was read: starts a process, tells it, or ends it.
     void configure(const Config& config);
     // Whether it has died; to be asked after each SIGCHLD.
     void reap();
@@ -56,7 +62,10 @@ class Keeper {
         : process_(std::move(process)), engine_end_(std::move(engine_end)), own_end_(std::move(own_end)) {}
 
     void start(const Config& config);
+    bool tell(const Config& config);
+    void end();
     void end_hanging();
+    void clean_up();
 
     KeptProcess process_;
     MessageSocket engine_end_, own_end_;
@@ -66,6 +75,7 @@ class Keeper {
     Instant start_again_at_ = kNever;
     Instant kill_at_ = kNever;  // it was told to end
     Backoff backoff_;
+    std::string left_;  // path of the running process's socket, or empty
 };
 
 }  // namespace carpd

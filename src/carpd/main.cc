@@ -74,17 +74,19 @@ KeptProcess helper_process(const std::string& path) {
                 return run_helper(config, path, std::move(engine));
             },
             Helper::kMostToFinish + std::chrono::seconds(1),
+            {},
+            {},
             to_message(EngineMessage(EngineEnded{})),
             ""};
 }
 
-KeptProcess sync_process(const std::string& path) {
+KeptProcess sync_process() {
     return {"sync",
             [](const Config& config) { return config.sync.has_value(); },
-            [path](const Config& config, MessageSocket engine) {
-                return run_sync(config, path, std::move(engine));
-            },
+            [](const Config& config, MessageSocket engine) { return run_sync(config, std::move(engine)); },
             SyncProcess::kMostToFinish,
+            [](const Config& config) { return to_message(ToSync(sync_settings(config))); },
+            [](const Config& config) { return sync_socket(config.control); },
             to_message(ToSync(EngineEnded{})),
             to_message(FromSync(SyncEnded{}))};
 }
@@ -102,7 +104,7 @@ int run(const Options& options, std::shared_ptr<const Config> config) {
         [&options](const auto& current, const Supervision& supervision) {
             return run_engine(current, options.config, supervision);
         },
-        helper_process(options.config), sync_process(options.config));
+        helper_process(options.config), sync_process());
     if (!supervisor) return fail(kFailed, supervisor.error().to_string());
     return supervisor->run();
 }

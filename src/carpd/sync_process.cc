@@ -15,6 +15,7 @@
 #include "control/request.h"
 #include "linux/clock.h"
 #include "linux/process.h"
+#include "linux/sandbox.h"
 
 namespace carpd {
 
@@ -64,19 +65,11 @@ std::optional<IpAddress> broadcast_of(const InterfaceAddress& a) {
     return IpAddress::from_bytes(bytes);
 }
 
-std::vector<IpAddress> virtual_addresses(const Config& config) {
-    std::vector<IpAddress> result;
-    for (const GroupConfig& group : config.groups)
-        for (const InterfaceAddress& a : group.addresses) result.push_back(a.address);
-    std::sort(result.begin(), result.end());
-    return result;
-}
-
 }  // namespace
 
 // ---- start
 
-Expected<std::unique_ptr<SyncProcess>, SysError> SyncProcess::open(const Config& config, std::string path,
+Expected<std::unique_ptr<SyncProcess>, SysError> SyncProcess::open(const Config& config,
                                                                    MessageSocket& engine, int signals) {
     auto kernel = SyncKernel::open();
     if (!kernel) return Unexpected{kernel.error()};
@@ -88,19 +81,18 @@ Expected<std::unique_ptr<SyncProcess>, SysError> SyncProcess::open(const Config&
     auto control = LineServer::open(sync_socket(config.control), kControlMode,
                                     error_line("the request is longer than 4096 bytes"));
     if (!control) return Unexpected{control.error()};
+    control->leave_file();
     return std::unique_ptr<SyncProcess>(new SyncProcess(
-        config, std::move(path), engine, signals,
+        sync_settings(config), engine, signals,
         Opened{std::move(*kernel), std::move(netlink), std::move(*links), std::move(*control)}));
 }
 
-SyncProcess::SyncProcess(const Config& config, std::string path, MessageSocket& engine, int signals,
-                         Opened opened)
-    : config_(*config.sync),
-      path_(std::move(path)),
+SyncProcess::SyncProcess(SyncSettings settings, MessageSocket& engine, int signals, Opened opened)
+    : config_(std::move(settings.config)),
       engine_(engine),
       signals_(signals),
       kernel_(std::move(opened)),
-      virtual_(virtual_addresses(config)),
+      virtual_(std::move(settings.virtual_addresses)),
       filter_(config_.ignored, config_.protocols, config_.zones, config_.tcp_states),
       host_(host_now(), host_config(config_, filter_), config_.keys, config_.peers.size(), fill_random),
       now_(host_now()),
@@ -113,8 +105,8 @@ SyncProcess::SyncProcess(const Config& config, std::string path, MessageSocket& 
 
 // ---- the loop
 
-std::optional<Config> SyncProcess::run() {
-    while (!has_ended() && !next_) {
+void SyncProcess::run() {
+    while (!has_ended() && !is_outdated_) {
         wait();
         now_ = host_now();
         if (is_ready(kSignals)) handle_signals();
@@ -132,8 +124,8 @@ std::optional<Config> SyncProcess::run() {
             kernel_.control.wake([this](auto client, std::string_view line) { handle_line(client, line); });
         continue_answers();
     }
-    if (next_) log(LogLevel::notice, "state synchronisation begins anew, for [sync] says something else");
-    return std::exchange(next_, std::nullopt);
+    if (is_outdated_)
+        log(LogLevel::notice, "state synchronisation begins anew, for [sync] says something else");
 }
 
 void SyncProcess::wait() {
@@ -166,18 +158,13 @@ Instant SyncProcess::next_deadline() const {
 
 void SyncProcess::handle_signals() {
     signalfd_siginfo info;
-    while (read(signals_, &info, sizeof info) == sizeof info) {
-        if (info.ssi_signo == SIGHUP) reload();
+    while (read(signals_, &info, sizeof info) == sizeof info)
         if (info.ssi_signo == kEndSignal) begin_to_end();
-    }
 }
 
-// Errors are the engine's to tell: it has read the same file. Without [sync] we are about to be told to end.
-void SyncProcess::reload() {
-    auto file = load_config(path_);
-    if (!file || !file->config.sync) return;
-    const SyncConfig& next = *file->config.sync;
-    virtual_ = virtual_addresses(file->config);
+void SyncProcess::configure(const SyncSettings& settings) {
+    const SyncConfig& next = settings.config;
+    virtual_ = settings.virtual_addresses;
     if (next.keys != config_.keys) host_.set_keys(now_, next.keys);
     filter_ = FlowFilter(next.ignored, next.protocols, next.zones, next.tcp_states);
     read_own_addresses();
@@ -188,7 +175,7 @@ void SyncProcess::reload() {
     config_.protocols = next.protocols;
     config_.zones = next.zones;
     config_.tcp_states = next.tcp_states;
-    if (next != config_) next_ = std::move(file->config);
+    is_outdated_ = next != config_;
 }
 
 // ---- the host's interfaces, and its limits
@@ -344,6 +331,7 @@ void SyncProcess::handle_message(std::string_view text) {
             fmt::format("the engine sent what state synchronisation can't read: {}", message.error()));
         return;
     }
+    if (const auto* const settings = std::get_if<SyncSettings>(&*message)) return configure(*settings);
     const auto* const news = std::get_if<Mastership>(&*message);
     if (news && !std::exchange(knows_news_, true)) kernel_.kernel.allow_dumps();
     const Mastership next = news ? *news : Mastership{};
@@ -400,19 +388,18 @@ bool SyncProcess::has_ended() const {
     return end_at_ <= now_ || (end_at_ != kNever && host_.is_drained());
 }
 
-int run_sync(const Config& config, const std::string& path, MessageSocket engine) {
-    if (const auto error = keep_only_net_admin()) log(LogLevel::warning, error->to_string());
+int run_sync(const Config& config, MessageSocket engine) {
     const auto signals = open_signals({SIGHUP, SIGTERM, SIGINT, kEndSignal});
-    std::optional<Config> current = config;
-    while (current) {
-        auto process =
-            signals ? SyncProcess::open(*current, path, engine, signals->get()) : Unexpected{signals.error()};
-        if (!process) {
-            log(LogLevel::error, "state synchronisation can't work: " + process.error().to_string());
-            return 1;
-        }
-        current = (*process)->run();
+    auto process = signals ? SyncProcess::open(config, engine, signals->get()) : Unexpected{signals.error()};
+    if (!process) {
+        log(LogLevel::error, "state synchronisation can't work: " + process.error().to_string());
+        return 1;
     }
+    const Sandbox sandbox = enter_sandbox();
+    for (const SysError& warning : sandbox.warnings) log(LogLevel::warning, warning.to_string());
+    log(LogLevel::debug, fmt::format("state synchronisation runs as the user {}",
+                                     sandbox.user.empty() ? "that carpd runs as" : sandbox.user));
+    (*process)->run();
     return 0;
 }
 

@@ -5,11 +5,12 @@
 // (carpd/keeper.h).
 //
 //   engine  -> mastership           carpctl -> requests, over a socket of its own
-//   engine <-  copy, committed      SIGHUP  -> read the file again
+//   engine <-  copy, committed      supervisor -> settings, when the configuration was read again
 //                                   kEndSignal, or nobody has the engine's end of the socket
 //                                           -> tell peers the rest, and end
 //
-// SIGTERM and SIGINT, which systemd and terminals send to all processes at once, it ignores: the engine is
+// It hears strangers, so it gives up what it can before it hears the first (linux/sandbox.h). SIGHUP, SIGTERM
+// and SIGINT, which systemd and terminals send to all processes at once, it ignores: the engine is
 // still bowing out then.
 #pragma once
 
@@ -44,14 +45,13 @@ class SyncProcess {
     static constexpr Duration kMostToDrain = std::chrono::seconds(1);
     static constexpr Duration kMostToFinish = 2 * kMostToDrain;
 
-    // Of a configuration with [sync]. `path` is read again on SIGHUP, which the caller blocks beforehand, as
-    // well as kEndSignal, SIGTERM and SIGINT; `signals` tells them. Both outlive it.
-    static Expected<std::unique_ptr<SyncProcess>, SysError> open(const Config& config, std::string path,
-                                                                 MessageSocket& engine, int signals);
+    // Of a configuration with [sync]. The caller has blocked kEndSignal, SIGHUP, SIGTERM and SIGINT, and
+    // `signals` tells them; it outlives this. Its control socket is the supervisor's to remove.
+    static Expected<std::unique_ptr<SyncProcess>, SysError> open(const Config& config, MessageSocket& engine,
+                                                                 int signals);
 
-    // Runs until it is told to end, and returns nothing; or until the file says something that asks for
-    // another one, and returns that.
-    std::optional<Config> run();
+    // Runs until it is told to end, or told settings that only another one can begin with.
+    void run();
 
  private:
     struct Opened {
@@ -73,7 +73,7 @@ class SyncProcess {
         std::uint64_t told = 0;
     };
 
-    SyncProcess(const Config& config, std::string path, MessageSocket& engine, int signals, Opened opened);
+    SyncProcess(SyncSettings settings, MessageSocket& engine, int signals, Opened opened);
 
     // What wakes it.
     enum Source : std::size_t { kSignals, kEngine, kLinks, kControl, kPeersIpv4, kPeersIpv6, kKernel };
@@ -82,7 +82,7 @@ class SyncProcess {
     bool is_ready(Source source) const { return sources_[source].revents != 0; }
     Instant next_deadline() const;
     void handle_signals();
-    void reload();
+    void configure(const SyncSettings& settings);
 
     void follow_links();
     void open_socket();
@@ -113,7 +113,6 @@ class SyncProcess {
     bool has_ended() const;
 
     SyncConfig config_;
-    const std::string path_;
     MessageSocket& engine_;
     const int signals_;
     Opened kernel_;
@@ -149,11 +148,11 @@ class SyncProcess {
     std::array<pollfd, kKernel + 1> sources_{};
     Instant now_;
     const Instant started_;
-    std::optional<Config> next_;  // what run() returns
-    Instant end_at_ = kNever;     // it was told to end
+    bool is_outdated_ = false;  // settings were told that only another one can begin with
+    Instant end_at_ = kNever;   // it was told to end
 };
 
 // The process's main function; returns its exit code.
-int run_sync(const Config& config, const std::string& path, MessageSocket engine);
+int run_sync(const Config& config, MessageSocket engine);
 
 }  // namespace carpd

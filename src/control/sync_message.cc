@@ -39,6 +39,9 @@ std::string say(const Mastership& news) {
 std::string say(EngineEnded) {
     return dump({{"message", "engine_ended"}});
 }
+std::string say(const SyncSettings& settings) {
+    return to_message(settings);
+}
 std::string say(SyncGreeting hello) {
     return dump({{"message", "hello"}, {"pid", hello.pid}});
 }
@@ -80,7 +83,9 @@ Expected<ToSync, std::string> parse_to_sync(std::string_view text) {
     if (kind == "mastership" && read(object, "master", news.master) &&
         read_number(object, "takeover", news.takeover, kAny))
         return ToSync(news);
-    return refuse(kind, {"mastership"}, "carpd: sync");
+    if (kind == "settings")
+        if (auto settings = read_sync_settings(object)) return ToSync(std::move(*settings));
+    return refuse(kind, {"mastership", "settings"}, "carpd: sync");
 }
 
 Expected<FromSync, std::string> parse_from_sync(std::string_view text) {

@@ -4,6 +4,7 @@
 //     {"message":"mastership","master":true,"takeover":7}   when one of both changes, and after each hello
 //   supervisor -> sync
 //     {"message":"engine_ended"}                this host is MASTER of nothing until the next engine speaks
+//     {"message":"settings",...}                the configuration was read again (control/sync_settings.h)
 //   sync -> engine
 //     {"message":"hello","pid":4711}            one of the two is new: say the mastership again
 //     {"message":"copy","incomplete":"starting","peers":2,"peers_up":1}     when it changes, and every second
@@ -21,6 +22,7 @@
 
 #include "base/expected.h"
 #include "control/helper_message.h"
+#include "control/sync_settings.h"
 #include "sync/host.h"
 
 namespace carpd {
@@ -30,7 +32,7 @@ struct Mastership {
     std::uint64_t takeover = 0;  // rises with groups that became MASTER and wait for their flows; 0: none yet
     bool operator==(const Mastership&) const = default;
 };
-using ToSync = std::variant<Mastership, EngineEnded>;
+using ToSync = std::variant<Mastership, EngineEnded, SyncSettings>;
 
 struct SyncGreeting {
     int pid = 0;

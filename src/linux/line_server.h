@@ -43,10 +43,14 @@ class LineServer {
     // umask doesn't matter.
     static Expected<LineServer, SysError> open(const std::string& path, mode_t mode, std::string too_long);
 
+    // Removes the socket file of a server that has ended, if it is one and nobody listens.
+    static void remove_abandoned(const std::string& path);
+
     LineServer(LineServer&&) noexcept = default;
     LineServer& operator=(LineServer&&) = delete;
-    // Removes the socket file, unless somebody else's stands there by now.
+    // Removes the socket file, unless somebody else's stands there by now or leave_file() was called.
     ~LineServer();
+    void leave_file() { inode_ = 0; }
 
     int fd() const { return epoll_.get(); }
 

@@ -28,4 +28,9 @@ std::optional<std::string_view> MessageSocket::receive() {
     return std::nullopt;
 }
 
+void MessageSocket::discard() const {
+    char byte;
+    while (recv(fd_.get(), &byte, 1, MSG_DONTWAIT) > 0) continue;
+}
+
 }  // namespace carpd

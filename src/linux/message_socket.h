@@ -27,6 +27,8 @@ class MessageSocket {
     // The oldest message, which is ours until the next call; nothing if none waits. Of one longer than
     // kMaxMessage what fits.
     std::optional<std::string_view> receive();
+    // Forgets all that waits.
+    void discard() const;
     // receive() found that no process has the other end any more.
     bool is_closed() const { return closed_; }
 

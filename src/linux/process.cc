@@ -80,16 +80,6 @@ std::optional<std::string> missing_capability(bool loads_bpf) {
     return std::nullopt;
 }
 
-std::optional<SysError> keep_only_net_admin() {
-    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    __user_cap_data_struct rights[_LINUX_CAPABILITY_U32S_3]{};
-    auto& word = rights[CAP_TO_INDEX(CAP_NET_ADMIN)];
-    word.effective = word.permitted = CAP_TO_MASK(CAP_NET_ADMIN);
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && syscall(SYS_capset, &header, rights) == 0)
-        return std::nullopt;
-    return SysError{"give up rights", "", errno};
-}
-
 std::vector<SysError> become_real_time(int priority) {
     std::vector<SysError> warnings;
     sched_param parameters{};

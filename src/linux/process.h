@@ -16,10 +16,6 @@ namespace carpd {
 // for loading BPF programs only if that is asked for.
 std::optional<std::string> missing_capability(bool loads_bpf = false);
 
-// For a process that hears strangers: gives up, for itself and what it may start, every right but
-// CAP_NET_ADMIN.
-std::optional<SysError> keep_only_net_admin();
-
 // Real-time priorities: above everything that isn't real-time, below what the administrator finds more urgent
 // (interrupt threads are at 50). The supervisor must be able to end an engine that spins.
 inline constexpr int kEnginePriority = 20;

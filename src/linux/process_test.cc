@@ -45,16 +45,6 @@ TEST(Process, NamesTheMissingCapability) {
               0);
 }
 
-TEST(Process, GivesUpRights) {
-    if (geteuid() != 0) GTEST_SKIP() << "needs capabilities to lose (root)";
-    EXPECT_EQ(in_child([] {
-                  if (keep_only_net_admin()) return 1;
-                  if (missing_capability() != "CAP_NET_RAW") return 2;
-                  return unshare(CLONE_NEWNET) == 0 ? 3 : 0;  // that would ask for CAP_SYS_ADMIN
-              }),
-              0);
-}
-
 TEST(Process, RealTimeIsNotInherited) {
     const int result = in_child([] {
         if (!become_real_time(kEnginePriority).empty()) return 77;

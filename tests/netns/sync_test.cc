@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "netns_test.h"
@@ -309,6 +311,57 @@ TEST_F(Sync, FlushAndResync) {
     const Result status = beta_carpd().carpctl({"sync", "status"});
     EXPECT_EQ(status.exit_code, 0);
     fmt::print("{}", status.output);
+}
+
+// As /proc/PID/status has it.
+std::string status_of(pid_t pid, const std::string& field) {
+    std::ifstream file(fmt::format("/proc/{}/status", pid));
+    for (std::string line; std::getline(file, line);)
+        if (line.starts_with(field + ":\t")) return line.substr(field.size() + 2);
+    return "";
+}
+
+TEST_F(Sync, HasAUserOfItsOwnAndLittleElse) {
+    start_both();
+    expect_equal_and_fit();
+    const pid_t pid = sync_pid(beta_carpd());
+    for (const char* ids : {"Uid", "Gid"}) {  // real, effective, saved and of the file system
+        const std::string all = status_of(pid, ids), real = all.substr(0, all.find('\t'));
+        EXPECT_GT(std::stoi(real), 0);
+        EXPECT_EQ(all, fmt::format("{0}\t{0}\t{0}\t{0}", real)) << ids;
+    }
+    EXPECT_THAT(status_of(pid, "Groups"), testing::AnyOf("", " "));
+    for (const char* rights : {"CapPrm", "CapEff"})
+        EXPECT_EQ(status_of(pid, rights), "0000000000001000") << "CAP_NET_ADMIN";
+    for (const char* rights : {"CapInh", "CapAmb"}) EXPECT_EQ(status_of(pid, rights), "0000000000000000");
+    EXPECT_EQ(status_of(pid, "NoNewPrivs"), "1");
+    EXPECT_EQ(status_of(pid, "Seccomp"), "2");
+    EXPECT_EQ(status_of(beta_carpd().engine_pid(), "Seccomp"), "0");
+}
+
+// It can't read the file: what it says now was told to it. What can't change in a session needs another one,
+// which the supervisor starts.
+TEST_F(Sync, ReloadsWhatItCanAndBeginsAnewWithTheRest) {
+    start_both();
+    expect_equal_and_fit();
+    std::this_thread::sleep_for(3100ms);  // a MASTER for so long isn't demoted for it (rule Y5)
+    const pid_t before = sync_pid(alpha_carpd());
+    alpha_carpd().apply(section(alpha(), "protocols = [\"udp\"]\n") + group_.text());
+    ASSERT_TRUE(wait_until(
+        [&] {
+            begin_flow(alpha(), ++port_);
+            return sync(alpha_carpd())["counters"]["not_told"] > 0;
+        },
+        5s));
+    EXPECT_EQ(sync_pid(alpha_carpd()), before);
+    alpha_carpd().apply(section(alpha(), "dead-after = 2\n") + group_.text());
+    ASSERT_TRUE(
+        wait_until([&] { return sync_pid(alpha_carpd()) != before && sync_pid(alpha_carpd()) != 0; }, 5s));
+    EXPECT_TRUE(wait_flows(beta(), port_)) << "what the one before didn't tell";
+    expect_equal_and_fit();
+    EXPECT_EQ(count_in(alpha_carpd().log(), "starting it again"), 0) << alpha_carpd().log();
+    EXPECT_EQ(alpha_carpd().stop(), 0);
+    EXPECT_FALSE(std::filesystem::exists(alpha_carpd().socket() + ".sync"));
 }
 
 }  // namespace

@@ -1,0 +1,30 @@
+// What a process that hears strangers gives up before it hears the first one, so that whoever gets hold of it
+// has little of the host: its user, its rights but one, and most system calls.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "linux/sys_error.h"
+
+namespace carpd {
+
+struct Sandbox {
+    std::string user;  // whose the process is now; empty: the user is as before
+    // What couldn't be given up, for the log; everything else is.
+    std::vector<SysError> warnings;
+};
+
+// For `carpd: sync`, once it has all that root's user is needed for: files that it writes or that others may
+// not read, and its control socket. From then on
+//  - its user is `carpd` if /etc/passwd has one, otherwise `nobody` (65534), without other groups. That only
+//    where carpd is root's and may change users and still send signals to them (CAP_SETUID, CAP_SETGID,
+//    CAP_KILL), for the supervisor must be able to end it;
+//  - it has CAP_NET_ADMIN and can't get any other right;
+//  - it can make only the system calls that it needs (sandbox.cc lists them). Any other fails with ENOSYS, as
+//    on an older kernel, which a C library can live with, and the kernel's log names it (audit, type 1326).
+//    Above all it can't start programs or processes, write or make files, nor make memory executable.
+// Nothing of that can be undone.
+Sandbox enter_sandbox();
+
+}  // namespace carpd
