@@ -93,12 +93,13 @@ Row peer_row(const Json& peer) {
             heard ? std::to_string(count(said, "flows")) : "-",
             std::to_string(held_flows(peer)),
             up ? std::to_string(count(peer.at("told"), "waiting")) : "-",
+            up ? duration(peer.at("told").at("lag_ms")) : "-",
             up ? duration(peer.at("round_trip_ms")) : "-"};
 }
 
 std::string render_peers(const Json& peers, const Paint& paint) {
     std::vector<Row> rows = {
-        {"PEER", "ADDRESS", "STATE", "SINCE", "CARP", "OWNS", "HELD", "TO TELL", "ROUND TRIP"}};
+        {"PEER", "ADDRESS", "STATE", "SINCE", "CARP", "OWNS", "HELD", "TO TELL", "LAG", "ROUND TRIP"}};
     for (const Json& peer : peers) rows.push_back(peer_row(peer));
     const auto lines = aligned(rows);
     std::string out = paint.dim(lines[0]) + "\n";

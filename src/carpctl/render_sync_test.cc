@@ -21,7 +21,7 @@ Json up() {
         "round_trip_ms": 0.3, "conntrack_max": 262144,
         "said": {"master": false, "complete": true, "overrun": false, "leaving": false, "term": 6,
                  "flows": 1234, "waiting": 0, "lost_events": 0},
-        "told": {"complete": true, "waiting": 2},
+        "told": {"complete": true, "waiting": 2, "lag_ms": 1.5},
         "held": {"complete": true, "flows": 1234, "flows_of_session_before": 0, "differing_buckets": 0,
                  "counters": {"slot_too_high": 0}},
         "send_errors": 0,
@@ -62,9 +62,9 @@ TEST(SyncStatus, ShowsTheHostAndItsPeers) {
               "  commit       direct: peers' flows go into the kernel at once\n"
               "  takeovers    2, flows were in the kernel after 0.2 ms\n"
               "\n"
-              "PEER  ADDRESS      STATE  SINCE      CARP    OWNS  HELD  TO TELL  ROUND TRIP\n"
-              "fw2   10.9.0.2     up     2 h 5 min  BACKUP  1234  1234  2        0.3 ms\n"
-              "-     2001:db8::2  DOWN   12.3 s     -       -     0     -        -\n"
+              "PEER  ADDRESS      STATE  SINCE      CARP    OWNS  HELD  TO TELL  LAG     ROUND TRIP\n"
+              "fw2   10.9.0.2     up     2 h 5 min  BACKUP  1234  1234  2        1.5 ms  0.3 ms\n"
+              "-     2001:db8::2  DOWN   12.3 s     -       -     0     -        -       -\n"
               "\n"
               "2001:db8::2: never heard: does carpd run there?\n");
 }
@@ -163,7 +163,7 @@ TEST(SyncStatus, IsWhatTheProcessMakes) {
     const SyncProcessFigures figures{.config = config,
                                      .peers = {{.address = IpAddress::parse("10.9.0.2").value()}}};
     EXPECT_THAT(render_sync_status(Json::parse(sync_status(host, figures, now)), kPlain),
-                HasSubstr("-     10.9.0.2  DOWN   0 ms   -     -     0     -        -\n"));
+                HasSubstr("-     10.9.0.2  DOWN   0 ms   -     -     0     -        -    -\n"));
 }
 
 TEST(SyncStatus, ThrowsOnWhatIsNone) {

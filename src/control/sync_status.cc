@@ -86,10 +86,11 @@ Json said(const std::optional<SyncStatus>& status) {
 }
 
 // How far it is told what we own.
-Json told(const Outbox& outbox) {
+Json told(const Outbox& outbox, Instant now) {
     const OutboxCounters& c = outbox.counters();
     return {{"complete", outbox.is_complete()},
             {"waiting", outbox.waiting()},
+            {"lag_ms", exact_milliseconds(outbox.lag(now))},
             {"unacknowledged_datagrams", outbox.datagrams_on_their_way()},
             {"window", outbox.pace().window()},
             {"counters",
@@ -150,7 +151,7 @@ Json peer_status(const SyncSession& session, const SyncPeerFigures& peer, const 
             {"round_trip_ms", exact_milliseconds(session.outbox().pace().round_trip())},
             {"conntrack_max", hello ? Json(hello->conntrack_max) : Json(nullptr)},
             {"said", said(session.said())},
-            {"told", told(session.outbox())},
+            {"told", told(session.outbox(), now)},
             {"held", held(session)},
             {"memory_bytes", session.outbox().memory() + session.inbox().memory()},
             {"datagrams_sent", peer.datagrams_sent},

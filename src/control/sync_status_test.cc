@@ -90,6 +90,7 @@ TEST_F(SyncStatusTest, ShowsAPeerThatIsUp) {
                                             "term":0,"flows":1,"waiting":0,"lost_events":0})"));
     EXPECT_EQ(peer["told"]["complete"], true);
     EXPECT_EQ(peer["told"]["waiting"], 0);
+    EXPECT_EQ(peer["told"]["lag_ms"], 0.0);
     EXPECT_GE(peer["told"]["counters"]["full_records"], 5);
     EXPECT_EQ(peer["held"]["complete"], true);
     EXPECT_EQ(peer["held"]["flows"], 1);

@@ -16,6 +16,7 @@ class Departures {
     struct Datagram {
         std::uint64_t packet = 0;
         Instant sent{};
+        Instant since{};                     // the oldest change in it is no older; kNever: it has none
         std::uint32_t first = 0, count = 0;  // of its records
         bool done = false;                   // acknowledged or lost
     };
@@ -26,8 +27,8 @@ class Departures {
     }
     void note(std::uint32_t record) { records_[noted_++ % kRecords] = record; }
     // Those noted since the last time leave in this datagram. Packet numbers rise.
-    void close(std::uint64_t packet, Instant now) {
-        datagrams_[(first_ + size_++) % kDatagrams] = {packet, now, closed_, noted_ - closed_, false};
+    void close(std::uint64_t packet, Instant now, Instant since) {
+        datagrams_[(first_ + size_++) % kDatagrams] = {packet, now, since, closed_, noted_ - closed_, false};
         closed_ = noted_;
         ++open_;
     }

@@ -58,28 +58,28 @@ void SyncHost::set_keys(Instant now, const SyncKeys& keys) {
 
 // ---- what we own
 
-void SyncHost::tell(Slot slot) {
-    for (const auto& peer : peers_) peer->session.outbox().changed(slot);
+void SyncHost::tell(Instant now, Slot slot) {
+    for (const auto& peer : peers_) peer->session.outbox().changed(now, slot);
 }
 
-bool SyncHost::own_flow(Bytes identity, Bytes state) {
+bool SyncHost::own_flow(Instant now, Bytes identity, Bytes state) {
     const auto slot = own_.insert(identity, state);
     if (!slot) return false;
     shown_by_[*slot] = dump_;
-    tell(*slot);
+    tell(now, *slot);
     return true;
 }
 
-void SyncHost::disown(Slot slot) {
+void SyncHost::disown(Instant now, Slot slot) {
     own_.erase(slot, static_cast<std::uint32_t>(peers_.size()));
-    for (const auto& peer : peers_) peer->session.outbox().ended(slot);
+    for (const auto& peer : peers_) peer->session.outbox().ended(now, slot);
 }
 
-void SyncHost::set_own_state(Slot slot, const FlowState& state) {
+void SyncHost::set_own_state(Instant now, Slot slot, const FlowState& state) {
     const Encoded bytes(state);
     if (std::ranges::equal(own_.state(slot), bytes.view())) return;
     own_.set_state(slot, bytes.view());
-    tell(slot);
+    tell(now, slot);
 }
 
 // ---- the kernel
@@ -92,9 +92,9 @@ void SyncHost::on_event(Instant now, const FlowEvent& event) {
     if (!slot) return claim(now, event, identity.view(), false);
     const FlowIdentity held = identity_of(own_.identity(*slot));
     if (tells_all(event) ? held == event.flow.identity : held.reply == event.flow.identity.reply)
-        return renew(*slot, event);
+        return renew(now, *slot, event);
     // Its end was missed; or it has another master or helper in our kernel than with the one who told it.
-    disown(*slot);
+    disown(now, *slot);
     claim(now, event, identity.view(), held.reply == event.flow.identity.reply);
 }
 
@@ -106,7 +106,7 @@ void SyncHost::on_end(Instant now, Bytes identity) {
             dump_wanted_ = true;  // what this one shows in error, the next one doesn't
     }
     if (const auto slot = own_.find_name(identity))
-        disown(*slot);
+        disown(now, *slot);
     else if (const auto held = holder(identity))
         on_foreign_end(now, *held);
 }
@@ -124,7 +124,7 @@ void SyncHost::on_foreign_end(Instant now, const Held& held) {
 }
 
 // A dump tells of every flow another time that it has left; that alone is no news.
-void SyncHost::renew(Slot slot, const FlowEvent& event) {
+void SyncHost::renew(Instant now, Slot slot, const FlowEvent& event) {
     shown_by_[slot] = dump_;
     FlowState state = state_of(own_.state(slot));
     const std::uint32_t timeout = state.timeout;
@@ -137,7 +137,7 @@ void SyncHost::renew(Slot slot, const FlowEvent& event) {
         as_before.timeout = timeout;
         if (as_before == state_of(own_.state(slot))) return;
     }
-    set_own_state(slot, state);
+    set_own_state(now, slot, state);
 }
 
 // W1. What is merely listed may be a copy that a peer, or we in an earlier life, made: it is ours if the
@@ -160,7 +160,7 @@ void SyncHost::claim(Instant now, const FlowEvent& event, Bytes identity, bool w
         ++counters_.not_told;
         return;
     }
-    if (own_flow(Encoded(flow.identity).view(), Encoded(flow.state).view()) && held) ++counters_.claimed;
+    if (own_flow(now, Encoded(flow.identity).view(), Encoded(flow.state).view()) && held) ++counters_.claimed;
 }
 
 // W10: what we wrote would end earlier.

@@ -200,11 +200,11 @@ class SyncHost {
     };
 
     bool has_room() const { return changes().size() < kMostChanges; }
-    void tell(Slot slot);
-    bool own_flow(Bytes identity, Bytes state);
-    void disown(Slot slot);
-    void set_own_state(Slot slot, const FlowState& state);
-    void renew(Slot slot, const FlowEvent& event);
+    void tell(Instant now, Slot slot);
+    bool own_flow(Instant now, Bytes identity, Bytes state);
+    void disown(Instant now, Slot slot);
+    void set_own_state(Instant now, Slot slot, const FlowState& state);
+    void renew(Instant now, Slot slot, const FlowEvent& event);
     void claim(Instant now, const FlowEvent& event, Bytes identity, bool was_ours);
     void on_end(Instant now, Bytes identity);
     void on_foreign_end(Instant now, const Held& held);

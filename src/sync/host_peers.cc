@@ -100,17 +100,17 @@ void SyncHost::meet(Instant now, PacketNumber number, const Held& theirs, Slot o
     if (outranks_us(theirs.peer)) {
         if (number < session.term_since()) return;
         ++counters_.given_up;
-        disown(ours);
+        disown(now, ours);
         return write(now, theirs, FlowChange::Kind::update);
     }
     if (!is_news) return;
     ++counters_.kept;
-    session.outbox().changed(ours);
+    session.outbox().changed(now, ours);
     if (!std::ranges::equal(own_.identity(ours), theirs.table->identity(theirs.slot))) return;
     const FlowState held = state_of(own_.state(ours));
     const FlowState merged = merge(held, state_of(theirs.table->state(theirs.slot)));
     if (merged == held) return;
-    set_own_state(ours, merged);
+    set_own_state(now, ours, merged);
     changes_.push_back({FlowChange::Kind::update, {identity_of(own_.identity(ours)), merged}});
 }
 

@@ -38,7 +38,7 @@ void SyncHost::work(Instant now, std::size_t peer) {
 void SyncHost::drop_unlisted(Instant now) {
     for (Slot i = 0; i < kAtOnce && unlisted_next_ < own_.end(); ++i, ++unlisted_next_) {
         if (!own_.holds(unlisted_next_) || shown_by_.get(unlisted_next_) == dump_) continue;
-        disown(unlisted_next_);
+        disown(now, unlisted_next_);
         ++counters_.swept;
     }
     if (unlisted_next_ < own_.end()) return;
@@ -146,9 +146,9 @@ void SyncHost::sweep_flow(Instant now, const Held& held) {
     Peer& peer = *peers_[held.peer];
     const Bytes identity = held.table->identity(held.slot);
     if (const auto ours = own_.find_name(identity))
-        peer.session.outbox().changed(*ours);
+        peer.session.outbox().changed(now, *ours);
     else if (peer.sweep == Sweep::take_over && !has_ended(now, held) &&
-             own_flow(identity, held.table->state(held.slot)))
+             own_flow(now, identity, held.table->state(held.slot)))
         ++counters_.taken_over;
 }
 
@@ -206,7 +206,7 @@ void SyncHost::refresh(Instant now, std::size_t peer) {
         if (!table.holds(held.slot)) continue;
         const Bytes identity = table.identity(held.slot);
         if (const auto ours = own_.find_name(identity)) {
-            if (!outranks_us(peer)) p.session.outbox().changed(*ours);
+            if (!outranks_us(peer)) p.session.outbox().changed(now, *ours);
             continue;
         }
         if (written_until(held) >= second(now) + kRefreshBelow || !belongs_in_kernel(held)) continue;

@@ -105,6 +105,8 @@ void Outbox::on_lost(const Departures::Datagram& datagram) {
         const std::uint32_t record = departures_.record(datagram, i);
         Entry& entry = entries_[record & kNone];
         if (!entry.on_its_way || entry.last != static_cast<std::uint32_t>(datagram.packet)) continue;
+        if (entry.urgency == kLive) repair_since_ = std::min(repair_since_, live_since_);
+        repair_since_ = std::min(repair_since_, datagram.since);
         queue(record & kNone, kRepair);
         entry.on_its_way = 0;
     }
@@ -146,15 +148,17 @@ void Outbox::forget_peer() {
     pace_ = {};
     waiting_ = initial_ = 0;
     last_packet_ = 0;
+    repair_since_ = kNever;
+    live_mark_ = kNone;
 }
 
-void Outbox::changed(Slot slot) {
-    if (running_) queue(slot, kLive);
+void Outbox::changed(Instant now, Slot slot) {
+    if (running_) queue_live(now, slot);
 }
 
-void Outbox::ended(Slot slot) {
+void Outbox::ended(Instant now, Slot slot) {
     Entry entry = entries_.get(slot);
-    if (entry.told) return queue(slot, kLive);
+    if (entry.told) return queue_live(now, slot);
     if (entry.urgency != kNotQueued) {
         unlink(slot, entries_[slot]);
         settle(entries_[slot]);
@@ -178,6 +182,12 @@ void Outbox::ask(Instant now, std::size_t bucket) {
         queue(slot, kBulk);
         entries_[slot].known = 0;
     }
+}
+
+void Outbox::queue_live(Instant now, Slot slot) {
+    if (queues_[kLive].first == kNone) live_since_ = live_mark_at_ = now;
+    if (entries_.get(slot).urgency == kRepair) repair_since_ = std::min(repair_since_, now);
+    queue(slot, kLive);
 }
 
 // Nothing that waits waits longer for it.
@@ -212,6 +222,7 @@ void Outbox::unlink(Slot slot, Entry& entry) {
         queue.last = entry.previous;
     else
         entries_[entry.next].previous = entry.previous;
+    if (slot == live_mark_) live_mark_ = entry.previous;
     entry.urgency = kNotQueued;
     --waiting_;
 }
@@ -235,6 +246,7 @@ Instant Outbox::next_send() const {
 std::size_t Outbox::fill(std::uint64_t packet, Instant now, std::span<std::uint8_t> out) {
     CARPD_ASSERT(packet > last_packet_ && out.size() >= kLongestRecord);
     if (!can_send()) return 0;
+    const Instant since = oldest_waiting();
     std::size_t size = 0;
     std::uint32_t count = 0;
     bool fits = true;
@@ -247,12 +259,38 @@ std::size_t Outbox::fill(std::uint64_t packet, Instant now, std::span<std::uint8
         }
     record_size_ = (3 * record_size_ + 16 * size / count) / 4;
     room_ = out.size();
-    departures_.close(packet, now);
+    departures_.close(packet, now, since);
+    note_oldest(now);
     last_packet_ = packet;
     last_sent_ = now;
     ++counters_.datagrams;
     return size;
 }
+
+// ---- lag
+
+Instant Outbox::oldest_waiting() const {
+    return std::min(queues_[kRepair].first == kNone ? kNever : repair_since_,
+                    queues_[kLive].first == kNone ? kNever : live_since_);
+}
+
+// What is live leaves in the order in which it was queued.
+void Outbox::note_oldest(Instant now) {
+    if (queues_[kRepair].first == kNone) repair_since_ = kNever;
+    if (live_mark_ != kNone || queues_[kLive].first == kNone) return;
+    live_since_ = live_mark_at_;
+    live_mark_ = queues_[kLive].last;
+    live_mark_at_ = now;
+}
+
+Duration Outbox::lag(Instant now) const {
+    Instant oldest = std::min(now, oldest_waiting());
+    for (std::size_t i = 0; i < departures_.size(); ++i)
+        if (!departures_[i].done) oldest = std::min(oldest, departures_[i].since);
+    return now - oldest;
+}
+
+// ---- records
 
 // The slot's record, if there is room for it.
 std::size_t Outbox::put(Slot slot, std::uint64_t packet, std::span<std::uint8_t> out) {

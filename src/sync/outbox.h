@@ -4,9 +4,9 @@
 //
 // A host has one table of its flows and an outbox for each peer. Its owner says what happened:
 //
-//     new flow        slot = table.insert(...);                 each outbox.changed(slot)
-//     new state       table.set_state(slot, ...);               each outbox.changed(slot)
-//     flow has ended  table.erase(slot, number of outboxes);    each outbox.ended(slot)
+//     new flow        slot = table.insert(...);                 each outbox.changed(now, slot)
+//     new state       table.set_state(slot, ...);               each outbox.changed(now, slot)
+//     flow has ended  table.erase(slot, number of outboxes);    each outbox.ended(now, slot)
 //
 // and each outbox releases the slot when its peer knows the end, or needn't. An outbox without a peer (before
 // restart(), after stop()) keeps nothing.
@@ -61,10 +61,10 @@ class Outbox {
     bool is_running() const { return running_; }
 
     // The slot's flow is new, or its state.
-    void changed(Slot slot);
+    void changed(Instant now, Slot slot);
     // The slot's flow has just been erased, with this outbox among the holders. Releases the slot, at once or
     // when the peer has acknowledged its end.
-    void ended(Slot slot);
+    void ended(Instant now, Slot slot);
 
     // The peer asks for a bucket (D3): all its slots are queued as bulk, empty ones too. More often than once
     // a second isn't heeded, and counted.
@@ -90,6 +90,10 @@ class Outbox {
     bool is_quiet(std::size_t bucket) const { return busy_[bucket] == 0; }
 
     std::uint32_t waiting() const { return waiting_; }  // slots
+    // For how long the oldest change waits that the peer hasn't acknowledged; 0: it has acknowledged all.
+    // Never less; more as far as those that waited or left together are taken for as old as their oldest,
+    // which is at most the time that a change takes to pass the queue. What waits as bulk is no change.
+    Duration lag(Instant now) const;
     std::size_t datagrams_on_their_way() const { return departures_.on_their_way(); }
     const Pace& pace() const { return pace_; }
     const OutboxCounters& counters() const { return counters_; }
@@ -121,10 +125,13 @@ class Outbox {
     static std::uint32_t pack(const RecordHeader& header, std::uint32_t generation);
 
     void forget_peer();
+    void queue_live(Instant now, Slot slot);
     void queue(Slot slot, Urgency urgency);
     void unlink(Slot slot, Entry& entry);
     void settle(Entry& entry);
     bool can_send() const;
+    Instant oldest_waiting() const;
+    void note_oldest(Instant now);
     std::size_t put(Slot slot, std::uint64_t packet, std::span<std::uint8_t> out);
     void on_arrived(const Departures::Datagram& datagram);
     void on_arrived(RecordHeader record, std::uint32_t generation, std::uint32_t packet);
@@ -139,6 +146,11 @@ class Outbox {
     std::uint32_t waiting_ = 0, initial_ = 0;
     std::uint64_t last_packet_ = 0;
     Instant last_sent_ = Instant{} - Pace::kGap;
+    // No change of the queue waits for longer than since then, of what is to be repaired and of what is live.
+    // What was queued behind live_mark_ was so after live_mark_at_: when that has left, it says the same
+    // anew.
+    Instant repair_since_ = kNever, live_since_ = kNever, live_mark_at_ = kNever;
+    Slot live_mark_ = kNone;
     // To guess whether what waits fills a datagram: the length of records as of late, in 1/16 bytes, and the
     // room that there was.
     std::size_t record_size_ = 16 * 26, room_ = 1400;

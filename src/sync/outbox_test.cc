@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <initializer_list>
+#include <vector>
 
 #include "base/random.h"
 #include "sync/inbox.h"
@@ -29,16 +31,16 @@ struct OutboxTest : testing::Test {
 
     Slot birth(std::uint32_t number) {
         const Slot slot = table.insert(identity_bytes(number), state_bytes(1)).value();
-        outbox.changed(slot);
+        outbox.changed(now, slot);
         return slot;
     }
     void change(Slot slot, std::uint32_t version) {
         table.set_state(slot, state_bytes(version));
-        outbox.changed(slot);
+        outbox.changed(now, slot);
     }
     void death(Slot slot) {
         table.erase(slot, 1);
-        outbox.ended(slot);
+        outbox.ended(now, slot);
     }
     std::string send() {
         Buffer out(room);
@@ -211,17 +213,106 @@ TEST_F(OutboxTest, ReleasesWhatItHeldWhenThePeerIsGone) {
     EXPECT_EQ(send(), "full 0, full 1");
 }
 
+TEST_F(OutboxTest, SaysForHowLongThePeerHasNotHeardOfAChange) {
+    EXPECT_EQ(outbox.lag(now), 0ms);
+    const Slot slot = birth(1);
+    now += 3ms;
+    EXPECT_EQ(outbox.lag(now), 3ms);
+    send();
+    now += 2ms;
+    birth(2);
+    EXPECT_EQ(outbox.lag(now), 5ms);
+    acknowledge({1});
+    now += 1ms;
+    EXPECT_EQ(outbox.lag(now), 1ms);
+    send();
+    acknowledge({2});
+    EXPECT_EQ(outbox.lag(now), 0ms);
+
+    now += 10s;
+    change(slot, 2);  // in a datagram that is lost
+    send();
+    for (std::uint32_t i = 10; i < 13; ++i) {
+        now += 1ms;
+        birth(i);
+        send();
+    }
+    acknowledge({6, 5, 4});
+    EXPECT_EQ(outbox.lag(now), 3ms);
+    now += 1ms;
+    EXPECT_EQ(send(), "state 0");
+    EXPECT_EQ(outbox.lag(now), 4ms);
+    acknowledge({7});
+    EXPECT_EQ(outbox.lag(now), 0ms);
+}
+
+TEST_F(OutboxTest, TheLagIsThatOfChangesNotOfBulk) {
+    for (std::uint32_t i = 0; i < 100; ++i) birth(i);
+    outbox.restart();
+    packet = 0;
+    now += 1s;
+    EXPECT_EQ(outbox.lag(now), 0ms);
+    send();
+    now += 1s;
+    EXPECT_EQ(outbox.lag(now), 0ms);
+    change(3, 2);
+    outbox.check(now);  // what left is lost
+    now += 1ms;
+    EXPECT_EQ(outbox.lag(now), 1ms);
+    change(4, 2);
+    now += 1ms;
+    EXPECT_EQ(outbox.lag(now), 2ms);
+    while (outbox.waiting()) send();
+    EXPECT_EQ(outbox.lag(now), 2ms);
+    outbox.check(now + 1s);
+    EXPECT_EQ(outbox.lag(now + 1s), 1002ms);
+    outbox.restart();
+    packet = 0;
+    EXPECT_EQ(outbox.lag(now), 0ms);
+
+    room = 1'000'000;
+    send();
+    outbox.check(now += 1s);
+    change(4, 3);
+    now += 1ms;
+    EXPECT_EQ(outbox.lag(now), 1ms);
+    outbox.stop();
+    EXPECT_EQ(outbox.lag(now), 0ms);
+}
+
+// Of a queue that isn't empty for long.
+TEST_F(OutboxTest, TheLagIsAtMostTwiceThatOfTheOldest) {
+    room = Outbox::kLongestRecord;  // several records
+    std::vector<Instant> born;
+    std::size_t heard = 0;
+    for (int step = 0; step < 2000; ++step) {
+        for (int i = 0; i < (step < 1000 ? 8 : 3); ++i) {
+            birth(static_cast<std::uint32_t>(born.size()));
+            born.push_back(now);
+        }
+        now += 1ms;
+        const std::string told = send();
+        acknowledge({packet});
+        heard += static_cast<std::size_t>(std::ranges::count(told, 'f'));
+        const Duration truth = heard < born.size() ? now - born[heard] : 0ms;
+        ASSERT_GE(outbox.lag(now), truth);
+        ASSERT_LE(outbox.lag(now), 2 * truth + 1ms) << step;
+    }
+    EXPECT_EQ(heard, born.size());
+    EXPECT_EQ(outbox.lag(now), 0ms);
+}
+
 TEST_F(OutboxTest, SharesATableWithOutboxesOfOtherPeers) {
     Outbox other(table);
     other.restart();
     const Slot slot = birth(1);
-    other.changed(slot);
+    other.changed(now, slot);
     Buffer out(1400);
     ASSERT_GT(other.fill(1, now, out), 0u);
     send();
     table.erase(slot, 2);
-    outbox.ended(slot);
-    other.ended(slot);
+    outbox.ended(now, slot);
+    other.ended(now, slot);
     EXPECT_EQ(send(), "end 0");
     acknowledge({2});
     EXPECT_EQ(birth(2), 1u);
@@ -373,7 +464,7 @@ TEST(Departures, HaveRoomForSoManyRecordsAndDatagrams) {
     Departures many, large;
     for (std::uint64_t packet = 1; many.has_room(); ++packet) {
         many.note(static_cast<std::uint32_t>(packet));
-        many.close(packet, kStart);
+        many.close(packet, kStart, kStart);
     }
     EXPECT_EQ(many.size(), 2 * Pace::kMostWindow);
     EXPECT_EQ(many[0].packet, 1u);
@@ -382,7 +473,7 @@ TEST(Departures, HaveRoomForSoManyRecordsAndDatagrams) {
     std::uint32_t noted = 0;
     for (std::uint64_t packet = 1; large.has_room(); ++packet) {
         for (int i = 0; i < 500 && large.has_room(); ++i) large.note(++noted);
-        large.close(packet, kStart);
+        large.close(packet, kStart, kStart);
     }
     EXPECT_EQ(large.record(large[0], 0), 1u);
     large.set_done(0);

@@ -64,13 +64,13 @@ class Replication {
         if (const auto slot = owned.find(identity)) {
             if (chance(40)) {
                 owned.erase(*slot, 1);
-                outbox.ended(*slot);
+                outbox.ended(now, *slot);
                 return;
             }
             owned.set_state(*slot, state_bytes(++version));
-            outbox.changed(*slot);
+            outbox.changed(now, *slot);
         } else if (const auto fresh = owned.insert(identity, state_bytes(++version))) {
-            outbox.changed(*fresh);
+            outbox.changed(now, *fresh);
         } else {
             return;
         }
