@@ -101,7 +101,8 @@ void Checks::on_start(int host) {
     standing(host).told = kNoMoment;
     for (int other = 0; other < world_.hosts(); ++other)
         link(host, other).is_up = link(other, host).is_up = false;
-    for (Record& r : records_) r.ended &= static_cast<HostSet>(~(1u << host));
+    const auto others = static_cast<HostSet>(~(1u << host));
+    for (Record& r : records_) r.ended &= others, r.written &= others;
 }
 
 void Checks::on_standing(int host, bool master) {
@@ -173,6 +174,7 @@ std::uint32_t Checks::on_change(int host, const FlowChange& change) {
                       identity.zone == true_one.zone &&
                       (identity.helper == true_one.helper || identity.helper_name().empty()) &&
                       (!identity.master || identity.master == true_one.master);
+    if (change.kind != FlowChange::Kind::remove) record(id).written |= static_cast<HostSet>(1u << host);
     const bool right_state =
         change.flow.state.mark <= c.mark() &&
         std::holds_alternative<TcpState>(change.flow.state.protocol) == (c.kind == Connection::Kind::tcp);
@@ -331,7 +333,8 @@ void Checks::check_stale(int, int host) {
         if (there && there->connection == c.id) continue;
         const Record& r = record(c.id);
         const bool told = world_.plan().max_flows >= kTight && contains(r.ended, router) &&
-                          r.host == router && r.known > std::max(moved_, contested_);
+                          contains(r.written, host) && r.host == router &&
+                          r.known > std::max(moved_, contested_);
         if (told && standing(host).started <= r.ended_at && r.ended_at + lag() <= now)
             return broken("stale", router, host, entry, "it ended, and is here");
         const bool by_time = entry.flow.state.timeout < kLongTimeout;

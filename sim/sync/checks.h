@@ -44,7 +44,8 @@ class Checks {
     struct Record {
         int host = -1;  // which knew it first since it passes there
         Moment known = kNoMoment;
-        HostSet ended = 0;  // hosts whose process heard that it ended there
+        HostSet written = 0;  // hosts whose process, since it started, wrote it into the kernel
+        HostSet ended = 0;    // hosts whose process heard that it ended there
         Moment ended_at = 0;
         Moment gone = 0;      // from where its packets pass
         HostSet expired = 0;  // there
