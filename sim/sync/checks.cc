@@ -125,14 +125,15 @@ bool Checks::settled_link(int a, int b) {
            standing(b).impaired + meet <= now;
 }
 
-// The host is linked with the peer, which knows that it is MASTER, undisturbed, and says itself that it hears
-// it.
+// The host has been linked with the peer for longer than the lag, which knows that it is MASTER, undisturbed,
+// and says itself that it hears it.
 bool Checks::hears(int host, int peer) {
     const Moment now = world_.now();
     if (settled_link(peer, host)) return true;
     const bool undisturbed = standing(host).impaired + kMeet <= now && standing(peer).impaired + kMeet <= now;
     const Moment told = standing(peer).told;
-    return link(peer, host).is_up && undisturbed && told != kNoMoment && told + lag() <= now &&
+    const Link& l = link(peer, host);
+    return l.is_up && l.since + lag() <= now && undisturbed && told != kNoMoment && told + lag() <= now &&
            world_.host(host).sync().session(static_cast<std::size_t>(peer < host ? peer : peer - 1)).is_up();
 }
 
