@@ -17,6 +17,8 @@ constexpr Moment kLag = kSecond, kRoughLag = 8 * kSecond;  // from event to the 
 constexpr Moment kMeet = 3 * kSecond;           // for two hosts to find each other, with dead-after
 constexpr Moment kSettle = 25 * kSecond;        // a round of rule T1 and W2, and a second one's begin
 constexpr Moment kRefreshRound = 18 * kSecond;  // of rule T1
+constexpr Moment kOverrun = 3 * kSecond;        // from a loss to the end of the dump
+constexpr Moment kDumpsWait = 10 * kSecond;     // after a takeover
 constexpr std::uint32_t kTight = 1000;          // max-flows below it may be too few
 constexpr std::uint32_t kLongTimeout = 1000;
 
@@ -52,8 +54,15 @@ Checks::Record& Checks::record(std::uint32_t connection) {
 
 // ---- what disturbed whom
 
+void Checks::hold_up(int host, Moment until) {
+    standing(host).held_up = std::max(standing(host).held_up, until);
+}
+
 void Checks::impair(const Fault& fault) {
     const Moment now = world_.now();
+    if (fault.kind == FaultKind::freeze || fault.kind == FaultKind::suspend ||
+        fault.kind == FaultKind::slow_kernel)
+        hold_up(fault.host, now);
     switch (fault.kind) {
         case FaultKind::duplication:
         case FaultKind::attack: return;
@@ -97,7 +106,7 @@ void Checks::note_links() {
 }
 
 void Checks::on_start(int host) {
-    standing(host).started = world_.now();
+    standing(host).started = standing(host).held_up = world_.now();
     standing(host).told = kNoMoment;
     for (int other = 0; other < world_.hosts(); ++other)
         link(host, other).is_up = link(other, host).is_up = false;
@@ -115,6 +124,7 @@ void Checks::on_standing(int host, bool master) {
 
 void Checks::on_news(int host, bool master) {
     standing(host).told = master ? world_.now() : kNoMoment;
+    if (master) hold_up(host, world_.now() + kDumpsWait);
 }
 
 bool Checks::settled_link(int a, int b) {
@@ -364,10 +374,26 @@ void Checks::check_owners() {
     }
 }
 
+// ---- overrun
+
+void Checks::on_missed(int host) {
+    hold_up(host, world_.now());
+}
+
+void Checks::check_overrun(int host) {
+    if (world_.host(host).incomplete() != SyncIncomplete::overrun) return;
+    if (standing(host).held_up + kOverrun > world_.now()) return;
+    world_.broken("overrun", world_.host(host).name() + " lost events and reads its kernel's table no more");
+}
+
+// ---- from time to time
+
 void Checks::on_tick() {
     note_disturbances();
     const bool calm = is_calm();
     const bool thorough = ++ticks_ % 10 == 0;
+    for (int h = 0; h < world_.hosts(); ++h)
+        if (world_.host(h).is_awake()) check_overrun(h);
     for (int a = 0; a < world_.hosts(); ++a)
         for (int b = 0; b < world_.hosts(); ++b) {
             if (a == b) continue;

@@ -30,6 +30,8 @@ class Checks {
     // The process at `host` has been told of the connection as it is, or that it ended there.
     void on_known(int host, std::uint32_t connection, FlowEvent::Kind kind);
     void on_end_known(int host, std::uint32_t connection);
+    // The process at `host` was told that events were lost, or that a dump failed.
+    void on_missed(int host);
     // A connection's packets found no entry of it.
     void on_broken(const Connection& connection, int host);
     void after_wake(int host);
@@ -54,12 +56,14 @@ class Checks {
         Moment impaired = 0;  // its process was disturbed last
         Moment full = 0;      // entries of its kernel were refused or removed last
         Moment started = 0, told = 0;
+        Moment held_up = 0;         // until then, what hinders a dump
         bool was_complete = false;  // when it became MASTER
     };
 
     void note_disturbances();
     void note_links();
     void impair(const Fault& fault);
+    void hold_up(int host, Moment until);
     Link& link(int a, int b) { return links_[static_cast<std::size_t>(a)][static_cast<std::size_t>(b)]; }
     Record& record(std::uint32_t connection);
     Standing& standing(int host) { return standings_[static_cast<std::size_t>(host)]; }
@@ -75,6 +79,7 @@ class Checks {
     void check_same(int owner, int host);
     void check_stale(int owner, int host);
     void check_owners();
+    void check_overrun(int host);
     bool lacks(std::string_view checker, const Entry& entry, int owner, int host);
     void tell(int host, std::uint32_t connection, std::string_view what);
     void broken(std::string_view checker, int owner, int host, const Entry& entry, std::string_view what);

@@ -262,6 +262,7 @@ void Host::read_events() {
         world_.tell(index_, fmt::format("lost {} events", lost));
         sync_->on_lost_events(clock_.at(now()), lost);
         missing_events_ = true;
+        world_.checks().on_missed(index_);
     }
     make_changes();
 }
@@ -290,6 +291,7 @@ void Host::dump() {
     if (fails_ && dice_.one_in(3)) {
         dumping_ = false;
         sync_->abort_dump();
+        world_.checks().on_missed(index_);
     } else if (is_last_) {
         dumping_ = false;
         sync_->end_dump(clock_.at(now()));
