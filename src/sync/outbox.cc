@@ -250,7 +250,8 @@ std::size_t Outbox::fill(std::uint64_t packet, Instant now, std::span<std::uint8
     std::size_t size = 0;
     std::uint32_t count = 0;
     bool fits = true;
-    for (const Urgency urgency : {kRepair, kLive, kBulk})
+    const bool bulk_first = counters_.datagrams % 4 == 3;  // N7
+    for (const Urgency urgency : {kRepair, bulk_first ? kBulk : kLive, bulk_first ? kLive : kBulk})
         while (fits && queues_[urgency].first != kNone && departures_.has_room()) {
             const std::size_t written = put(queues_[urgency].first, packet, out.subspan(size));
             fits = written > 0;

@@ -100,7 +100,7 @@ class Outbox {
     std::size_t memory() const;  // bytes, besides the table's
 
  private:
-    // In the order in which they leave.
+    // In the order in which they leave, but for every fourth datagram (N7).
     enum Urgency : std::uint8_t { kNotQueued, kRepair, kLive, kBulk, kUrgencies };
 
     static constexpr Slot kNone = FlowTable::kMostSlots;
