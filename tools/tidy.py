@@ -58,6 +58,7 @@ SYMBOLS_ALLOWED = [
     r"_ZNK?St7__cxx1112basic_stringIc\w+",        # std::string
     r"_Zn[wa]m|_Zd[la]Pvm?",                      # operator new and delete
     r"_ZSt\d+_Rb_tree_\w+",                       # std::map and std::set
+    r"_ZNKSt8__detail20_Prime_rehash_policy\w+",  # std::unordered_set
     r"__stack_chk_fail|_GLOBAL_OFFSET_TABLE_",
     r"(__)?mem(cpy|move|set|cmp|chr)(_chk)?|strlen",
     r"abort|stderr|(__)?fprintf(_chk)?",          # CARPD_ASSERT
