@@ -14,7 +14,8 @@ enum Shape : std::uint8_t {
     kZone = 4,
     kMaster = 8,
     kHelper = 16,
-    kAllShapes = 31
+    kExpectation = 32,
+    kAllShapes = 63
 };
 // What of the reply differs from the inverse of the original direction.
 enum Difference : std::uint8_t {
@@ -35,6 +36,15 @@ enum Content : std::uint8_t {
     kAllContents = 63
 };
 constexpr std::uint8_t kProtocolStates = kTcpState | kSctpState | kDccpState;
+// An expectation's state begins with this instead.
+constexpr std::uint8_t kExpectationState = 64;
+// What the third byte of an expectation's state says of its translation.
+enum Translation : std::uint8_t {
+    kHasTranslation = 1,
+    kReplyDirection = 2,
+    kIpv6Translation = 4,
+    kAllTranslations = 7
+};
 constexpr std::uint8_t kMaxWindowScale = 14;
 
 // Reads forward; what isn't there any more reads as zero, and failed() says so.
@@ -117,6 +127,25 @@ FlowTuple take_tuple(Reader& reader, Family family) {
     return tuple;
 }
 
+template <std::size_t size>
+void put_name(ByteWriter& writer, const std::array<char, size>& name) {
+    CARPD_ASSERT(name.back() == 0);
+    const std::string_view text = name.data();
+    writer.u8(static_cast<std::uint8_t>(text.size()));
+    for (const char c : text) writer.u8(static_cast<std::uint8_t>(c));
+}
+
+// False if it is none.
+template <std::size_t size>
+bool take_name(Reader& reader, std::array<char, size>& name) {
+    const Bytes text = reader.take(reader.u8());
+    if (text.size() >= size ||
+        !std::all_of(text.begin(), text.end(), [](std::uint8_t c) { return c > ' ' && c < 0x7f; }))
+        return false;
+    std::copy(text.begin(), text.end(), name.begin());
+    return true;
+}
+
 void put_reply(ByteWriter& writer, const FlowTuple& reply, const FlowTuple& inverse) {
     const bool source = reply.source != inverse.source,
                destination = reply.destination != inverse.destination, first = reply.first != inverse.first,
@@ -152,23 +181,28 @@ std::optional<FlowTuple> take_reply(Reader& reader, const FlowTuple& inverse) {
 // ---- identity
 
 std::size_t encode(const FlowIdentity& identity, std::span<std::uint8_t> out) {
-    CARPD_ASSERT(identity.helper.back() == 0);
     ByteWriter writer(out);
     const FlowTuple inverse = identity.original.inverse();
     const bool translated = identity.reply != inverse;
-    writer.u8(static_cast<std::uint8_t>((identity.original.source.family() == Family::ipv6 ? kIpv6 : 0) |
-                                        (translated ? kTranslated : 0) | (identity.zone ? kZone : 0) |
-                                        (identity.master ? kMaster : 0) |
-                                        (identity.helper_name().empty() ? 0 : kHelper)));
+    CARPD_ASSERT(!identity.mask || (identity.master && !translated));
+    writer.u8(static_cast<std::uint8_t>(
+        (identity.original.source.family() == Family::ipv6 ? kIpv6 : 0) | (translated ? kTranslated : 0) |
+        (identity.zone ? kZone : 0) | (identity.master ? kMaster : 0) |
+        (identity.helper_name().empty() ? 0 : kHelper) | (identity.mask ? kExpectation : 0)));
     put_tuple(writer, identity.original);
+    if (identity.mask) {
+        writer.bytes(identity.mask->source.bytes());
+        if (inverse.has_numbers()) writer.u16(identity.mask->first);
+    }
     if (translated) put_reply(writer, identity.reply, inverse);
     if (identity.zone) writer.u16(identity.zone);
     if (identity.master) put_tuple(writer, *identity.master);
-    if (!identity.helper_name().empty()) {
-        writer.u8(static_cast<std::uint8_t>(identity.helper_name().size()));
-        for (const char c : identity.helper_name()) writer.u8(static_cast<std::uint8_t>(c));
-    }
+    if (!identity.helper_name().empty()) put_name(writer, identity.helper);
     return writer.size();
+}
+
+bool is_expectation(Bytes identity) {
+    return (identity[0] & kExpectation) != 0;
 }
 
 std::size_t put_flow_name(Bytes identity, std::span<std::uint8_t> out) {
@@ -177,14 +211,15 @@ std::size_t put_flow_name(Bytes identity, std::span<std::uint8_t> out) {
     const bool has_numbers = FlowTuple{{}, {}, identity[1], 0, 0}.has_numbers();
     const std::size_t end = 2 + 2 * address + (has_numbers ? 4 : 0);
     ByteWriter writer(out);
-    writer.u8(shape & kIpv6);
+    writer.u8(shape & (kIpv6 | kExpectation));
     writer.bytes(identity.subspan(1, end - 1));
     if (shape & kZone) {
+        const std::size_t mask = shape & kExpectation ? address + (has_numbers ? 2 : 0) : 0;
         const std::uint8_t differs = shape & kTranslated ? identity[end] : 0;
         const auto addresses = std::popcount(static_cast<unsigned>(differs & (kSource | kDestination)));
         const auto numbers = std::popcount(static_cast<unsigned>(differs & (kFirst | kSecond)));
         const std::size_t reply = (shape & kTranslated ? 1 : 0) + addresses * address + numbers * 2u;
-        writer.bytes(identity.subspan(end + reply, 2));
+        writer.bytes(identity.subspan(end + mask + reply, 2));
     } else {
         writer.u16(0);
     }
@@ -195,10 +230,15 @@ std::optional<FlowIdentity> decode_identity(Bytes& bytes) {
     Reader reader(bytes);
     const std::uint8_t shape = reader.u8();
     if (shape & ~kAllShapes) return std::nullopt;
+    if (shape & kExpectation && (shape & (kMaster | kTranslated)) != kMaster) return std::nullopt;
     const Family family = shape & kIpv6 ? Family::ipv6 : Family::ipv4;
     FlowIdentity identity;
     identity.original = take_tuple(reader, family);
     identity.reply = identity.original.inverse();
+    if (shape & kExpectation) {
+        identity.mask = {reader.address(family)};
+        if (identity.original.has_numbers()) identity.mask->first = reader.u16();
+    }
     if (shape & kTranslated) {
         const auto reply = take_reply(reader, identity.reply);
         if (!reply) return std::nullopt;
@@ -206,14 +246,8 @@ std::optional<FlowIdentity> decode_identity(Bytes& bytes) {
     }
     if (shape & kZone && (identity.zone = reader.u16()) == 0) return std::nullopt;
     if (shape & kMaster) identity.master = take_tuple(reader, family);
-    if (shape & kHelper) {
-        const std::size_t size = reader.u8();
-        if (size == 0 || size >= identity.helper.size()) return std::nullopt;
-        const Bytes name = reader.take(size);
-        if (!std::all_of(name.begin(), name.end(), [](std::uint8_t c) { return c > ' ' && c < 0x7f; }))
-            return std::nullopt;
-        std::copy(name.begin(), name.end(), identity.helper.begin());
-    }
+    if (shape & kHelper && (!take_name(reader, identity.helper) || identity.helper_name().empty()))
+        return std::nullopt;
     if (reader.failed()) return std::nullopt;
     bytes = reader.rest();
     return identity;
@@ -222,6 +256,39 @@ std::optional<FlowIdentity> decode_identity(Bytes& bytes) {
 // ---- state
 
 namespace {
+
+void put_expectation(ByteWriter& writer, const ExpectationState& expectation) {
+    writer.u8(expectation.flags);
+    writer.u8(expectation.expect_class);
+    if (const auto& translation = expectation.translation) {
+        writer.u8(static_cast<std::uint8_t>(
+            kHasTranslation | (translation->direction ? kReplyDirection : 0) |
+            (translation->address.family() == Family::ipv6 ? kIpv6Translation : 0)));
+        writer.bytes(translation->address.bytes());
+        writer.u16(translation->number);
+    } else {
+        writer.u8(0);
+    }
+    put_name(writer, expectation.function);
+}
+
+// False if the encoding is another than ours.
+bool take_expectation(Reader& reader, ExpectationState& expectation) {
+    expectation.flags = reader.u8();
+    expectation.expect_class = reader.u8();
+    const std::uint8_t translation = reader.u8();
+    if (expectation.flags & ~ExpectationState::kReplicatedFlags || translation & ~kAllTranslations)
+        return false;
+    if (translation & kHasTranslation) {
+        auto& [direction, address, number] = expectation.translation.emplace();
+        direction = translation & kReplyDirection ? 1 : 0;
+        address = reader.address(translation & kIpv6Translation ? Family::ipv6 : Family::ipv4);
+        number = reader.u16();
+    } else if (translation != 0) {
+        return false;
+    }
+    return take_name(reader, expectation.function);
+}
 
 void put_protocol(ByteWriter& writer, const FlowState& state) {
     if (const auto* tcp = std::get_if<TcpState>(&state.protocol)) {
@@ -278,6 +345,12 @@ bool take_protocol(Reader& reader, std::uint8_t content, FlowState& state) {
 
 std::size_t encode(const FlowState& state, std::span<std::uint8_t> out) {
     ByteWriter writer(out);
+    if (const auto* expectation = std::get_if<ExpectationState>(&state.protocol)) {
+        writer.u8(kExpectationState);
+        put_varint(writer, state.timeout);
+        put_expectation(writer, *expectation);
+        return writer.size();
+    }
     const bool labels = state.labels != std::array<std::uint8_t, 16>{};
     writer.u8(static_cast<std::uint8_t>((state.mark ? kMark : 0) | (labels ? kLabels : 0) |
                                         (state.sequence ? kSequence : 0) | protocol_content(state)));
@@ -298,9 +371,16 @@ std::size_t encode(const FlowState& state, std::span<std::uint8_t> out) {
 std::optional<FlowState> decode_state(Bytes& bytes) {
     Reader reader(bytes);
     const std::uint8_t content = reader.u8();
+    FlowState state;
+    if (content == kExpectationState) {
+        state.timeout = reader.varint();
+        if (!take_expectation(reader, state.protocol.emplace<ExpectationState>()) || reader.failed())
+            return std::nullopt;
+        bytes = reader.rest();
+        return state;
+    }
     const std::uint8_t of_protocol = content & kProtocolStates;
     if (content & ~kAllContents || (of_protocol & (of_protocol - 1))) return std::nullopt;
-    FlowState state;
     state.status = reader.varint();
     if (state.status & ~FlowState::kReplicatedStatus) return std::nullopt;
     state.timeout = reader.varint();

@@ -25,9 +25,12 @@ std::size_t encode(const FlowState& state, std::span<std::uint8_t> out);
 std::optional<FlowIdentity> decode_identity(Bytes& bytes);
 std::optional<FlowState> decode_state(Bytes& bytes);
 
+// Whether it is the encoding of an expectation's identity.
+bool is_expectation(Bytes identity);
+
 // What no two flows of a kernel share at a time, and what every event tells of a flow: the original direction
-// and the zone. As bytes that are equal if these are, out of the encoding of an identity; returns their
-// number.
+// and the zone, and whether it is an expectation. As bytes that are equal if these are, out of the encoding
+// of an identity; returns their number.
 inline constexpr std::size_t kLongestFlowName = 40;
 std::size_t put_flow_name(Bytes identity, std::span<std::uint8_t> out);
 

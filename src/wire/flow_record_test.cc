@@ -46,6 +46,25 @@ TEST(FlowRecord, EncodesAsDocumented) {
     EXPECT_EQ(encoded(established), (Buffer{0x08, 0x0e, 0x80, 0xaf, 0x1a, 0x03, 0x78, 0x23, 0x23}));
 
     EXPECT_EQ(encoded(RecordHeader{RecordKind::full, 300}), (Buffer{0xb2, 0x09}));
+
+    // A server's data connection, back to where a client behind a translation said that it listens (PORT).
+    FlowIdentity expected;
+    expected.master = FlowTuple{ip("10.0.0.9"), ip("198.51.100.9"), 6, 40000, 21};
+    expected.original = {ip("198.51.100.9"), ip("198.51.100.100"), 6, 0, 50001};
+    expected.reply = expected.original.inverse();
+    expected.mask = {ip("255.255.255.255"), 0};
+    expected.helper = {'f', 't', 'p'};
+    EXPECT_EQ(encoded(expected),
+              (Buffer{0x38, 0x06, 198,  51,   100,  9,    198,  51,   100, 100, 0x00, 0x00, 0xc3,
+                      0x51, 0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x06, 10,  0,   0,    9,    198,
+                      51,   100,  9,    0x9c, 0x40, 0x00, 0x15, 3,    'f', 't', 'p'}));
+    FlowState waiting;
+    waiting.timeout = 300;
+    waiting.protocol =
+        ExpectationState{0, 0, ExpectedTranslation{1, ip("0.0.0.0"), 50000}, {"nat-follow-master"}};
+    EXPECT_EQ(encoded(waiting),
+              (Buffer{0x40, 0xac, 0x02, 0x00, 0x00, 0x03, 0,   0,   0,   0,   0xc3, 0x50, 17,  'n', 'a',
+                      't',  '-',  'f',  'o',  'l',  'l',  'o', 'w', '-', 'm', 'a',  's',  't', 'e', 'r'}));
 }
 
 FlowTuple any_tuple(Random& random, Family family) {
@@ -75,10 +94,31 @@ FlowIdentity any_identity(Random& random) {
     if (random.next() % 2) identity.zone = static_cast<std::uint16_t>(random.next());
     if (random.next() % 2) identity.master = any_tuple(random, family);
     if (random.next() % 2) identity.helper = {'f', 't', 'p'};
+    if (identity.master && random.next() % 2) {
+        identity.reply = identity.original.inverse();
+        identity.mask = {any_tuple(random, family).source};
+        if (identity.original.has_numbers()) identity.mask->first = static_cast<std::uint16_t>(random.next());
+    }
     return identity;
 }
 
+FlowState any_expectation_state(Random& random) {
+    FlowState state;
+    state.timeout = static_cast<std::uint32_t>(random.next());
+    ExpectationState expectation;
+    expectation.flags = static_cast<std::uint8_t>(random.next() % 4);
+    expectation.expect_class = static_cast<std::uint8_t>(random.next());
+    if (random.next() % 2)
+        expectation.translation = {static_cast<std::uint8_t>(random.next() % 2),
+                                   any_tuple(random, random.next() % 2 ? Family::ipv4 : Family::ipv6).source,
+                                   static_cast<std::uint16_t>(random.next())};
+    if (random.next() % 2) expectation.function = {"abcdefghijklmnopqrstuvw"};
+    state.protocol = expectation;
+    return state;
+}
+
 FlowState any_state(Random& random) {
+    if (random.next() % 4 == 0) return any_expectation_state(random);
     FlowState state;
     state.status = static_cast<std::uint32_t>(random.next()) & FlowState::kReplicatedStatus;
     state.timeout = static_cast<std::uint32_t>(random.next());
@@ -142,13 +182,26 @@ TEST(FlowRecord, RefusesASecondEncodingOfTheSame) {
     EXPECT_FALSE(identity({0x02, 50, 1, 2, 3, 4, 5, 6, 7, 8, 0x04, 0, 1})) << "a port of a protocol without";
     EXPECT_FALSE(identity({0x04, 50, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0})) << "zone 0";
     EXPECT_FALSE(identity({0x10, 50, 1, 2, 3, 4, 5, 6, 7, 8, 0})) << "no name";
-    EXPECT_FALSE(identity({0x20, 50, 1, 2, 3, 4, 5, 6, 7, 8})) << "unknown shape";
+    EXPECT_FALSE(identity({0x40, 50, 1, 2, 3, 4, 5, 6, 7, 8})) << "unknown shape";
+    EXPECT_FALSE(identity({0x20, 50, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0})) << "expected by nobody";
+    EXPECT_FALSE(
+        identity({0x2a, 50, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 1, 9, 9, 9, 9, 50, 1, 2, 3, 4, 5, 6, 7, 8}))
+        << "an expectation with a reply of its own";
+    EXPECT_TRUE(identity({0x28, 50, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 50, 1, 2, 3, 4, 5, 6, 7, 8}));
     EXPECT_FALSE(state({0x01, 0x0e, 0x00, 0, 0, 0, 0})) << "mark 0";
     EXPECT_FALSE(state({0x00, 0x0e, 0x80, 0x00})) << "a number longer than necessary";
     EXPECT_FALSE(state({0x00, 0x10, 0x00})) << "a status that isn't replicated";
     EXPECT_FALSE(state({0x18, 0x0e, 0x00, 3, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0})) << "two protocols";
     EXPECT_FALSE(state({0x08, 0x0e, 0x00, 3, 0xf0, 0, 0})) << "a window scale of 15";
     EXPECT_TRUE(state({0x08, 0x0e, 0x00, 3, 0xe0, 0, 0}));
+    EXPECT_TRUE(state({0x40, 0x05, 3, 0, 0, 0}));
+    EXPECT_FALSE(state({0x41, 0x05, 0, 0, 0, 1, 3, 0, 0, 0})) << "an expectation with a mark";
+    EXPECT_FALSE(state({0x40, 0x05, 4, 0, 0, 0})) << "a flag that isn't replicated";
+    EXPECT_FALSE(state({0x40, 0x05, 3, 0, 2, 0})) << "the direction of no translation";
+    EXPECT_FALSE(state({0x40, 0x05, 3, 0, 9, 0, 0, 0, 0, 0, 0, 0})) << "an unknown kind of translation";
+    EXPECT_FALSE(state({0x40, 0x05, 3,   0,   0,   24,  'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i',
+                        'j',  'k',  'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x'}))
+        << "a name that is too long";
 }
 
 TEST(FlowRecord, RefusesRecordsOfUnknownKind) {
@@ -159,6 +212,29 @@ TEST(FlowRecord, RefusesRecordsOfUnknownKind) {
     EXPECT_FALSE(decode_record_header(bytes));
     bytes = last;
     EXPECT_EQ(decode_record_header(bytes), (RecordHeader{RecordKind::full, kMaxSlots - 1}));
+}
+
+// What is expected, and the flow that fulfils it, are there at a time.
+TEST(FlowRecord, NamesAnExpectationOtherwiseThanItsFlow) {
+    const auto name = [](const FlowIdentity& identity) {
+        Buffer buffer(kLongestFlowName);
+        buffer.resize(put_flow_name(encoded(identity), buffer));
+        return buffer;
+    };
+    Random random(4);
+    for (int i = 0; i < 1000; ++i) {
+        FlowIdentity flow = any_identity(random);
+        flow.reply = flow.original.inverse();
+        flow.mask.reset();
+        FlowIdentity expectation = flow;
+        if (!expectation.master) expectation.master = flow.original;
+        expectation.mask = {IpAddress::any(flow.original.source.family())};
+        EXPECT_FALSE(is_expectation(encoded(flow)));
+        EXPECT_TRUE(is_expectation(encoded(expectation)));
+        Buffer wanted = name(flow);
+        wanted[0] |= 32;
+        EXPECT_EQ(name(expectation), wanted);
+    }
 }
 
 TEST(Flow, TheInverseOfAnAnswerIsItsRequest) {
