@@ -28,6 +28,7 @@ FlowChangeFailure failure_of(int error) {
         case EINVAL:
         case ERANGE: return FlowChangeFailure::invalid;
         case EEXIST:
+        case EALREADY:
         case EBUSY: return FlowChangeFailure::clash;
         default: return FlowChangeFailure::other;
     }

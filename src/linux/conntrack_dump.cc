@@ -5,6 +5,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
+
+#include "linux/conntrack_expectation.h"
 
 namespace carpd {
 
@@ -29,7 +32,7 @@ Expected<ConntrackDump, SysError> ConntrackDump::start(std::optional<Family> fam
     std::uint8_t request[kLongestConntrackMessage];
     const std::size_t size = put_dump(family, 1, request);
     if (!socket || ::send(socket.get(), request, size, 0) < 0) return Unexpected{failure(errno)};
-    return ConntrackDump(std::move(socket));
+    return ConntrackDump(std::move(socket), family);
 }
 
 Expected<bool, SysError> ConntrackDump::read(const std::function<void(const FlowEvent&)>& take) {
@@ -43,7 +46,7 @@ Expected<bool, SysError> ConntrackDump::read(const std::function<void(const Flow
         std::memcpy(&header, message->data(), sizeof header);
         if (header.nlmsg_type == NLMSG_DONE || header.nlmsg_type == NLMSG_ERROR) {
             if (const int error = told_error(*message)) return Unexpected{failure(error)};
-            return false;
+            return begin_expectations();
         }
         const auto event = parse_flow(*message);
         if (event)
@@ -51,6 +54,15 @@ Expected<bool, SysError> ConntrackDump::read(const std::function<void(const Flow
         else
             ++refused_[static_cast<std::size_t>(event.error())];
     }
+    return true;
+}
+
+// False if they were what has ended now.
+Expected<bool, SysError> ConntrackDump::begin_expectations() {
+    if (std::exchange(flows_are_over_, true)) return false;
+    std::uint8_t request[kLongestConntrackMessage];
+    const std::size_t size = put_expectation_dump(family_, 2, request);
+    if (::send(socket_.get(), request, size, 0) < 0) return Unexpected{failure(errno)};
     return true;
 }
 

@@ -1,4 +1,4 @@
-// All flows of the kernel's table, a piece at a time.
+// All flows of the kernel's table, then all expectations, a piece at a time.
 #pragma once
 
 #include <array>
@@ -31,10 +31,13 @@ class ConntrackDump {
 
  private:
     static constexpr std::size_t kPiece = 32 * 1024;  // the kernel fills no more
-    explicit ConntrackDump(UniqueFd socket)
-        : socket_(std::move(socket)), buffer_(std::make_unique<std::uint8_t[]>(kPiece)) {}
+    ConntrackDump(UniqueFd socket, std::optional<Family> family)
+        : socket_(std::move(socket)), family_(family), buffer_(std::make_unique<std::uint8_t[]>(kPiece)) {}
+    Expected<bool, SysError> begin_expectations();
 
     UniqueFd socket_;
+    std::optional<Family> family_;
+    bool flows_are_over_ = false;
     std::unique_ptr<std::uint8_t[]> buffer_;
     std::array<std::uint64_t, kConntrackRefusals> refused_{};
 };

@@ -15,8 +15,9 @@ namespace carpd {
 
 namespace {
 
-constexpr std::uint32_t kGroups =
-    NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE | NF_NETLINK_CONNTRACK_DESTROY;
+constexpr std::uint32_t kGroups = NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE |
+                                  NF_NETLINK_CONNTRACK_DESTROY | NF_NETLINK_CONNTRACK_EXP_NEW |
+                                  NF_NETLINK_CONNTRACK_EXP_DESTROY;
 
 // ---- the filter in the kernel
 
@@ -114,7 +115,7 @@ Expected<ConntrackEvents, SysError> ConntrackEvents::open(const Options& options
 }
 
 void ConntrackEvents::hear_all(bool all) {
-    for (const int group : {NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE})
+    for (const int group : {NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_EXP_NEW})
         CARPD_ASSERT(setsockopt(socket_.get(), SOL_NETLINK,
                                 all ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP, &group,
                                 sizeof group) == 0);

@@ -1,4 +1,4 @@
-// What the kernel says of flows as they are created, change and end.
+// What the kernel says of flows as they are created, change and end, and of expectations.
 //
 // With net.netfilter.nf_conntrack_events = 2, the kernel's default, only flows that began while somebody
 // listened have events at all, even of their end; where it is 1, all have. And no event tells that traffic

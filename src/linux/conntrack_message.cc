@@ -11,67 +11,22 @@
 #include <array>
 #include <cstring>
 
+#include "linux/conntrack_attributes.h"
+#include "linux/conntrack_expectation.h"
+
 namespace carpd {
+
+using namespace conntrack;
 
 namespace {
 
-constexpr std::size_t kHeader = sizeof(nlmsghdr), kBody = sizeof(nfgenmsg), kAttribute = sizeof(nlattr);
 constexpr std::uint8_t kMaxWindowScale = 14;
 
-constexpr std::size_t aligned(std::size_t size) {
-    return (size + 3) & ~std::size_t{3};
-}
-
-constexpr std::uint16_t message_type(std::uint16_t type) {
-    return static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | type);
-}
-
-bool is_icmp(std::uint8_t protocol) {
-    return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
+constexpr std::uint16_t flow_type(int type) {
+    return message_type(NFNL_SUBSYS_CTNETLINK, type);
 }
 
 // ---- reading
-
-// Numbers of attributes are in network order, and of exactly their size.
-bool take(Bytes value, std::uint8_t& out) {
-    if (value.size() != 1) return false;
-    out = value[0];
-    return true;
-}
-bool take(Bytes value, std::uint16_t& out) {
-    if (value.size() != 2) return false;
-    out = read_u16(value, 0);
-    return true;
-}
-bool take(Bytes value, std::uint32_t& out) {
-    if (value.size() != 4) return false;
-    out = static_cast<std::uint32_t>(read_u16(value, 0)) << 16 | read_u16(value, 2);
-    return true;
-}
-bool take(Bytes value, std::uint64_t& out) {
-    if (value.size() != 8) return false;
-    out = read_u64(value, 0);
-    return true;
-}
-bool take_address(Bytes value, Family family, IpAddress& out) {
-    if (value.size() != (family == Family::ipv4 ? 4 : 16)) return false;
-    out = IpAddress::from_bytes(value);
-    return true;
-}
-
-// Calls take(type, value) for each attribute until it returns false. Returns whether all was well.
-template <class Take>
-bool for_each_attribute(Bytes bytes, Take take_one) {
-    while (bytes.size() >= kAttribute) {
-        nlattr attribute;
-        std::memcpy(&attribute, bytes.data(), kAttribute);
-        if (attribute.nla_len < kAttribute || attribute.nla_len > bytes.size()) return false;
-        const Bytes value = bytes.first(attribute.nla_len).subspan(kAttribute);
-        if (!take_one(attribute.nla_type & NLA_TYPE_MASK, value)) return false;
-        bytes = bytes.subspan(std::min(aligned(attribute.nla_len), bytes.size()));
-    }
-    return true;
-}
 
 // What is found in one message.
 class Reading {
@@ -111,42 +66,11 @@ class Reading {
     }
 
     bool take_tuple(Bytes bytes, FlowTuple& tuple, bool& complete) {
-        bool has_source = false, has_destination = false, has_protocol = false;
-        const auto take_ip = [&](int type, Bytes value) {
-            if (type == CTA_IP_V4_SRC || type == CTA_IP_V6_SRC)
-                return has_source = take_address(value, family_, tuple.source);
-            if (type == CTA_IP_V4_DST || type == CTA_IP_V6_DST)
-                return has_destination = take_address(value, family_, tuple.destination);
-            return true;
-        };
-        const bool well = for_each_attribute(bytes, [&](int type, Bytes value) {
-            one_way_zone_ |= type == CTA_TUPLE_ZONE;
-            if (type == CTA_TUPLE_IP) return for_each_attribute(value, take_ip);
-            return type != CTA_TUPLE_PROTO || take_protocol_part(value, tuple, has_protocol);
-        });
-        complete = has_source && has_destination && has_protocol;
-        return well;
-    }
-
-    // A kernel that doesn't know a protocol (SCTP, DCCP, ... can be left out) tells no numbers: they are 0.
-    static bool take_protocol_part(Bytes bytes, FlowTuple& tuple, bool& has_protocol) {
-        std::uint8_t icmp_type = 0, icmp_code = 0;
-        const bool well = for_each_attribute(bytes, [&](int type, Bytes value) {
-            switch (type) {
-                case CTA_PROTO_NUM: return has_protocol = take(value, tuple.protocol);
-                case CTA_PROTO_SRC_PORT:
-                case CTA_PROTO_ICMP_ID:
-                case CTA_PROTO_ICMPV6_ID: return take(value, tuple.first);
-                case CTA_PROTO_DST_PORT: return take(value, tuple.second);
-                case CTA_PROTO_ICMP_TYPE:
-                case CTA_PROTO_ICMPV6_TYPE: return take(value, icmp_type);
-                case CTA_PROTO_ICMP_CODE:
-                case CTA_PROTO_ICMPV6_CODE: return take(value, icmp_code);
-                default: return true;
-            }
-        });
-        if (is_icmp(tuple.protocol)) tuple.second = static_cast<std::uint16_t>(icmp_type << 8 | icmp_code);
-        if (!tuple.has_numbers()) tuple.first = tuple.second = 0;
+        TupleReading reading;
+        const bool well = take(bytes, family_, reading);
+        tuple = reading.tuple;
+        complete = reading.is_complete;
+        one_way_zone_ |= reading.has_zone;
         return well;
     }
 
@@ -170,12 +94,7 @@ class Reading {
 
     bool take_helper(Bytes bytes) {
         return for_each_attribute(bytes, [this](int type, Bytes value) {
-            if (type != CTA_HELP_NAME) return true;
-            const auto end = std::find(value.begin(), value.end(), std::uint8_t{0});
-            if (end - value.begin() >= static_cast<std::ptrdiff_t>(identity().helper.size())) return false;
-            identity().helper = {};
-            std::copy(value.begin(), end, identity().helper.begin());
-            return true;
+            return type != CTA_HELP_NAME || take(value, identity().helper);
         });
     }
 
@@ -255,97 +174,6 @@ class Reading {
 
 // ---- writing
 
-class MessageWriter {
- public:
-    MessageWriter(std::span<std::uint8_t> out, std::uint16_t type, std::uint16_t flags,
-                  std::uint32_t sequence, std::uint8_t family)
-        : out_(out) {
-        CARPD_ASSERT(out.size() >= kLongestConntrackMessage);
-        header_.nlmsg_type = message_type(type);
-        header_.nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
-        header_.nlmsg_seq = sequence;
-        const nfgenmsg body{family, NFNETLINK_V0, 0};
-        std::memcpy(out_.data() + kHeader, &body, kBody);
-        size_ = kHeader + kBody;
-    }
-
-    void put(std::uint16_t type, Bytes value) {
-        begin(type, value.size());
-        CARPD_ASSERT(aligned(value.size()) <= out_.size() - size_);
-        std::copy(value.begin(), value.end(), out_.begin() + static_cast<std::ptrdiff_t>(size_));
-        std::fill_n(out_.begin() + static_cast<std::ptrdiff_t>(size_ + value.size()),
-                    aligned(value.size()) - value.size(), std::uint8_t{0});
-        size_ += aligned(value.size());
-    }
-    template <class Number>
-    void number(std::uint16_t type, Number value) {
-        std::array<std::uint8_t, sizeof(Number)> bytes;
-        for (std::size_t i = 0; i < sizeof(Number); ++i)
-            bytes[sizeof(Number) - 1 - i] = static_cast<std::uint8_t>(value >> (8 * i));
-        put(type, bytes);
-    }
-
-    // What is put until end() lies inside an attribute of this type.
-    std::size_t begin_nest(std::uint16_t type) {
-        const std::size_t place = size_;
-        begin(static_cast<std::uint16_t>(type | NLA_F_NESTED), 0);
-        return place;
-    }
-    void end_nest(std::size_t place) {
-        const auto length = static_cast<std::uint16_t>(size_ - place);
-        std::memcpy(out_.data() + place, &length, sizeof length);
-    }
-
-    std::size_t finish() {
-        header_.nlmsg_len = static_cast<std::uint32_t>(size_);
-        std::memcpy(out_.data(), &header_, kHeader);
-        return size_;
-    }
-
- private:
-    void begin(std::uint16_t type, std::size_t length) {
-        CARPD_ASSERT(kAttribute <= out_.size() - size_);
-        const nlattr attribute{static_cast<std::uint16_t>(kAttribute + length), type};
-        std::memcpy(out_.data() + size_, &attribute, kAttribute);
-        size_ += kAttribute;
-    }
-
-    std::span<std::uint8_t> out_;
-    nlmsghdr header_{};
-    std::size_t size_ = 0;
-};
-
-std::uint8_t kernel_family(Family family) {
-    return family == Family::ipv4 ? AF_INET : AF_INET6;
-}
-
-void put_numbers(MessageWriter& writer, const FlowTuple& tuple) {
-    if (!is_icmp(tuple.protocol)) {
-        writer.number(CTA_PROTO_SRC_PORT, tuple.first);
-        writer.number(CTA_PROTO_DST_PORT, tuple.second);
-        return;
-    }
-    const bool v4 = tuple.protocol == IPPROTO_ICMP;
-    writer.number(v4 ? CTA_PROTO_ICMP_ID : CTA_PROTO_ICMPV6_ID, tuple.first);
-    writer.number(v4 ? CTA_PROTO_ICMP_TYPE : CTA_PROTO_ICMPV6_TYPE,
-                  static_cast<std::uint8_t>(tuple.second >> 8));
-    writer.number(v4 ? CTA_PROTO_ICMP_CODE : CTA_PROTO_ICMPV6_CODE, static_cast<std::uint8_t>(tuple.second));
-}
-
-void put_tuple(MessageWriter& writer, std::uint16_t type, const FlowTuple& tuple) {
-    const bool v4 = tuple.source.family() == Family::ipv4;
-    const std::size_t nest = writer.begin_nest(type);
-    const std::size_t ip = writer.begin_nest(CTA_TUPLE_IP);
-    writer.put(v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, tuple.source.bytes());
-    writer.put(v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, tuple.destination.bytes());
-    writer.end_nest(ip);
-    const std::size_t protocol = writer.begin_nest(CTA_TUPLE_PROTO);
-    writer.number(CTA_PROTO_NUM, tuple.protocol);
-    if (tuple.has_numbers()) put_numbers(writer, tuple);
-    writer.end_nest(protocol);
-    writer.end_nest(nest);
-}
-
 // To exactly this address and number.
 void put_translation(MessageWriter& writer, std::uint16_t type, const IpAddress& address,
                      std::optional<std::uint16_t> number) {
@@ -376,8 +204,7 @@ constexpr std::uint8_t kBeLiberal = 0x08;  // IP_CT_TCP_FLAG_BE_LIBERAL
 void put_helper(MessageWriter& writer, const FlowIdentity& identity) {
     if (identity.helper_name().empty()) return;
     const std::size_t nest = writer.begin_nest(CTA_HELP);
-    const auto* name = reinterpret_cast<const std::uint8_t*>(identity.helper.data());
-    writer.put(CTA_HELP_NAME, Bytes(name, identity.helper_name().size() + 1));
+    writer.string(CTA_HELP_NAME, identity.helper);
     writer.end_nest(nest);
 }
 
@@ -451,8 +278,8 @@ void put_state(MessageWriter& writer, const FlowState& state, bool expected) {
 // A message that only names a flow.
 std::size_t put_name(std::uint16_t type, const FlowTuple& tuple, std::uint16_t zone, std::uint32_t sequence,
                      std::span<std::uint8_t> out) {
-    MessageWriter writer(out, type, 0, sequence, kernel_family(tuple.source.family()));
-    put_tuple(writer, CTA_TUPLE_ORIG, tuple);
+    MessageWriter writer(out, flow_type(type), 0, sequence, kernel_family(tuple.source.family()));
+    writer.tuple(CTA_TUPLE_ORIG, tuple);
     if (zone) writer.number(CTA_ZONE, zone);
     return writer.finish();
 }
@@ -481,8 +308,10 @@ Expected<FlowEvent, ConntrackRefusal> parse_flow(Bytes message) {
     std::memcpy(&header, message.data(), kHeader);
     if (header.nlmsg_len < kHeader + kBody || header.nlmsg_len > message.size())
         return Unexpected{ConntrackRefusal::truncated};
-    const bool ended = header.nlmsg_type == message_type(IPCTNL_MSG_CT_DELETE);
-    if (!ended && header.nlmsg_type != message_type(IPCTNL_MSG_CT_NEW))
+    // Of both kinds of messages these numbers are the same.
+    const int subsystem = header.nlmsg_type >> 8, type = header.nlmsg_type & 0xff;
+    const bool ended = type == IPCTNL_MSG_CT_DELETE, expectation = subsystem == NFNL_SUBSYS_CTNETLINK_EXP;
+    if ((!ended && type != IPCTNL_MSG_CT_NEW) || (!expectation && subsystem != NFNL_SUBSYS_CTNETLINK))
         return Unexpected{ConntrackRefusal::not_a_flow};
     const std::uint8_t family = message[kHeader];
     if (family != AF_INET && family != AF_INET6) return Unexpected{ConntrackRefusal::unknown_family};
@@ -493,9 +322,11 @@ Expected<FlowEvent, ConntrackRefusal> parse_flow(Bytes message) {
                  : header.nlmsg_flags & NLM_F_MULTI  ? Kind::listed
                  : header.nlmsg_flags & NLM_F_CREATE ? Kind::created
                                                      : Kind::changed;
-    Reading reading(family == AF_INET ? Family::ipv4 : Family::ipv6, event);
-    if (const auto refusal = reading.read(message.first(header.nlmsg_len).subspan(kHeader + kBody)))
-        return Unexpected{*refusal};
+    const Family of = family == AF_INET ? Family::ipv4 : Family::ipv6;
+    const Bytes attributes = message.first(header.nlmsg_len).subspan(kHeader + kBody);
+    const auto refusal =
+        expectation ? read_expectation(attributes, of, event) : Reading(of, event).read(attributes);
+    if (refusal) return Unexpected{*refusal};
     if (event.kind == Kind::created || event.kind == Kind::listed)
         event.tells_protocol = event.tells_labels = event.tells_sequence = true;
     return event;
@@ -503,13 +334,13 @@ Expected<FlowEvent, ConntrackRefusal> parse_flow(Bytes message) {
 
 std::size_t put_create(const Flow& flow, std::uint32_t sequence, std::span<std::uint8_t> out) {
     const FlowIdentity& identity = flow.identity;
-    MessageWriter writer(out, IPCTNL_MSG_CT_NEW, NLM_F_CREATE, sequence,
+    MessageWriter writer(out, flow_type(IPCTNL_MSG_CT_NEW), NLM_F_CREATE, sequence,
                          kernel_family(identity.original.source.family()));
-    put_tuple(writer, CTA_TUPLE_ORIG, identity.original);
-    put_tuple(writer, CTA_TUPLE_REPLY, identity.original.inverse());
+    writer.tuple(CTA_TUPLE_ORIG, identity.original);
+    writer.tuple(CTA_TUPLE_REPLY, identity.original.inverse());
     if (identity.zone) writer.number(CTA_ZONE, identity.zone);
     put_translations(writer, identity.original, identity.reply);
-    if (identity.master) put_tuple(writer, CTA_TUPLE_MASTER, *identity.master);
+    if (identity.master) writer.tuple(CTA_TUPLE_MASTER, *identity.master);
     put_helper(writer, identity);
     put_state(writer, flow.state, false);
     return writer.finish();
@@ -517,9 +348,9 @@ std::size_t put_create(const Flow& flow, std::uint32_t sequence, std::span<std::
 
 std::size_t put_update(const Flow& flow, std::uint32_t sequence, std::span<std::uint8_t> out) {
     const FlowIdentity& identity = flow.identity;
-    MessageWriter writer(out, IPCTNL_MSG_CT_NEW, 0, sequence,
+    MessageWriter writer(out, flow_type(IPCTNL_MSG_CT_NEW), 0, sequence,
                          kernel_family(identity.original.source.family()));
-    put_tuple(writer, CTA_TUPLE_ORIG, identity.original);
+    writer.tuple(CTA_TUPLE_ORIG, identity.original);
     if (identity.zone) writer.number(CTA_ZONE, identity.zone);
     put_helper(writer, identity);
     put_state(writer, flow.state, identity.master.has_value());
@@ -537,7 +368,7 @@ std::size_t put_get(const FlowTuple& tuple, std::uint16_t zone, std::uint32_t se
 }
 
 std::size_t put_dump(std::optional<Family> family, std::uint32_t sequence, std::span<std::uint8_t> out) {
-    return MessageWriter(out, IPCTNL_MSG_CT_GET, NLM_F_DUMP, sequence,
+    return MessageWriter(out, flow_type(IPCTNL_MSG_CT_GET), NLM_F_DUMP, sequence,
                          family ? kernel_family(*family) : std::uint8_t{AF_UNSPEC})
         .finish();
 }

@@ -57,7 +57,8 @@ std::string_view to_string(ConntrackRefusal refusal);
 // The next of the netlink messages in `bytes`, by which it shortens them; nothing if no whole one is left.
 std::optional<Bytes> next_message(Bytes& bytes);
 
-// One message, its header included. The status is without the bits that aren't replicated, TCP's flags too.
+// One message, its header included; of an expectation, too (conntrack_expectation.h). The status is without
+// the bits that aren't replicated, TCP's flags too.
 Expected<FlowEvent, ConntrackRefusal> parse_flow(Bytes message);
 
 // TCP's flags that hold on another host: WINDOW_SCALE, SACK_PERM, CLOSE_INIT and SIMULTANEOUS_OPEN. The

@@ -3,10 +3,20 @@
 #include <vector>
 
 #include "base/assert.h"
-#include "linux/conntrack_message.h"
+#include "linux/conntrack_expectation.h"
 
 namespace carpd {
 namespace {
+
+void write_and_read_expectation(const Flow& flow) {
+    std::uint8_t bytes[kLongestConntrackMessage];
+    const auto again = parse_flow(Bytes(bytes, put_expectation(flow, 7, bytes)));
+    CARPD_ASSERT(again.has_value());
+    Flow expected = flow;
+    expected.identity.helper = again->flow.identity.helper;  // it isn't always written
+    CARPD_ASSERT(again->flow == expected);
+    put_expectation_removal(flow.identity, 7, bytes);
+}
 
 void write_and_read(const Flow& flow) {
     std::uint8_t bytes[kLongestConntrackMessage];
@@ -36,7 +46,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (!event) continue;
         update(held, *event);
         CARPD_ASSERT((held.status & ~FlowState::kReplicatedStatus) == 0);
-        write_and_read(event->flow);
+        event->flow.identity.is_expectation() ? write_and_read_expectation(event->flow)
+                                              : write_and_read(event->flow);
     }
     parse_flow(copy).has_value();
     return 0;

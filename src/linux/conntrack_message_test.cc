@@ -83,7 +83,8 @@ TEST(ConntrackMessage, NamesWhatItRefuses) {
     };
     EXPECT_EQ(refusal(0, 12), "truncated");  // nlmsg_len
     EXPECT_EQ(refusal(4, 9), "not_a_flow");  // nlmsg_type, of the subsystem
-    EXPECT_EQ(refusal(5, 2), "not_a_flow");  // the subsystem: expectations
+    EXPECT_EQ(refusal(5, 2), "malformed");   // the subsystem: expectations, of which it is none
+    EXPECT_EQ(refusal(5, 3), "not_a_flow");  // another
     EXPECT_EQ(refusal(16, 7), "unknown_family");
     EXPECT_EQ(refusal(16, 10), "malformed");    // IPv4 addresses in an IPv6 flow
     EXPECT_EQ(refusal(20, 3), "malformed");     // an attribute shorter than its header

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "linux/conntrack_expectation.h"
 #include "linux/sysctl.h"
 
 namespace carpd {
@@ -11,6 +12,12 @@ namespace carpd {
 namespace {
 
 using Kind = FlowChange::Kind;
+
+// The kernel gives a new expectation the time that its helper wants, and takes another only for one that is
+// there.
+bool is_written_twice(const FlowChange& change) {
+    return change.kind != Kind::remove && change.flow.identity.is_expectation();
+}
 
 }  // namespace
 
@@ -63,7 +70,7 @@ bool ConntrackTable::lacks_helper(const FlowIdentity& identity) {
 // Makes the attempt into what its error calls for; false if nothing does. An attempt only ever becomes more,
 // so this ends.
 bool ConntrackTable::amend(Attempt& attempt, const FlowChange& change) {
-    if (change.kind == Kind::remove) return false;
+    if (change.kind == Kind::remove || change.flow.identity.is_expectation()) return false;
     const Attempt before = attempt;
     const FlowIdentity& identity = change.flow.identity;
     switch (attempt.error) {
@@ -101,6 +108,7 @@ void ConntrackTable::try_all(std::span<const FlowChange> changes) {
     auto error = channel_.exchange().begin();
     for (Attempt& attempt : attempts_) {
         if (attempt.replace && *error++ == 0) ++counters_.replaced;
+        if (is_written_twice(changes[attempt.index])) ++error;  // what is refused is so both times
         attempt.error = *error++;
     }
 }
@@ -108,15 +116,21 @@ void ConntrackTable::try_all(std::span<const FlowChange> changes) {
 void ConntrackTable::put(const FlowChange& change, const Attempt& attempt) {
     const auto put_removal = [&] {
         const FlowIdentity& identity = change.flow.identity;
-        channel_.written(put_remove(identity.original, identity.zone, channel_.sequence(), channel_.space()));
+        channel_.written(
+            identity.is_expectation()
+                ? put_expectation_removal(identity, channel_.sequence(), channel_.space())
+                : put_remove(identity.original, identity.zone, channel_.sequence(), channel_.space()));
     };
     if (change.kind == Kind::remove) return put_removal();
     if (attempt.replace) put_removal();
     Flow flow = change.flow;
     if (attempt.without_master) flow.identity.master.reset();
     if (attempt.without_helper) flow.identity.helper = {};
-    const auto write = attempt.create ? put_create : put_update;
+    const auto write = flow.identity.is_expectation() ? put_expectation
+                       : attempt.create               ? put_create
+                                                      : put_update;
     channel_.written(write(flow, channel_.sequence(), channel_.space()));
+    if (is_written_twice(change)) channel_.written(write(flow, channel_.sequence(), channel_.space()));
 }
 
 void ConntrackTable::settle(const FlowChange& change, const Attempt& attempt) {
@@ -142,6 +156,7 @@ void ConntrackTable::count_failure(int error) {
         case EINVAL:
         case ERANGE: ++counters_.invalid; break;
         case EEXIST:
+        case EALREADY:
         case EBUSY: ++counters_.clashes; break;
         default: ++counters_.other; break;
     }

@@ -24,7 +24,8 @@ namespace carpd {
 //   ENOENT for the master                       create without: it ended before the flow that it expected
 //   EOPNOTSUPP for the helper                   create without: this host hasn't it. So are the next thousand
 //                                               flows that want it
-// Between remove and create the flow isn't there for some microseconds.
+// Between remove and create the flow isn't there for some microseconds. A refused expectation isn't tried
+// otherwise (conntrack_expectation.h).
 class ConntrackTable {
  public:
     static Expected<ConntrackTable, SysError> open();
@@ -55,7 +56,7 @@ class ConntrackTable {
         std::uint64_t full = 0;         // ENOMEM: the table is full
         std::uint64_t unsupported = 0;  // EOPNOTSUPP
         std::uint64_t invalid = 0;      // EINVAL, ERANGE
-        std::uint64_t clashes = 0;      // EEXIST, EBUSY
+        std::uint64_t clashes = 0;      // EEXIST, EBUSY, EALREADY
         std::uint64_t other = 0;        // any other errno
     };
     const Counters& counters() const { return counters_; }
