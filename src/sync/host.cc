@@ -116,14 +116,16 @@ bool SyncHost::is_outdated(Bytes identity, std::optional<Slot> slot) const {
     return slot ? shown_by_.get(*slot) == dump_ : ended_meanwhile_.contains(own_.name_hash(identity));
 }
 
-// Somebody removed it here. The next round of rule T1 writes it again.
+// Somebody removed it here. The next round of rule T1 writes it again, but not an expectation: its time is
+// over, or its flow began (T4).
 void SyncHost::on_foreign_end(Instant now, const Held& held) {
     ++counters_.foreign_ended;
-    if (written_until(held) > 0)
-        peers_[held.peer]->session.inbox().set_note(*held.table, held.slot, second(now));
+    const std::uint32_t note = is_expectation(held.table->identity(held.slot)) ? kOver : second(now);
+    if (written_until(held) > 0) peers_[held.peer]->session.inbox().set_note(*held.table, held.slot, note);
 }
 
-// A dump tells of every flow another time that it has left; that alone is no news.
+// A dump tells of every flow another time that it has left; that alone is no news, but of an expectation,
+// whose time nothing refreshes (T4).
 void SyncHost::renew(Instant now, Slot slot, const FlowEvent& event) {
     shown_by_[slot] = dump_;
     FlowState state = state_of(own_.state(slot));
@@ -132,7 +134,7 @@ void SyncHost::renew(Instant now, Slot slot, const FlowEvent& event) {
         state = event.flow.state;
     else
         update(state, event);
-    if (event.kind == FlowEvent::Kind::listed) {
+    if (event.kind == FlowEvent::Kind::listed && !event.flow.identity.is_expectation()) {
         FlowState as_before = state;
         as_before.timeout = timeout;
         if (as_before == state_of(own_.state(slot))) return;
@@ -156,11 +158,21 @@ void SyncHost::claim(Instant now, const FlowEvent& event, Bytes identity, bool w
             flow.state = merge(flow.state, known);
         }
     }
-    if (!held && !was_ours && !config_.tells(flow)) {
+    if (!held && !was_ours && !tells(flow)) {
         ++counters_.not_told;
         return;
     }
     if (own_flow(now, Encoded(flow.identity).view(), Encoded(flow.state).view()) && held) ++counters_.claimed;
+}
+
+// W9
+bool SyncHost::tells(const Flow& flow) const {
+    if (!flow.identity.is_expectation()) return config_.tells(flow);
+    FlowIdentity master;
+    master.original = *flow.identity.master;
+    master.reply = master.original.inverse();
+    master.zone = flow.identity.zone;
+    return own_.find_name(Encoded(master).view()).has_value();
 }
 
 // W10: what we wrote would end earlier.
@@ -202,7 +214,8 @@ void SyncHost::change_failed(Instant now, const FlowChange& change, FlowChangeFa
     ++counters_.failed[static_cast<std::size_t>(reason)];
     if (change.kind == FlowChange::Kind::remove) return;
     const auto held = holder(Encoded(change.flow.identity).view());
-    if (held) peers_[held->peer]->session.inbox().set_note(*held->table, held->slot, second(now));
+    const std::uint32_t note = change.flow.identity.is_expectation() ? 0 : second(now);
+    if (held) peers_[held->peer]->session.inbox().set_note(*held->table, held->slot, note);
 }
 
 void SyncHost::changes_done(std::size_t count) {

@@ -170,6 +170,7 @@ class SyncHost {
 
  private:
     static constexpr std::uint32_t kLeastTimeout = 60, kLongestTimeout = 1u << 30;  // T1
+    static constexpr std::uint32_t kOver = 1u << 31;  // a note: an expectation that ended in our kernel (T4)
     static constexpr std::array<Duration, 2> kLooks = {std::chrono::seconds(20),
                                                        std::chrono::seconds(80)};  // W10
 
@@ -181,7 +182,8 @@ class SyncHost {
         Slot previous = 0, table = 0;
     };
     // The note of a flow in the inbox is the second in which our kernel's entry ends if it isn't refreshed
-    // (T1); 0: it wasn't written, for it is kept back (C1) or another's version was.
+    // (T1); 0: it wasn't written, for it is kept back (C1), another's version was, or, of an expectation, the
+    // kernel refused it.
     struct Peer {
         SyncSession session;
         Chore chore = Chore::none;  // comes before the sweep
@@ -226,7 +228,9 @@ class SyncHost {
     bool writes_all() const { return !config_.commit_at_takeover || master_; }
     bool belongs_in_kernel(const Held& held) const { return writes_all() || written_until(held) > 0; }
     std::uint32_t written_until(const Held& held) const;
+    static std::uint32_t lifetime(const Held& held);
     bool has_ended(Instant now, const Held& held) const;
+    bool tells(const Flow& flow) const;
     bool passes_here(Instant now, const Held& held, const FlowEvent& event) const;
     std::uint32_t age(Instant now, const Held& held) const;
     void write(Instant now, const Held& held, FlowChange::Kind kind, std::uint32_t age = 0);

@@ -170,12 +170,17 @@ std::uint32_t SyncHost::written_until(const Held& held) const {
     return peers_[held.peer]->session.inbox().note(*held.table, held.slot);
 }
 
-// T1. A flow of a session that has ended is as old as that.
+// T1, T4
+std::uint32_t SyncHost::lifetime(const Held& held) {
+    const std::uint32_t told = state_of(held.table->state(held.slot)).timeout;
+    return is_expectation(held.table->identity(held.slot)) ? told : std::max(told, kLeastTimeout);
+}
+
+// A flow of a session that has ended is as old as that.
 void SyncHost::write(Instant now, const Held& held, FlowChange::Kind kind, std::uint32_t age) {
     FlowChange change{kind,
                       {identity_of(held.table->identity(held.slot)), state_of(held.table->state(held.slot))}};
-    std::uint32_t& timeout = change.flow.state.timeout;
-    timeout = std::max(timeout, kLeastTimeout) - age;
+    const std::uint32_t timeout = change.flow.state.timeout = lifetime(held) - age;
     peers_[held.peer]->session.inbox().set_note(*held.table, held.slot,
                                                 second(now) + std::min(timeout, kLongestTimeout));
     changes_.push_back(std::move(change));

@@ -87,7 +87,8 @@ void SyncHost::run_chore(Instant now, std::size_t peer) {
 
 void SyncHost::rewrite_flow(Instant now, const Held& held) {
     const bool is_told = held.table == &peers_[held.peer]->session.inbox().table();
-    if (is_told && belongs_in_kernel(held)) write(now, held, FlowChange::Kind::update);
+    if (is_told && belongs_in_kernel(held) && !has_ended(now, held))
+        write(now, held, FlowChange::Kind::update);
 }
 
 // C1
@@ -96,10 +97,11 @@ void SyncHost::commit_flow(Instant now, const Held& held) {
         write(now, held, FlowChange::Kind::create, age(now, held));
 }
 
-// C2: by the time that went by since its owner was heard, if it isn't in our kernel, which would know.
+// C2: by the time that went by since its owner was heard, if it isn't in our kernel, which would know; T4:
+// our kernel did.
 bool SyncHost::has_ended(Instant now, const Held& held) const {
-    return written_until(held) == 0 &&
-           std::max(state_of(held.table->state(held.slot)).timeout, kLeastTimeout) <= age(now, held);
+    const std::uint32_t until = written_until(held);
+    return until == kOver || (until == 0 && lifetime(held) <= age(now, held));
 }
 
 // Seconds since the session ended in which it was told.
@@ -197,7 +199,7 @@ void SyncHost::each_second(Instant now) {
     dump_wanted_ |= master_ && others_own;
 }
 
-// T1; and W2, should what was told have come before the term that it hangs on.
+// T1, T4; and W2, should what was told have come before the term that it hangs on.
 void SyncHost::refresh(Instant now, std::size_t peer) {
     Peer& p = *peers_[peer];
     const FlowTable& table = p.session.inbox().table();
@@ -209,8 +211,9 @@ void SyncHost::refresh(Instant now, std::size_t peer) {
             if (!outranks_us(peer)) p.session.outbox().changed(now, *ours);
             continue;
         }
-        if (written_until(held) >= second(now) + kRefreshBelow || !belongs_in_kernel(held)) continue;
-        if (!is_held_highest(held)) continue;
+        const std::uint32_t until = written_until(held);
+        const bool is_due = is_expectation(identity) ? until == 0 : until < second(now) + kRefreshBelow;
+        if (!is_due || !belongs_in_kernel(held) || !is_held_highest(held)) continue;
         write(now, held, FlowChange::Kind::update);
         ++counters_.refreshed;
     }

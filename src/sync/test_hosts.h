@@ -46,11 +46,14 @@ struct Kernel {
         const Name name = name_of(change.flow.identity);
         if (change.kind == FlowChange::Kind::remove)
             flows.erase(name);
-        else if (flows.contains(name) || flows.size() < most)
+        else if (!lacks_master(change.flow.identity) && (flows.contains(name) || flows.size() < most))
             put(now, change.flow);
         else
             return false;
         return true;
+    }
+    bool lacks_master(const FlowIdentity& identity) const {
+        return identity.is_expectation() && !flows.contains({*identity.master, identity.zone});
     }
     void expire(Instant now) {
         for (auto it = flows.begin(); it != flows.end();) {
@@ -254,11 +257,13 @@ class World {
         make_changes(i);
         if (node.hears_events && node.host->wants_dump()) {
             node.host->begin_dump(now);
-            for (const auto& [name, entry] : node.kernel.flows) {
-                FlowEvent event{Kind::listed, entry.flow, true, true, true};
-                event.flow.state.timeout = static_cast<std::uint32_t>((entry.ends - now) / seconds(1));
-                node.host->on_event(now, event);
-            }
+            for (const bool expectations : {false, true})
+                for (const auto& [name, entry] : node.kernel.flows) {
+                    if (entry.flow.identity.is_expectation() != expectations) continue;
+                    FlowEvent event{Kind::listed, entry.flow, true, true, true};
+                    event.flow.state.timeout = static_cast<std::uint32_t>((entry.ends - now) / seconds(1));
+                    node.host->on_event(now, event);
+                }
             node.host->end_dump(now);
         }
         transmit(i);
