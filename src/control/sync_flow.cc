@@ -48,6 +48,7 @@ Json state_of(const FlowState& state) {
         return named(sctp->state, kSctpStates);
     if (const auto* const dccp = std::get_if<DccpState>(&state.protocol))
         return named(dccp->state, kDccpStates);
+    if (std::holds_alternative<ExpectationState>(state.protocol)) return "EXPECTED";
     return nullptr;
 }
 

@@ -97,6 +97,17 @@ TEST(SyncFlowLine, ShowsWhatElseThereIs) {
                               "sport":4710,"dport":21})"));
 }
 
+TEST(SyncFlowLine, ShowsExpectations) {
+    Flow flow = flow_of(6, 0, 50000);
+    flow.identity.master = flow_of(6, 4710, 21).identity.original;
+    flow.identity.mask = {flow.identity.original.source};
+    flow.state.protocol = ExpectationState{};
+    const Json json = shown(flow);
+    EXPECT_EQ(json["state"], "EXPECTED");
+    EXPECT_EQ(json["sport"], 0);
+    EXPECT_EQ(json["expected_by"]["dport"], 21);
+}
+
 TEST(SyncFlowLine, IsJsonWhateverAnOwnerIsCalled) {
     EXPECT_EQ(Json::parse(sync_flow_line(flow_of(17, 1, 2), "\"\n\xff"))["owner"], "\"\n\uFFFD");
 }
