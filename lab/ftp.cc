@@ -11,7 +11,6 @@
 #include <cstring>
 
 #include "lab/error.h"
-#include "linux/socket_address.h"
 
 namespace carpd::lab {
 
@@ -184,17 +183,18 @@ void FtpServer::send_data(Client& client) {
 // ---- FtpClient
 
 FtpClient::FtpClient(Host& client, const std::string& server)
-    : host_(client), server_(server), control_(connect_to(server, kControl)) {
+    : host_(client),
+      server_(server),
+      control_(connect_to(SocketAddress(IpAddress::parse(server).value(), kControl))) {
     answer("220");
     ask("USER anonymous", "331");
     ask("PASS guest@", "230");
 }
 
-UniqueFd FtpClient::connect_to(const std::string& address, std::uint16_t port) const {
+UniqueFd FtpClient::connect_to(const SocketAddress& there) const {
     UniqueFd socket = host_.space().socket(AF_INET, SOCK_STREAM, 0);
     for (int which : {SO_SNDTIMEO, SO_RCVTIMEO})
         check(setsockopt(socket.get(), SOL_SOCKET, which, &kPatience, sizeof kPatience), "patience");
-    const SocketAddress there(IpAddress::parse(address).value(), port);
     check(connect(socket.get(), there.get(), there.size), "an FTP connection through the firewall");
     return socket;
 }
@@ -220,31 +220,38 @@ std::string FtpClient::ask(const std::string& command, const char* expected) {
     return answer(expected);
 }
 
-void FtpClient::begin(Mode mode, std::uint64_t size) {
-    left_ = size;
-    pattern_ = {};
+void FtpClient::prepare(Mode mode) {
+    listener_ = UniqueFd();
     if (mode == Mode::port || mode == Mode::eprt) {
-        const UniqueFd listener = listening(host_.space().socket(AF_INET, SOCK_STREAM, 0),
-                                            ipv4(ntohl(own(control_.get()).sin_addr.s_addr), 0));
-        const sockaddr_in here = own(listener.get());
+        listener_ = listening(host_.space().socket(AF_INET, SOCK_STREAM, 0),
+                              ipv4(ntohl(own(control_.get()).sin_addr.s_addr), 0));
+        const sockaddr_in here = own(listener_.get());
         ask(mode == Mode::port
                 ? "PORT " + numbers(here)
                 : fmt::format("EPRT |1|{}|{}|", inet_ntoa(here.sin_addr), ntohs(here.sin_port)),
             "200");
-        ask(fmt::format("RETR {}", size), "150");
-        check(setsockopt(listener.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience), "patience");
-        data_ =
-            UniqueFd(check(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC), "FTP's data connection"));
     } else if (mode == Mode::pasv) {
         const std::string told = ask("PASV", "227");
         const auto address = parse_numbers(told.substr(told.find('(') + 1)).value();
-        ask(fmt::format("RETR {}", size), "150");
-        data_ = connect_to(inet_ntoa({htonl(address.first)}), address.second);
+        there_ = ipv4(address.first, address.second);
     } else {
         const std::string told = ask("EPSV", "229");
         const int port = std::stoi(told.substr(told.find("|||") + 3));
-        ask(fmt::format("RETR {}", size), "150");
-        data_ = connect_to(server_, static_cast<std::uint16_t>(port));
+        there_ = SocketAddress(IpAddress::parse(server_).value(), static_cast<std::uint16_t>(port));
+    }
+}
+
+void FtpClient::open(std::uint64_t size) {
+    left_ = size;
+    pattern_ = {};
+    ask(fmt::format("RETR {}", size), "150");
+    if (listener_) {
+        check(setsockopt(listener_.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience), "patience");
+        data_ = UniqueFd(
+            check(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC), "FTP's data connection"));
+        listener_ = UniqueFd();
+    } else {
+        data_ = connect_to(there_.value());
     }
     pollfd first{data_.get(), POLLIN, 0};
     if (poll(&first, 1, static_cast<int>(kPatience.tv_sec * 1000)) != 1) fail("nothing comes by FTP");

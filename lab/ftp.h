@@ -11,6 +11,7 @@
 #include "lab/lab.h"
 #include "lab/loop.h"
 #include "lab/traffic_server.h"
+#include "linux/socket_address.h"
 
 namespace carpd::lab {
 
@@ -52,9 +53,12 @@ class FtpClient {
     // How the data connection is opened: by the server, to where PORT or EPRT say, or by the client, to where
     // the answers to PASV or EPSV say.
     enum class Mode { port, eprt, pasv, epsv };
-    // Has a file of `size` bytes sent, and returns when its first byte is here. Of a file of megabytes the
-    // rest waits at the server until finish() reads it.
-    void begin(Mode mode, std::uint64_t size);
+    // Says PORT or EPRT, or asks PASV or EPSV: a data connection is to be expected from now on.
+    void prepare(Mode mode);
+    // Has a file of `size` bytes sent through it, and returns when its first byte is here. Of a file of
+    // megabytes the rest waits at the server until finish() reads it.
+    void open(std::uint64_t size);
+    void begin(Mode mode, std::uint64_t size) { return prepare(mode), open(size); }
     // Whether all the rest came and was right.
     bool finish();
     bool retrieve(Mode mode, std::uint64_t size) { return begin(mode, size), finish(); }
@@ -62,11 +66,13 @@ class FtpClient {
  private:
     std::string ask(const std::string& command, const char* expected);
     std::string answer(const char* expected);
-    UniqueFd connect_to(const std::string& address, std::uint16_t port) const;
+    UniqueFd connect_to(const SocketAddress& there) const;
 
     Host& host_;
     std::string server_;
     UniqueFd control_, data_;
+    UniqueFd listener_;                   // after PORT and EPRT
+    std::optional<SocketAddress> there_;  // after PASV and EPSV
     std::string unread_;
     std::uint64_t left_ = 0;
     Pattern pattern_;
