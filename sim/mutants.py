@@ -143,7 +143,7 @@ MUTANTS += [dataclasses.replace(mutant, worlds=("sync",)) for mutant in [
     Mutant("lost events call for no dump", HOST, "hurry_statuses(now);\n    dump_wanted_ = true;\n    lost_meanwhile_", "hurry_statuses(now);\n    lost_meanwhile_"),
     Mutant("what the kernel refused isn't tried again", HOST,
            "if (held) peers_[held->peer]->session.inbox().set_note(*held->table, held->slot, note);", "(void)held, (void)note;"),
-    Mutant("a removed entry isn't put back", HOST, "    if (written_until(held) > 0)\n", "    if (written_until(held) == 1)\n"),
+    Mutant("a removed entry isn't put back", HOST, "if (written_until(held) > 0) peers_", "if (written_until(held) == 1) peers_"),
     Mutant("the lower term keeps a flow", PEERS, "return term != term_ ? term > term_ :", "return term != term_ ? term < term_ :"),
     Mutant("a new MASTER takes nothing over", HOST, "if (!said || !said->master) start_sweep(peer, Sweep::take_over);", ""),
     Mutant("what was given up isn't ended", PEERS, "++counters_.given_up;\n        disown(now, ours);", "++counters_.given_up;"),
