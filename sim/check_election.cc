@@ -171,12 +171,19 @@ class NoChangeWithoutACause : public Checker {
         return false;
     }
 
-    // What it heard, in this wake-up or, if it is in a set and had to wait for the others, last.
+    // What it heard, in this wake-up or, if it is in a set and had to wait for the others, last; or the
+    // master is gone since it had to wait (rule G3), which it names after what it waited for.
     template <class Predicate>
-    bool heard_or_waited(const Change& c, const Predicate& predicate) const {
+    bool heard_or_waited(const Change& c, const Predicate& predicate) {
         const auto last = last_heard_.find({c.host, c.group});
         const bool in_set = !world_.plan().together(c.host, c.group).empty();
-        if (in_set && last != last_heard_.end() && predicate(last->second)) return true;
+        if (in_set && last != last_heard_.end()) {
+            const auto& since = waits_since(c.host, c.group);
+            const Duration silence = local(c.host) - std::max(since[0], since[1]);
+            const auto [base, skew] = std::pair(last->second.advbase, last->second.advskew);
+            const bool is_gone = silence >= master_down_interval(base, base.seconds > 0 ? AdvSkew{0} : skew);
+            if (is_gone || predicate(last->second)) return true;
+        }
         return heard(c, [&](const Packet& p) { return predicate(p.standing); });
     }
 

@@ -1,7 +1,8 @@
 // Checker of hosts that synchronise flows: a group answers when its flows are committed, or the bound is over
-// (rules Y1 and Y2), and who lacks flows is demoted (rules Y3 and Y4).
+// (rules Y1 and Y2), and who lacks flows is demoted (rules Y3, Y4 and Y6).
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "sim/checkers.h"
@@ -17,7 +18,8 @@ class Flows : public Checker {
     explicit Flows(World& world)
         : Checker(world),
           slept_at_(static_cast<std::size_t>(world.hosts())),
-          master_since_(static_cast<std::size_t>(world.hosts()), kNoMoment) {}
+          master_since_(static_cast<std::size_t>(world.hosts()), kNoMoment),
+          lacked_at_(static_cast<std::size_t>(world.hosts())) {}
     std::string_view name() const override { return "flows"; }
 
     void before_disturbance() override {
@@ -110,11 +112,16 @@ class Flows : public Checker {
             since = world_.now();
         const bool lacks = carpd(host).lacks_flows(), master = since != kNoMoment;
         const bool relieved = master && world_.now() - since > 5 * kSecond && !sleeps(host);
+        Moment& lacked = lacked_at_[static_cast<std::size_t>(host)];
+        if (lacks || sleeps(host)) lacked = world_.now();
+        // Rule Y6, and it is looked at every second.
+        const bool settled =
+            world_.now() - std::max(lacked, slept_at_[static_cast<std::size_t>(host)]) > 2 * kSecond;
         for (int g = 0; g < world_.groups(); ++g) {
             const VirtualHost* group = carpd(host).virtual_host(g);
             if (!group) continue;
             const int demotion = group->demotion().amount(kSyncDemotion);
-            if (demotion != 0 && (!lacks || relieved))
+            if (demotion != 0 && (settled || relieved))
                 broken(g, fmt::format("{} is demoted for flows that it does not lack", plan(host).name));
             if (demotion != 240 && lacks && !master && group->state() != State::init)
                 broken(g, fmt::format("{} lacks flows and is not demoted for it", plan(host).name));
@@ -124,6 +131,7 @@ class Flows : public Checker {
     std::map<std::pair<int, int>, Wait> waits_;  // by host and group
     std::vector<Moment> slept_at_;
     std::vector<Moment> master_since_;  // of some group; kNoMoment: of none
+    std::vector<Moment> lacked_at_;     // when a host lacked flows last
 };
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "carp/copy_state.h"
 
+#include <algorithm>
+
 namespace carpd {
 
 void CopyState::set_wanted(bool wanted) {
@@ -8,18 +10,21 @@ void CopyState::set_wanted(bool wanted) {
 }
 
 void CopyState::heard(Instant now, bool complete) {
+    if (complete && !is_complete(now)) fit_at_ = master_ ? now : now + kSettle;
     heard_at_ = now;
     complete_ = complete;
 }
 
 void CopyState::set_master(Instant now, bool master) {
+    if (master) fit_at_ = std::min(fit_at_, now);
     if (master && !master_) settled_at_ = demotion(now) != 0 ? now + kTakeover : now;
     master_ = master;
 }
 
 int CopyState::demotion(Instant now) const {
     const bool is_the_truth = master_ && now >= settled_at_;
-    return wanted_ && !is_complete(now) && !is_the_truth ? kDemotion : 0;
+    const bool is_fit = is_complete(now) && now >= fit_at_;
+    return wanted_ && !is_fit && !is_the_truth ? kDemotion : 0;
 }
 
 }  // namespace carpd

@@ -1,5 +1,5 @@
 // Whether a host is demoted because its copy of the flows of its peers is incomplete, so that connections
-// would break if it were MASTER (docs/protocol/carp.md §13, rules Y3 to Y5). The driver passes in what the
+// would break if it were MASTER (docs/protocol/carp.md §13, rules Y3 to Y6). The driver passes in what the
 // process that keeps the copy says, and gives demotion() to Node::demote_for_sync when it changes.
 #pragma once
 
@@ -12,6 +12,8 @@ class CopyState {
     static constexpr int kDemotion = 240;                           // as FreeBSD's pfsync
     static constexpr Duration kSilence = std::chrono::seconds(3);   // of a process that speaks every second
     static constexpr Duration kTakeover = std::chrono::seconds(3);  // what better hosts have to take over
+    // Of a host that is no MASTER, once it is complete.
+    static constexpr Duration kSettle = std::chrono::milliseconds(500);
 
     // State synchronisation is configured, or not any more. At first it is not.
     void set_wanted(bool wanted);
@@ -30,6 +32,7 @@ class CopyState {
  private:
     bool wanted_ = false, complete_ = false, master_ = false;
     Instant heard_at_{};
+    Instant fit_at_{};      // of a complete one: when its demotion ends
     Instant settled_at_{};  // of a MASTER: when what it has becomes the truth
 };
 

@@ -9,6 +9,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Instant kStart{std::chrono::hours(1)};
+constexpr Duration kSettle = CopyState::kSettle;
 
 CopyState wanted() {
     CopyState copy;
@@ -33,9 +34,9 @@ TEST(CopyState, DemotesUntilTheProcessSaysThatItIsComplete) {
     copy.heard(kStart, false);
     EXPECT_EQ(copy.demotion(kStart), 240);
     copy.heard(kStart, true);
-    EXPECT_EQ(copy.demotion(kStart), 0);
+    EXPECT_EQ(copy.demotion(kStart + kSettle), 0);
     copy.heard(kStart, false);
-    EXPECT_EQ(copy.demotion(kStart), 240);
+    EXPECT_EQ(copy.demotion(kStart + kSettle), 240);
     copy.heard(kStart, true);
     copy.ended();
     EXPECT_EQ(copy.demotion(kStart), 240);
@@ -52,7 +53,20 @@ TEST(CopyState, BelievesNobodyWhoIsSilent) {
     EXPECT_EQ(copy.demotion(kStart + milliseconds(2999)), 0);
     EXPECT_EQ(copy.demotion(kStart + seconds(3)), 240);
     copy.heard(kStart + seconds(4), true);
-    EXPECT_EQ(copy.demotion(kStart + seconds(4)), 0);
+    EXPECT_EQ(copy.demotion(kStart + seconds(4) + kSettle), 0);
+}
+
+// Two hosts that start together are complete at nearly the same time: who is MASTER stays it (rule Y6).
+TEST(CopyState, ABackupWaitsForAMasterThatIsCompleteToo) {
+    CopyState master = wanted(), backup = wanted();
+    master.set_master(kStart, true);
+    for (CopyState* copy : {&master, &backup}) copy->heard(kStart, true);
+    EXPECT_EQ(master.demotion(kStart), 0);
+    EXPECT_EQ(backup.demotion(kStart), 240);
+    backup.heard(kStart + milliseconds(400), true);  // no news
+    EXPECT_EQ(backup.demotion(kStart + kSettle), 0);
+    master.set_master(kStart + milliseconds(100), false);
+    EXPECT_EQ(master.demotion(kStart + milliseconds(100)), 0);
 }
 
 // Rule Y4: what a MASTER has is the truth.

@@ -104,7 +104,7 @@ TEST_F(SyncLinkTest, KnowsHowCompleteTheCopyIs) {
     EXPECT_EQ(link_.status(now_)->copy.peers_up, 1);
     say(SyncCopy{SyncIncomplete::no, 2, 2});
     EXPECT_EQ(incomplete(), "no");
-    EXPECT_EQ(link_.demotion(now_), 0);
+    EXPECT_EQ(link_.demotion(now_ + CopyState::kSettle), 0);
     now_ += seconds(3);
     EXPECT_EQ(incomplete(), "silent");
     EXPECT_EQ(link_.demotion(now_), CopyState::kDemotion);
@@ -129,7 +129,7 @@ TEST_F(SyncLinkTest, TakesWhatWasSaidBeforeItCame) {
     link_.set_wanted(true);
     link_.catch_up(now_);
     EXPECT_EQ(incomplete(), "no");
-    EXPECT_EQ(link_.demotion(now_), 0);
+    EXPECT_EQ(link_.demotion(now_ + CopyState::kSettle), 0);
 }
 
 TEST_F(SyncLinkTest, CountsWhatMakesNoSense) {
