@@ -37,6 +37,8 @@ class Reading {
         identity.master = master_.tuple;
         identity.mask = {mask_.tuple.source, mask_.tuple.first};
         if (!identity.original.has_numbers()) identity.mask->first = 0;
+        auto& translation = expectation_.translation;
+        if (translation && !master_.tuple.has_numbers()) translation->number = 0;
         return std::nullopt;
     }
 
