@@ -117,6 +117,22 @@ TEST_F(Sync, FlowsOfTheMasterAreOnItsPeer) {
     EXPECT_EQ(count_in(list.output, "203.0.113.1:"), 15) << list.output;
 }
 
+TEST_F(Sync, TcpIsToldFromAWantedStateOn) {
+    start_both("tcp-states = [\"established\"]\n");
+    expect_equal_and_fit();
+    const auto half_open = [&](const char* command, const char* state) {
+        return conntrack(alpha(), {command, "-p", "tcp", "-s", "203.0.113.1", "-d", "198.51.100.7", "--sport",
+                                   "1", "--dport", "443", "--state", state, "-t", "100"})
+            .exit_code;
+    };
+    ASSERT_EQ(half_open("-I", "SYN_RECV"), 0);
+    begin_flow(alpha(), 2);
+    ASSERT_TRUE(wait_flows(beta(), 1));  // the second one, which began later
+    EXPECT_EQ(sync(alpha_carpd())["flows"], 1);
+    ASSERT_EQ(half_open("-U", "ESTABLISHED"), 0);
+    EXPECT_TRUE(wait_flows(beta(), 2));
+}
+
 // beta was there before; flows that are older than carpd, too.
 TEST_F(Sync, APeerThatStartsGetsEverything) {
     for (int port = 1; port <= 10; ++port) begin_flow(alpha(), port);
