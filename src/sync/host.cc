@@ -87,7 +87,7 @@ void SyncHost::set_own_state(Instant now, Slot slot, const FlowState& state) {
 void SyncHost::on_event(Instant now, const FlowEvent& event) {
     const Encoded identity(event.flow.identity);
     const auto slot = own_.find_name(identity.view());
-    if (event.kind == FlowEvent::Kind::ended) return on_end(now, identity.view());
+    if (event.kind == FlowEvent::Kind::ended) return on_end(now, identity.view(), slot);
     if (event.kind == FlowEvent::Kind::listed && is_outdated(identity.view(), slot)) return;
     if (!slot) return claim(now, event, identity.view(), false);
     const FlowIdentity held = identity_of(own_.identity(*slot));
@@ -98,14 +98,14 @@ void SyncHost::on_event(Instant now, const FlowEvent& event) {
     claim(now, event, identity.view(), held.reply == event.flow.identity.reply);
 }
 
-void SyncHost::on_end(Instant now, Bytes identity) {
+void SyncHost::on_end(Instant now, Bytes identity, std::optional<Slot> slot) {
     if (dumping_) {
         if (ended_meanwhile_.size() < kMostEnded)
             ended_meanwhile_.insert(own_.name_hash(identity));
         else
             dump_wanted_ = true;  // what this one shows in error, the next one doesn't
     }
-    if (const auto slot = own_.find_name(identity))
+    if (slot)
         disown(now, *slot);
     else if (const auto held = holder(identity))
         on_foreign_end(now, *held);

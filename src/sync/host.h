@@ -208,7 +208,7 @@ class SyncHost {
     void set_own_state(Instant now, Slot slot, const FlowState& state);
     void renew(Instant now, Slot slot, const FlowEvent& event);
     void claim(Instant now, const FlowEvent& event, Bytes identity, bool was_ours);
-    void on_end(Instant now, Bytes identity);
+    void on_end(Instant now, Bytes identity, std::optional<Slot> slot);
     void on_foreign_end(Instant now, const Held& held);
     bool is_outdated(Bytes identity, std::optional<Slot> slot) const;
 
