@@ -405,43 +405,59 @@ TEST(SyncHost, AMasterThatReturnsBeforeAnybodyMissedItTakesNothingAway) {
     world.expect_equal();
 }
 
-TEST(SyncHost, ADumpIsOlderThanTheEventsThatCameWhileItRan) {
-    World world(2, 1);
-    world.run(1s);
-    world[0].set_master(world.now, true);
-    world.pass(0, 3, 2);
-    world.run(100ms);
-    const Flow older = world.nodes[0].kernel.flows.begin()->second.flow;
-    world[0].begin_dump(world.now);
+// A host whose flow 3 is told, and a dump of its kernel that has begun.
+class Dump : public ::testing::Test {
+ protected:
+    void SetUp() override {
+        world.run(1s);
+        world[0].set_master(world.now, true);
+        begin();
+    }
+    void begin() {
+        world.pass(0, 3, 2);
+        world.run(100ms);
+        as_it_was = world.nodes[0].kernel.flows.begin()->second.flow;
+        world[0].begin_dump(world.now);
+    }
+    void end() { world[0].end_dump(world.now); }
+    void show(const Flow& flow) { world[0].on_event(world.now, {Kind::listed, flow, true, true, true}); }
+
+    World world{2, 1};
+    Flow as_it_was;
+};
+
+TEST_F(Dump, IsOlderThanTheEventsThatCameWhileItRan) {
     world.pass(0, 3, 3);
     world.run(100ms);
-    world[0].on_event(world.now, {Kind::listed, older, true, true, true});
-    world[0].end_dump(world.now);
+    show(as_it_was);
+    end();
     world.run(1s);
     world.expect_equal();
 }
 
-TEST(SyncHost, ADumpBringsNothingBackThatEndedWhileItRan) {
-    World world(2, 1);
-    world.run(1s);
-    world[0].set_master(world.now, true);
-    world.pass(0, 3, 2);
-    world.run(100ms);
-    const Flow older = world.nodes[0].kernel.flows.begin()->second.flow;
-    world[0].begin_dump(world.now);
+TEST_F(Dump, BringsNothingBackThatEndedWhileItRan) {
     world.finish(0, 3);
     world.run(100ms);
-    world[0].on_event(world.now, {Kind::listed, older, true, true, true});
-    world[0].end_dump(world.now);
+    show(as_it_was);
+    end();
     world.run(1s);
     EXPECT_EQ(world[0].own().size(), 0u);
     EXPECT_EQ(flows_of(world, 1).size(), 0u);
-    world.pass(0, 3, 2);  // and it may begin again
-    world.run(100ms);
-    world[0].begin_dump(world.now);
-    world[0].on_event(world.now, {Kind::listed, older, true, true, true});
-    world[0].end_dump(world.now);
+    begin();  // and it may begin again
+    show(as_it_was);
+    end();
     EXPECT_EQ(world[0].own().size(), 1u);
+}
+
+TEST_F(Dump, IsRepeatedIfMoreEndedThanIsRemembered) {
+    const auto end_flows = [&](std::uint32_t from, std::uint32_t to) {
+        for (std::uint32_t number = from; number < to; ++number)
+            world[0].on_event(world.now, {Kind::ended, {sample_identity(number), {}}, false, false, false});
+    };
+    end_flows(100, 100 + (1u << 16));
+    EXPECT_FALSE(world[0].wants_dump());
+    end_flows(100 + (1u << 16), 101 + (1u << 16));
+    EXPECT_TRUE(world[0].wants_dump());
 }
 
 TEST(SyncHost, AFlowThatADumpShowsToBeAnotherOneStaysOurs) {
