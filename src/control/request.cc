@@ -53,7 +53,8 @@ bool is_operators(std::string_view name) {
         return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.';
     };
     return !name.empty() && name.size() <= kLongest && std::all_of(name.begin(), name.end(), is_plain) &&
-           name != kSendErrorDemotion && name != kAddressesDemotion && name != kHoldDownDemotion;
+           name != kSendErrorDemotion && name != kAddressesDemotion && name != kHoldDownDemotion &&
+           name != kSyncDemotion;
 }
 
 // Whom it is for, and its name. What is wrong, if anything is.
@@ -66,7 +67,7 @@ std::optional<std::string> read_demotion(const Json& object, Request& request) {
     if (is_operators(request.name)) return std::nullopt;
     return "the name of a demotion has 1 to 32 letters, digits, '_', '-' and '.', and is none of the "
            "daemon's own "
-           "(send_error, addresses, hold_down)";
+           "(send_error, addresses, hold_down, sync)";
 }
 
 }  // namespace

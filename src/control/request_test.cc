@@ -94,7 +94,7 @@ TEST(ParseRequest, DemotesOneThingByAName) {
     EXPECT_EQ(demote(R"(,"group":"lan","interface_group":"wan")"), whom);
     EXPECT_EQ(demote(R"(,"group":"lan","name":"A-z_0.9")"), "accepted");
     for (const std::string name : {R"("")", R"("a b")", R"("a:b")", "7", R"("send_error")", R"("addresses")",
-                                   R"("hold_down")", R"("123456789012345678901234567890123")"})
+                                   R"("hold_down")", R"("sync")", R"("123456789012345678901234567890123")"})
         EXPECT_THAT(demote(R"(,"group":"lan","name":)" + name), HasSubstr("1 to 32 letters")) << name;
 }
 
