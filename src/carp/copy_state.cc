@@ -21,6 +21,10 @@ void CopyState::set_master(Instant now, bool master) {
     master_ = master;
 }
 
+Instant CopyState::demotion_ends(Instant now) const {
+    return std::min(is_complete(now) ? fit_at_ : kNever, master_ ? settled_at_ : kNever);
+}
+
 int CopyState::demotion(Instant now) const {
     const bool is_the_truth = master_ && now >= settled_at_;
     const bool is_fit = is_complete(now) && now >= fit_at_;

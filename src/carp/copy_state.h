@@ -28,6 +28,9 @@ class CopyState {
     bool is_complete(Instant now) const { return complete_ && now < heard_at_ + kSilence; }
     // How demoted all groups are. It changes with time, too: to be asked every second.
     int demotion(Instant now) const;
+    // Of one that is: when it isn't any more if nothing is heard that is new; kNever: as long as it lacks
+    // flows.
+    Instant demotion_ends(Instant now) const;
 
  private:
     bool wanted_ = false, complete_ = false, master_ = false;

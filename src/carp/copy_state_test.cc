@@ -97,6 +97,22 @@ TEST(CopyState, DemotesANewMasterForAMoment) {
     EXPECT_EQ(copy.demotion(kStart + seconds(5)), 0);
 }
 
+// It keeps its word: at that time the demotion ends, and not before.
+TEST(CopyState, SaysWhenItsDemotionEnds) {
+    CopyState backup = wanted();
+    backup.heard(kStart, false);
+    EXPECT_EQ(backup.demotion_ends(kStart), kNever);
+    backup.heard(kStart, true);
+    EXPECT_EQ(backup.demotion_ends(kStart), kStart + kSettle);
+    EXPECT_EQ(backup.demotion(kStart + kSettle - milliseconds(1)), 240);
+    EXPECT_EQ(backup.demotion(kStart + kSettle), 0);
+
+    CopyState master = wanted();
+    master.set_master(kStart, true);
+    EXPECT_EQ(master.demotion_ends(kStart), kStart + CopyState::kTakeover);
+    EXPECT_EQ(master.demotion(kStart + CopyState::kTakeover), 0);
+}
+
 TEST(CopyState, ConfiguringItDemotesNoMaster) {
     CopyState copy;
     copy.set_master(kStart, true);

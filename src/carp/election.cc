@@ -56,6 +56,22 @@ Decision judge(State state, const Standing& ours, const Standing& theirs, bool p
                                   : judge_as_backup(ours, theirs, preempt);
 }
 
+Obstacle obstacle(const Standing& ours, const Standing& theirs, bool preempt, bool may_preempt) {
+    if (judge_as_backup(ours, theirs, preempt && may_preempt).verdict == Verdict::take_over)
+        return Obstacle::none;
+    if (theirs.demote < ours.demote) return Obstacle::less_demoted;
+    if (rank(theirs) < rank(ours)) return Obstacle::faster;
+    if (rank(theirs) == rank(ours)) return Obstacle::equal;
+    return preempt ? Obstacle::preempt_delay : Obstacle::no_preempt;
+}
+
+std::string_view to_identifier(Obstacle obstacle) {
+    constexpr std::string_view kNames[] = {
+        "none",       "no_master_heard", "less_demoted", "faster",       "equal",
+        "no_preempt", "preempt_delay",   "just_failed",  "no_addresses", "held"};
+    return kNames[static_cast<std::size_t>(obstacle)];
+}
+
 namespace {
 
 struct CauseText {

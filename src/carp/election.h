@@ -85,4 +85,24 @@ struct Decision {
 // `theirs`.
 Decision judge(State state, const Standing& ours, const Standing& theirs, bool preempt, Tie tie);
 
+// Why a BACKUP is none: what keeps it from taking over now. For those who ask; it decides nothing.
+enum class Obstacle : std::uint8_t {
+    none,             // nothing: it takes over at the master's next advertisement (E1 to E4)
+    no_master_heard,  // its master-down timer: it has heard no master yet
+    less_demoted,     // the master is less demoted than it
+    faster,           // as demoted, and advertises more often
+    equal,            // neither is the better one
+    no_preempt,       // it is the better one, and doesn't preempt
+    preempt_delay,    // it is the better one, and will preempt (O3)
+    just_failed,      // O2: so it did, or could not advertise
+    no_addresses,     // O2: the kernel refused its addresses the last time
+    held,             // another member of its set (G3)
+};
+
+std::string_view to_identifier(Obstacle obstacle);
+
+// Of these what follows from the standings: why a BACKUP makes of `theirs` what judge() says. `preempt` is
+// what is configured, `may_preempt` whether its delay is over.
+Obstacle obstacle(const Standing& ours, const Standing& theirs, bool preempt, bool may_preempt);
+
 }  // namespace carpd

@@ -131,6 +131,38 @@ TEST(Election, E10LeavesATieToTheCopyThatDecides) {
     EXPECT_EQ(as_master(kGood, kGood, Tie::elsewhere), Verdict::hold);
 }
 
+// What is said of a decision never contradicts it.
+TEST(ElectionGrid, AnObstacleIsThereWhereABackupHolds) {
+    for (const Standing& ours : grid())
+        for (const Standing& theirs : grid())
+            for (bool preempt : {false, true})
+                for (bool may_preempt : {false, true}) {
+                    const Verdict verdict = as_backup(ours, theirs, preempt && may_preempt);
+                    const Obstacle why = obstacle(ours, theirs, preempt, may_preempt);
+                    EXPECT_EQ(verdict == Verdict::take_over, why == Obstacle::none);
+                    // Only what has to do with preempting may change with it.
+                    const bool waits = why == Obstacle::no_preempt || why == Obstacle::preempt_delay;
+                    EXPECT_EQ(waits,
+                              why != Obstacle::none && as_backup(ours, theirs, true) == Verdict::take_over);
+                }
+}
+
+TEST(Election, AnObstacleSaysWhy) {
+    const Standing demoted{AdvBase{1}, AdvSkew{240}, 10};
+    EXPECT_EQ(obstacle(kWorse, kGood, true, true), Obstacle::faster);
+    EXPECT_EQ(obstacle(kGood, kGood, true, true), Obstacle::equal);
+    EXPECT_EQ(obstacle(kGood, kWorse, false, true), Obstacle::no_preempt);
+    EXPECT_EQ(obstacle(kGood, kWorse, true, false), Obstacle::preempt_delay);
+    EXPECT_EQ(obstacle(kGood, kWorse, true, true), Obstacle::none);
+    EXPECT_EQ(obstacle(demoted, kWorse, true, true), Obstacle::less_demoted);
+    EXPECT_EQ(obstacle(demoted, demoted, true, true), Obstacle::equal);
+    EXPECT_EQ(obstacle(kWorse, demoted, false, false), Obstacle::none);
+    std::set<std::string_view> identifiers;
+    for (int i = 0; i <= static_cast<int>(Obstacle::held); ++i)
+        identifiers.insert(to_identifier(static_cast<Obstacle>(i)));
+    EXPECT_EQ(identifiers.size(), static_cast<std::size_t>(Obstacle::held) + 1);
+}
+
 TEST(Election, EveryCauseHasItsOwnWords) {
     std::set<std::string_view> identifiers, phrases;
     for (int i = 0; i <= static_cast<int>(Cause::addresses_refused); ++i) {

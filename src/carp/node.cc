@@ -143,7 +143,7 @@ Receipt Node::receive(Instant now, InterfaceId interface, Bytes bytes, Actions& 
         const bool vrrp =
             advertisement.error() == DropReason::vrrp2 || advertisement.error() == DropReason::vrrp3;
         const auto collides = vrrp ? group_of(interface, packet->payload[1]) : std::nullopt;
-        if (collides) groups_[*collides]->count_drop(advertisement.error());
+        if (collides) groups_[*collides]->count_drop(now, packet->source, advertisement.error());
         return {advertisement.error(), collides};
     }
     const auto id = group_of(interface, advertisement->vhid);

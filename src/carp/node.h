@@ -3,7 +3,8 @@
 //
 // Who calls it: Pump, for the Linux engine and for the simulator. `now` is the first argument of every input
 // and never decreases; after every input, ask next_deadline() and call handle_timer() then. Calling it early
-// is harmless, late is tolerated. Bytes that aren't authentic change counters and nothing else.
+// is harmless, late is tolerated. Bytes that aren't authentic change counters (and what they tell of the
+// last refusal) and nothing else.
 #pragma once
 
 #include <array>

@@ -108,7 +108,7 @@ std::optional<DropReason> VirtualHost::refuse(const IpPacket& packet,
 std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPacket& packet,
                                                         const Advertisement& advertisement, Actions& out) {
     if (auto reason = refuse(packet, advertisement)) {
-        count_drop(*reason);
+        count_drop(now, packet.source, *reason);
         return reason;
     }
     expire_lease(now, out);
@@ -148,6 +148,30 @@ std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPac
 bool VirtualHost::has_just_failed(Instant now) const {
     const bool has_failed = cause_ == Cause::cannot_advertise || cause_ == Cause::addresses_refused;
     return has_failed && now < since_ + interval();
+}
+
+std::optional<Obstacle> VirtualHost::obstacle(Instant now) const {
+    if (state_ != State::backup) return std::nullopt;
+    if (held() != Cause::none) return Obstacle::held;
+    if (!has_heard_master()) return Obstacle::no_master_heard;
+    if (has_just_failed(now)) return Obstacle::just_failed;
+    const Obstacle rule =
+        carpd::obstacle(standing(), last_heard_->standing, config_->preempt, now >= preempts_at());
+    const bool has_no_addresses = demotion_.amount(kAddressesDemotion) != 0;
+    return rule == Obstacle::none && has_no_addresses ? Obstacle::no_addresses : rule;
+}
+
+// In our first interval it may not have heard us yet; and who was heard once may have given up.
+bool VirtualHost::hears_rival(Instant now) const {
+    if (state_ != State::master || !last_heard_ || last_heard_at_ < since_ + interval()) return false;
+    const Standing& theirs = last_heard_->standing;
+    return theirs.advbase.seconds != 255 &&
+           now < last_heard_at_ + master_down_interval(theirs.advbase, theirs.advskew);
+}
+
+void VirtualHost::count_drop(Instant now, const IpAddress& source, DropReason reason) {
+    counters_.dropped.count(reason);
+    last_refused_ = Refusal{reason, source, now};
 }
 
 bool VirtualHost::can_take_over(Instant now, Cause cause) const {

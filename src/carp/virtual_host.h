@@ -10,6 +10,7 @@
 //                               interface down, a check that withdraws, stop
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 
@@ -44,6 +45,13 @@ enum class Prospect : std::uint8_t {
     unknown,  // it has just come, or just failed to, and has heard no master yet
     open,     // there is no master, or one that would lose to us
     blocked,  // it hears a master that we would lose to
+};
+
+// The last packet for a group that was refused.
+struct Refusal {
+    DropReason reason;
+    IpAddress source;
+    Instant at;
 };
 
 class VirtualHost {
@@ -108,9 +116,19 @@ class VirtualHost {
     bool is_out_of_service() const { return state_ == State::init && link_is_known_; }
     // When its master is gone if it isn't heard again: even one that hangs doesn't answer any more.
     Instant gone_at() const;
+    // When it is MASTER if nobody is heard until then; kNever unless it is BACKUP.
+    Instant master_down_at() const { return std::min(master_down_[0], master_down_[1]); }
+    // What keeps a BACKUP from being MASTER; nothing in another state.
+    std::optional<Obstacle> obstacle(Instant now) const;
+    // From when on a BACKUP that preempts may (rule O3); `now` or before: it may.
+    Instant preempts_at() const { return joined_at_ + config_->preempt_delay; }
+    // MASTER, and another one that isn't silenced by that advertises, too.
+    bool hears_rival(Instant now) const;
     // Why it would take over if its set let it; `none` if it isn't held.
     Cause held() const { return set() ? membership_->held : Cause::none; }
     const DemotionCounter& demotion() const { return demotion_; }
+    // When its demotion `hold_down` ends; kNever while it has none.
+    Instant hold_down_ends() const { return hold_down_ends_; }
     // The failing checks that keep it in INIT.
     const Few<std::string>& withdrawn_by() const { return withdrawn_by_; }
     // What our advertisements say: advskew is at least 240 while demoted (rule M2).
@@ -120,10 +138,12 @@ class VirtualHost {
     Instant last_heard_at() const { return last_heard_at_; }
     // Until when its addresses may answer unless it advertises again; kNever while it doesn't own them.
     Instant lease_until() const { return owns_ ? lease_until_ : kNever; }
-    // MASTER, and its addresses don't answer yet (rule Y1).
+    // MASTER, and its addresses don't answer yet (rule Y1), for at most until commit_until().
     bool waits_for_flows() const { return commit_until_ != kNever; }
+    Instant commit_until() const { return commit_until_; }
     const Counters& counters() const { return counters_; }
-    void count_drop(DropReason reason) { counters_.dropped.count(reason); }
+    const std::optional<Refusal>& last_refused() const { return last_refused_; }
+    void count_drop(Instant now, const IpAddress& source, DropReason reason);
 
  private:
     static constexpr Duration kReportGap = std::chrono::seconds(10);
@@ -145,9 +165,7 @@ class VirtualHost {
     void advertise(Instant now, Actions& out);
     void announce(Instant now, Actions& out);
     void reassert(Instant now, Cause cause, const Rival& rival, Actions& out);
-    bool preempts(Instant now) const {
-        return config_->preempt && now >= joined_at_ + config_->preempt_delay;
-    }
+    bool preempts(Instant now) const { return config_->preempt && now >= preempts_at(); }
     bool has_just_failed(Instant now) const;
     bool can_take_over(Instant now, Cause cause) const;
     bool has_heard_master() const { return last_heard_ && last_heard_at_ >= since_; }
@@ -231,6 +249,7 @@ class VirtualHost {
     Instant rival_report_due_ = Instant::min();
     std::optional<Rival> last_heard_;
     Instant last_heard_at_ = Instant::min();
+    std::optional<Refusal> last_refused_;
 };
 
 }  // namespace carpd

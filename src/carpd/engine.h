@@ -164,6 +164,7 @@ class Engine : private Port {
     Instant heard_at_ = Instant::min();
     std::size_t reported_ = 0;  // to people, since the data plane was settled last
     Instant now_;
+    const Instant started_ = now_;
     Instant armed_ = kNever;           // for when the timer is set
     Instant pushed_ = Instant::min();  // to when the watchdog is
     Instant chores_due_;

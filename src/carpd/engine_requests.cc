@@ -37,7 +37,7 @@ std::string Engine::execute(const Request& request, LineServer::ClientId client)
     }
     switch (request.command) {
         case Command::status:
-            return status_head(processes()) +
+            return status_head(processes(), now_) +
                    status_of(node_, *node_.group(*id), now_, kernel_.data_plane.has_gate()) +
                    status_tail(node_, verdicts_, now_);
         case Command::monitor:
@@ -64,13 +64,13 @@ std::string Engine::execute(const Request& request, LineServer::ClientId client)
 }
 
 Processes Engine::processes() const {
-    return {getpid(), supervision_.supervisor, supervision_.restarts, kernel_.helper.status(),
-            kernel_.sync.status(now_)};
+    return {getpid(),        supervision_.supervisor, supervision_.restarts,
+            now_ - started_, kernel_.helper.status(), kernel_.sync.status(now_)};
 }
 
 // Telling of thousands of groups takes longer than an advertisement may be late, so it is a chore.
 void Engine::begin_status(LineServer::ClientId client) {
-    kernel_.control.send_part(client, status_head(processes()));
+    kernel_.control.send_part(client, status_head(processes(), now_));
     answers_[client] = {};
 }
 

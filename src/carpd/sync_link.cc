@@ -101,6 +101,7 @@ std::optional<SyncProcessStatus> SyncLink::status(Instant now) const {
     SyncProcessStatus status = status_;
     status.takeover = mastership_.takeover;
     status.demotion = copy_.demotion(now);
+    status.demotion_ends = copy_.demotion_ends(now);
     if (status.pid == 0)
         status.incomplete = "no_process";
     else if (!has_spoken_)

@@ -64,15 +64,22 @@ Json to_json(const HookFigures& hooks) {
             {"missed", hooks.missed}};
 }
 
-Json to_json(const SyncProcessStatus& sync) {
-    return {{"pid", sync.pid},
-            {"incomplete", sync.incomplete},
-            {"demotion", sync.demotion},
-            {"peers", sync.copy.peers},
-            {"peers_up", sync.copy.peers_up},
-            {"takeover", sync.takeover},
-            {"committed", sync.committed},
-            {"messages_refused", sync.messages_refused}};
+// To a time to come; null: to none.
+Json remaining(Instant at, Instant now) {
+    return at == kNever ? Json(nullptr) : Json(milliseconds(std::max(at - now, Duration(0))));
+}
+
+Json to_json(const SyncProcessStatus& sync, Instant now) {
+    return {
+        {"pid", sync.pid},
+        {"incomplete", sync.incomplete},
+        {"demotion", sync.demotion},
+        {"demotion_remaining_ms", sync.demotion != 0 ? remaining(sync.demotion_ends, now) : Json(nullptr)},
+        {"peers", sync.copy.peers},
+        {"peers_up", sync.copy.peers_up},
+        {"takeover", sync.takeover},
+        {"committed", sync.committed},
+        {"messages_refused", sync.messages_refused}};
 }
 
 template <class Values>
@@ -102,6 +109,14 @@ const LinkStatus& link_of(const Node& node, const std::string& interface) {
     return node.link(static_cast<InterfaceId>(found - names.begin()));
 }
 
+Json last_refused(const VirtualHost& host, Instant now) {
+    const auto& refused = host.last_refused();
+    if (!refused) return nullptr;
+    return {{"reason", to_string(refused->reason)},
+            {"source", refused->source.to_string()},
+            {"age_ms", milliseconds(now - refused->at)}};
+}
+
 Json source_of(const LinkStatus& link, Family family) {
     if (link.source(family).is_unspecified()) return nullptr;
     return link.source(family).to_string();
@@ -123,7 +138,8 @@ Json group_status(const Node& node, const VirtualHost& host, Instant now, bool h
     const GroupConfig& config = host.config();
     const LinkStatus& link = link_of(node, config.interface);
     const bool has_virtual_mac = config.mac == MacMode::virtual_mac;
-    const Instant next = host.next_deadline(), lease = host.lease_until();
+    const auto obstacle = host.obstacle(now);
+    const bool will_preempt = host.state() == State::backup && config.preempt && now < host.preempts_at();
     return {
         {"name", config.name},
         {"interface", config.interface},
@@ -143,13 +159,19 @@ Json group_status(const Node& node, const VirtualHost& host, Instant now, bool h
         {"together", config.together.empty() ? Json(nullptr) : Json(config.together)},
         {"together_with", host.together_with().empty() ? Json(nullptr) : Json(host.together_with())},
         {"held_by", held_by(host, now)},
+        {"held_cause", host.held() == Cause::none ? Json(nullptr) : Json(to_identifier(host.held()))},
+        {"obstacle", obstacle ? Json(to_identifier(*obstacle)) : Json(nullptr)},
+        {"hears_rival", host.hears_rival(now)},
         {"waits_for_flows", host.waits_for_flows()},
+        {"commit_wait_remaining_ms", remaining(host.commit_until(), now)},
         {"preempt", config.preempt},
         {"preempt_delay_ms", milliseconds(config.preempt_delay)},
+        {"preempt_delay_remaining_ms", remaining(will_preempt ? host.preempts_at() : kNever, now)},
+        {"hold_down_remaining_ms", remaining(host.hold_down_ends(), now)},
         {"mac", has_virtual_mac ? "virtual" : "interface"},
         {"virtual_mac", has_virtual_mac ? Json(virtual_mac(config.vhid).to_string()) : Json(nullptr)},
         {"dataplane", has_gate ? "bpf" : "macvlan"},
-        {"lease_remaining_ms", lease == kNever ? Json(nullptr) : Json(milliseconds(lease - now))},
+        {"lease_remaining_ms", remaining(host.lease_until(), now)},
         {"peers", texts(config.peers)},
         {"peer_routed", config.peer_routed},
         {"has_password", config.key != Key{}},
@@ -162,8 +184,10 @@ Json group_status(const Node& node, const VirtualHost& host, Instant now, bool h
         {"advertisement_interval_ms",
          exact_milliseconds(advertisement_interval(config.advbase, config.advskew))},
         {"master_down_interval_ms", exact_milliseconds(master_down_interval(config.advbase, config.advskew))},
-        {"next_deadline_ms", next == kNever ? Json(nullptr) : Json(milliseconds(next - now))},
+        {"master_down_remaining_ms", remaining(host.master_down_at(), now)},
+        {"next_deadline_ms", remaining(host.next_deadline(), now)},
         {"last_heard", last_heard(host, now)},
+        {"last_refused", last_refused(host, now)},
         {"counters", to_json(host.counters())}};
 }
 
@@ -220,12 +244,13 @@ std::string reason_of(const ReportTransition& report) {
     return reason(report.cause, {report.check}, report.together);
 }
 
-std::string status_head(const Processes& processes) {
+std::string status_head(const Processes& processes, Instant now) {
     Json json{{"ok", true},
               {"schema", 1},
               {"pid", processes.engine_pid},
               {"supervisor_pid", processes.supervisor_pid},
               {"restarts", processes.restarts},
+              {"running_ms", milliseconds(processes.running)},
               {"helper", nullptr},
               {"hooks", nullptr},
               {"sync", nullptr}};
@@ -235,7 +260,7 @@ std::string status_head(const Processes& processes) {
                           {"messages_refused", processes.helper->messages_refused}};
         json["hooks"] = to_json(processes.helper->hooks);
     }
-    if (processes.sync) json["sync"] = to_json(*processes.sync);
+    if (processes.sync) json["sync"] = to_json(*processes.sync, now);
     const std::string head = dump(json);
     return head.substr(0, head.size() - 1) + ",\"groups\":[";
 }

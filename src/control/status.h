@@ -31,6 +31,7 @@ struct SyncProcessStatus {
     std::uint64_t takeover = 0;          // the last of which it was told
     std::uint64_t committed = 0;         // the last of which it said that it is
     std::uint64_t messages_refused = 0;  // because they made no sense
+    Instant demotion_ends = kNever;      // as CopyState says it
 };
 
 // carpd's processes.
@@ -38,6 +39,7 @@ struct Processes {
     int engine_pid = 0;
     int supervisor_pid = 0;
     int restarts = 0;                      // of the engine, since the supervisor started
+    Duration running{0};                   // the engine, which counts
     std::optional<HelperStatus> helper{};  // nothing where there is none to be
     std::optional<SyncProcessStatus> sync{};
 };
@@ -52,7 +54,7 @@ std::string reason_of(const ReportTransition& report);
 // The answer to a status request, in parts that are one line together: the engine of thousands of groups does
 // other things between them. Groups stand between head and tail, with commas between them. `has_gate`: the
 // data plane is the BPF gate, and the kernel enforces the leases.
-std::string status_head(const Processes& processes);
+std::string status_head(const Processes& processes, Instant now);
 std::string status_of(const Node& node, const VirtualHost& group, Instant now, bool has_gate);
 std::string status_tail(const Node& node, const Verdicts& verdicts, Instant now);
 

@@ -17,7 +17,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr Instant kStart{1000s};
-constexpr Processes kProcesses{.engine_pid = 124, .supervisor_pid = 123, .restarts = 2};
+constexpr Processes kProcesses{.engine_pid = 124, .supervisor_pid = 123, .restarts = 2, .running = 7500ms};
 
 GroupConfig lan() {
     GroupConfig config;
@@ -64,7 +64,7 @@ class StatusTest : public testing::Test {
         EXPECT_FALSE(node_.handle_packet(now, 0, packet.bytes(), out_).refused);
     }
     std::string line(Instant now, bool has_gate = true, std::optional<GroupId> only = std::nullopt) {
-        std::string text = status_head(kProcesses), comma;
+        std::string text = status_head(kProcesses, now), comma;
         for (GroupId id = 0; id < node_.group_slots(); ++id) {
             if (only && *only != id) continue;
             text += std::exchange(comma, ",") + status_of(node_, *node_.group(id), now, has_gate);
@@ -92,18 +92,20 @@ Report only(const Actions& actions) {
 TEST_F(StatusTest, TellsOfTheHelper) {
     Processes processes = kProcesses;
     processes.helper = HelperStatus{815, 6, 5, {4, 3, 2, 1}};
-    const json status = json::parse(status_head(processes) + status_tail(node_, verdicts_, kStart));
+    const json status = json::parse(status_head(processes, kStart) + status_tail(node_, verdicts_, kStart));
     EXPECT_EQ(status["helper"], json({{"pid", 815}, {"messages_lost", 6}, {"messages_refused", 5}}));
     EXPECT_EQ(status["hooks"], json({{"run", 4}, {"failed", 3}, {"timed_out", 2}, {"missed", 1}}));
 }
 
 TEST_F(StatusTest, TellsOfStateSynchronisation) {
     Processes processes = kProcesses;
-    processes.sync = SyncProcessStatus{4711, "receiving", {SyncIncomplete::receiving, 2, 1}, 240, 9, 8, 3};
-    const json status = json::parse(status_head(processes) + status_tail(node_, verdicts_, kStart));
+    processes.sync =
+        SyncProcessStatus{4711, "receiving", {SyncIncomplete::receiving, 2, 1}, 240, 9, 8, 3, kStart + 2s};
+    const json status = json::parse(status_head(processes, kStart) + status_tail(node_, verdicts_, kStart));
     EXPECT_EQ(status["sync"], json({{"pid", 4711},
                                     {"incomplete", "receiving"},
                                     {"demotion", 240},
+                                    {"demotion_remaining_ms", 2000},
                                     {"peers", 2},
                                     {"peers_up", 1},
                                     {"takeover", 9},
@@ -143,6 +145,7 @@ TEST_F(StatusTest, KeepsTheContract) {
     EXPECT_EQ(status["pid"], 124);
     EXPECT_EQ(status["supervisor_pid"], 123);
     EXPECT_EQ(status["restarts"], 2);
+    EXPECT_EQ(status["running_ms"], 7500);
     EXPECT_TRUE(status["helper"].is_null());
     EXPECT_TRUE(status["hooks"].is_null());
     EXPECT_TRUE(status["sync"].is_null());
@@ -217,6 +220,84 @@ TEST_F(StatusTest, ShowsWhoWasHeard) {
     EXPECT_EQ(heard["age_ms"], 500);
 }
 
+// What keeps a BACKUP from being MASTER, and when that ends.
+TEST_F(StatusTest, TellsWhyItIsNotMaster) {
+    json group = status(kStart)["groups"][0];
+    EXPECT_EQ(group["obstacle"], "no_master_heard");
+    EXPECT_EQ(group["master_down_remaining_ms"], 3390);
+    EXPECT_EQ(group["held_cause"], nullptr);
+    hear(kStart + 1s, 50);
+    EXPECT_EQ(status(kStart + 1s)["groups"][0]["obstacle"], "faster");
+    hear(kStart + 1s, 100);
+    EXPECT_EQ(status(kStart + 1s)["groups"][0]["obstacle"], "equal");
+    hear(kStart + 1s, 101);
+    EXPECT_EQ(status(kStart + 1s)["groups"][0]["obstacle"], "no_preempt");
+    node_.handle_demotion(kStart + 2s, 0, "operator", 1, out_);
+    group = status(kStart + 2s)["groups"][0];
+    EXPECT_EQ(group["obstacle"], "less_demoted");
+    EXPECT_EQ(group["master_down_remaining_ms"], 1390) << "nothing was heard by IPv6";
+    node_.handle_request(kStart + 2s, 0, State::master, out_);
+    group = status(kStart + 2s)["groups"][0];
+    EXPECT_EQ(group["obstacle"], nullptr);
+    EXPECT_EQ(group["master_down_remaining_ms"], nullptr);
+}
+
+TEST_F(StatusTest, TellsWhenItPreempts) {
+    GroupConfig eager = lan();
+    eager.preempt = true;
+    eager.preempt_delay = 10s;
+    node_.configure(kStart, share({eager, dmz()}), out_);
+    hear(kStart + 1s, 200);
+    const json group = status(kStart + 1s)["groups"][0];
+    EXPECT_EQ(group["obstacle"], "preempt_delay");
+    EXPECT_EQ(group["preempt_delay_remaining_ms"], 9000);
+    EXPECT_EQ(status(kStart + 10s)["groups"][0]["preempt_delay_remaining_ms"], nullptr);
+    EXPECT_EQ(status(kStart + 10s)["groups"][0]["obstacle"], "none");
+}
+
+// What isn't in the standings (rules O2 and G3).
+TEST_F(StatusTest, TellsOfAFailureToBecomeMaster) {
+    node_.handle_request(kStart, 0, State::master, out_);
+    for (int copy = 0; copy < 2; ++copy) node_.handle_send_result(kStart, 0, true, out_);
+    node_.handle_install_result(kStart, 0, false, out_);
+    hear(kStart + 1s, 0, 4);  // so slow that we would take over
+    EXPECT_EQ(status(kStart + 1s)["groups"][0]["obstacle"], "just_failed");
+    EXPECT_EQ(status(kStart + 2s)["groups"][0]["obstacle"], "no_addresses");
+}
+
+TEST_F(StatusTest, TellsWhichMemberOfASetHolds) {
+    GroupConfig eager = lan(), other = dmz();
+    eager.preempt = true;
+    eager.together = other.together = "edge";
+    node_.configure(kStart, share({eager, other}), out_);
+    hear(kStart + 1s, 200);
+    const json group = status(kStart + 1s)["groups"][0];
+    EXPECT_EQ(group["obstacle"], "held");
+    EXPECT_EQ(group["held_by"], "dmz");
+    EXPECT_EQ(group["held_cause"], "preempting");
+}
+
+TEST_F(StatusTest, TellsWhenHoldDownEnds) {
+    EXPECT_EQ(status(kStart)["groups"][0]["hold_down_remaining_ms"], nullptr);
+    node_.hold_down(kStart, kStart + 30s, out_);
+    EXPECT_EQ(status(kStart + 1s)["groups"][0]["hold_down_remaining_ms"], 29000);
+}
+
+// One that takes over from us, or from which we did, is no second MASTER.
+TEST_F(StatusTest, TellsOfASecondMaster) {
+    const auto hears_rival = [&](Instant now) { return status(now)["groups"][0]["hears_rival"]; };
+    hear(kStart + 1s, 200);
+    node_.handle_request(kStart + 1s, 0, State::master, out_);
+    hear(kStart + 2s, 200);
+    EXPECT_EQ(hears_rival(kStart + 2s), false) << "it may not have heard us yet";
+    hear(kStart + 3s, 200);
+    EXPECT_EQ(hears_rival(kStart + 3s), true);
+    EXPECT_EQ(hears_rival(kStart + 6s), true);
+    EXPECT_EQ(hears_rival(kStart + 7s), false) << "silent for 3 s + 200/256 s";
+    hear(kStart + 8s, 255, 255);
+    EXPECT_EQ(hears_rival(kStart + 8s), false) << "it bows out";
+}
+
 TEST_F(StatusTest, NamesEveryDemotion) {
     node_.handle_demotion(kStart, 0, "operator", 10, out_);
     node_.handle_demotion(kStart, 0, "sync", -3, out_);
@@ -228,9 +309,9 @@ TEST_F(StatusTest, NamesEveryDemotion) {
 }
 
 TEST_F(StatusTest, CountsEveryRefusalUnderItsName) {
-    const json before = status(kStart)["groups"][0]["counters"];
-    ASSERT_EQ(before["dropped"].size(), kDropReasonCount);
-    EXPECT_EQ(before["dropped"]["bad_digest"], 0);
+    const json before = status(kStart)["groups"][0];
+    ASSERT_EQ(before["counters"]["dropped"].size(), kDropReasonCount);
+    EXPECT_EQ(before["counters"]["dropped"]["bad_digest"], 0);
     Advertisement forged;
     forged.vhid = 7;
     const AdvertisementPacket packet(*IpAddress::parse("192.0.2.2"), carp_multicast_group(Family::ipv4),
@@ -244,6 +325,9 @@ TEST_F(StatusTest, CountsEveryRefusalUnderItsName) {
     const json after = status(kStart);
     EXPECT_EQ(after["groups"][0]["counters"]["dropped"]["bad_digest"], 1);
     EXPECT_EQ(after["dropped"]["bad_vhid"], 1);
+    EXPECT_EQ(before["last_refused"], nullptr);
+    EXPECT_EQ(status(kStart + 1s)["groups"][0]["last_refused"],
+              json({{"reason", "bad_digest"}, {"source", "192.0.2.2"}, {"age_ms", 1000}}));
 }
 
 // ---- changes
