@@ -17,6 +17,8 @@ struct Options {
 };
 
 ExitCode status_command(const Options& options, const std::string& group);
+// Why this host is or isn't MASTER of a group, or of each.
+ExitCode explain_command(const Options& options, const std::string& group);
 ExitCode monitor_command(const Options& options);
 // state, demote, stop and reload: carpd does it or says why not.
 ExitCode order_command(const Options& options, const Request& order);

@@ -19,6 +19,7 @@ struct CommandLine {
     Options options{std::string(kDefaultControlSocket)};
     Request request;
     std::optional<SyncRequest> sync{};  // of `carpctl sync`
+    bool explain = false;
     std::string state;
     bool is_interface_group = false;
 };
@@ -68,6 +69,9 @@ void describe(CLI::App& app, CommandLine& line) {
 
     add_command(app, line, Command::status, "Show all groups, or everything about one",
                 [&](CLI::App& sub) { add_group(sub, line, false); });
+    CLI::App* explain = app.add_subcommand("explain", "Say why this host is, or is not, MASTER");
+    add_group(*explain, line, false);
+    explain->callback([&line] { line.explain = true; });
     add_command(app, line, Command::monitor, "Show every change as it happens, until interrupted");
     add_command(app, line, Command::state, "Make a group MASTER or BACKUP, once", [&](CLI::App& sub) {
         add_group(sub, line, true);
@@ -90,6 +94,7 @@ void describe(CLI::App& app, CommandLine& line) {
 
 ExitCode run(const CommandLine& line) {
     if (line.sync) return sync_command(line.options, *line.sync);
+    if (line.explain) return explain_command(line.options, line.request.group);
     switch (line.request.command) {
         case Command::status: return status_command(line.options, line.request.group);
         case Command::monitor: return monitor_command(line.options);

@@ -170,6 +170,33 @@ TEST_F(Sync, ABackupWhoseProcessDiesIsDemotedUntilAnotherKnowsAll) {
     EXPECT_EQ(beta_carpd().transitions("lan"), 1u);  // from INIT
 }
 
+TEST_F(Sync, ExplainTellsWhatIsThereAndWhatIsNot) {
+    using testing::AllOf, testing::HasSubstr;
+    start_both();
+    expect_equal_and_fit();
+    for (int port = 1; port <= 20; ++port) begin_flow(alpha(), port);
+    ASSERT_TRUE(wait_flows(beta(), 20));
+    const auto explain = [&] { return beta_carpd().carpctl({"explain"}).output; };
+    // What alpha says of itself comes once a second.
+    const auto tells_all = [&] {
+        return count_in(explain(), "Peer alpha (10.9.0.1) is up") == 1 &&
+               count_in(explain(), "owns 20 flows, of which 100 % are here. It has acknowledged all") == 1;
+    };
+    EXPECT_TRUE(wait_until(tells_all, 10s)) << explain();
+    EXPECT_THAT(explain(), AllOf(HasSubstr("sync: This host has all flows of its peers"),
+                                 HasSubstr("This host owns 0 flows, and has 20 of its peers.")));
+
+    beta().port("sync0").set_plugged(false);
+    ASSERT_TRUE(wait_until([&] { return !is_up(beta_carpd()); }, 10s));
+    EXPECT_THAT(explain(), HasSubstr("Peer 10.9.0.1 is down for "));
+
+    kill(sync_pid(beta_carpd()), SIGKILL);
+    ASSERT_TRUE(wait_until([&] { return demotion(beta_carpd()) == 240; }, 5s, 1ms));
+    EXPECT_THAT(explain(),
+                AllOf(HasSubstr("sync: This host lacks flows of its peers: "),
+                      HasSubstr("It is demoted by 240 (sync): this host lacks flows of its peers")));
+}
+
 TEST_F(Sync, AMasterWhoseProcessDiesStaysMaster) {
     start_both();
     expect_equal_and_fit();

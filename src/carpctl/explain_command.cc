@@ -1,0 +1,37 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "carpctl/commands.h"
+#include "carpctl/explain.h"
+#include "control/json.h"
+
+namespace carpd {
+
+namespace {
+
+// Null if it can't be had: what the engine knows of it stands in the status.
+Json ask_sync(const Options& options) {
+    auto client = connect_to_sync(options.socket);
+    if (!client) return nullptr;
+    auto answer = ask(*client, to_line(SyncRequest{}));
+    return answer ? std::move(answer->json) : Json(nullptr);
+}
+
+}  // namespace
+
+ExitCode explain_command(const Options& options, const std::string& group) {
+    auto client = Client::connect(options.socket);
+    if (!client) return report(client.error());
+    Request request;
+    request.group = group;
+    const auto answer = ask(*client, to_line(request));
+    if (!answer) return report(answer.error());
+    const Json sync = answer->json.at("sync").is_null() ? Json(nullptr) : ask_sync(options);
+    const Facts facts{answer->json, sync};
+    fmt::print("{}", options.json ? dump(explanation(facts)) + "\n"
+                                  : render_explanation(facts, !group.empty(), Paint(wants_colour())));
+    return kOk;
+}
+
+}  // namespace carpd
