@@ -40,8 +40,11 @@ std::string carpd_config(Firewalls& firewalls, lab::Host& host) {
         Firewalls::sync_address(firewalls.other(host)), host.name(), 1);
 }
 
+nlohmann::json group_status(lab::Host& host) {
+    return lab::ask(carpd_socket(host), {{"command", "status"}}).at("groups").at(0);
+}
 std::string state_of(lab::Host& host) {
-    return lab::ask(carpd_socket(host), {{"command", "status"}}).at("groups").at(0).at("state");
+    return group_status(host).at("state");
 }
 void set_state(lab::Host& host, const char* state) {
     const auto answer =
@@ -87,6 +90,10 @@ bool has_shared_address(const lab::Host& host) {
 }
 
 lab::Time take_over_by_carpd(Firewalls& firewalls) {
+    // Until then it would not keep it from the one that has all.
+    const auto has_all = [&] { return group_status(firewalls.second).at("demotion") == 0; };
+    if (!lab::wait_until(has_all, kPatience))
+        lab::fail("carpd on {} still lacks flows", firewalls.second.name());
     set_state(firewalls.first, "backup");
     wait_state(firewalls.second, "master", 500us);
     const lab::Time start = lab::Clock::now();

@@ -114,11 +114,13 @@ void SyncProcess::run() {
         follow_links();
         if (waiting_ || gathers_ || !has_heard_peers_ || is_ready(kPeersIpv4) || is_ready(kPeersIpv6))
             hear_peers();
+        report_commit();  // before what takes longer: addresses wait for it
         if (host_.next_deadline() <= now_) host_.on_timer(now_);
         kernel_.kernel.work(now_, host_, events_at_ <= now_);
         if (kernel_.kernel.heard_events()) events_at_ = now_ + kGathering;
         transmit();
         report_peers();
+        report_commit();
         tell_engine();
         if (is_ready(kControl))
             kernel_.control.wake([this](auto client, std::string_view line) { handle_line(client, line); });
@@ -360,14 +362,16 @@ bool SyncProcess::holds_flows() const {
     return false;
 }
 
+void SyncProcess::report_commit() {
+    if (mastership_.takeover <= committed_ || !has_heard_peers_ || !host_.is_committed()) return;
+    if (!engine_.send(to_message(FromSync(SyncCommitted{mastership_.takeover})))) return;
+    committed_ = mastership_.takeover;
+    last_commit_ = now_ - takeover_at_;
+    bound_exceeded_ += *last_commit_ > config_.commit_wait ? 1 : 0;
+}
+
 // A message that isn't taken is said again a second later.
 void SyncProcess::tell_engine() {
-    if (mastership_.takeover > committed_ && has_heard_peers_ && host_.is_committed() &&
-        engine_.send(to_message(FromSync(SyncCommitted{mastership_.takeover})))) {
-        committed_ = mastership_.takeover;
-        last_commit_ = now_ - takeover_at_;
-        bound_exceeded_ += *last_commit_ > config_.commit_wait ? 1 : 0;
-    }
     SyncCopy copy{host_.incomplete(now_), static_cast<int>(peers_.size()), 0};
     for (std::size_t i = 0; i < peers_.size(); ++i) copy.peers_up += host_.session(i).is_up() ? 1 : 0;
     if (copy == told_ && now_ < tell_at_) return;

@@ -100,6 +100,7 @@ class SyncProcess {
     void hear_engine();
     void handle_message(std::string_view text);
     bool holds_flows() const;
+    void report_commit();
     void tell_engine();
 
     void handle_line(LineServer::ClientId client, std::string_view line);
