@@ -190,6 +190,7 @@ void Channel::accept(Instant now, Stranger stranger, const SyncHello& hello) {
     BothKeys keys;
     keys[1 - stranger.key] = derive(1 - stranger.key, stranger.stream, stranger.nonce);
     keys[stranger.key] = std::move(stranger.keys);
+    peer_waits_ = false;
     peer_.emplace(Peer{stranger.stream, stranger.nonce, std::move(keys), stranger.key,
                        ReplayWindow(stranger.number), stranger.number, hello});
     stranger_.reset();
@@ -223,7 +224,7 @@ void Channel::note_data(Instant now, PacketNumber number, bool holds_flows) {
     if (!in_order || flows_unacknowledged_ >= kMostUnacknowledged)
         ack_at_ = std::min(ack_at_, now);
     else if (holds_flows)
-        ack_at_ = std::min(ack_at_, now + kAckDelay);
+        ack_at_ = std::min(ack_at_, now + (peer_waits_ ? Duration(0) : kAckDelay));
 }
 
 // ---- time

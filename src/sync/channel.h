@@ -105,6 +105,8 @@ class Channel {
     Instant ack_deadline() const { return up_ ? ack_at_ : kNever; }
     // What was received of peer_stream(), which is not 0, for an ACK that leaves now.
     SyncAck take_ack();
+    // Whether the peer wants to know at once (F3), until it is another stream's.
+    void set_peer_waits(bool waits) { peer_waits_ = waits; }
 
     // ---- state
 
@@ -204,6 +206,7 @@ class Channel {
     Instant hello_at_;
     RateLimit hello_limit_, try_limit_;
 
+    bool peer_waits_ = false;
     bool unacknowledged_ = false;
     int flows_unacknowledged_ = 0;  // datagrams that hold some
     Instant ack_at_ = kNever;

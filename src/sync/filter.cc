@@ -36,16 +36,17 @@ bool is_told_at_once(const Flow& flow) {
 
 }  // namespace
 
-bool is_worth_telling(const Flow& flow) {
+bool is_worth_telling(const Flow& flow, bool unanswered) {
     constexpr std::uint8_t kTcpProtocol = 6, kSynReceived = 2;
     if (flow.identity.original.protocol != kTcpProtocol) return true;
     const auto* const tcp = std::get_if<TcpState>(&flow.state.protocol);
-    return tcp && (is_told_at_once(flow) || tcp_progress(*tcp) >= kSynReceived);
+    return tcp && (unanswered || is_told_at_once(flow) || tcp_progress(*tcp) >= kSynReceived);
 }
 
 FlowFilter::FlowFilter(std::span<const InterfaceAddress> ignored, std::span<const std::uint8_t> protocols,
-                       std::span<const std::uint16_t> zones, std::span<const std::uint8_t> tcp_states)
-    : never_(ignored.begin(), ignored.end()), zones_(zones.begin(), zones.end()) {
+                       std::span<const std::uint16_t> zones, std::span<const std::uint8_t> tcp_states,
+                       bool unanswered)
+    : never_(ignored.begin(), ignored.end()), zones_(zones.begin(), zones.end()), unanswered_(unanswered) {
     using V4 = std::array<std::uint8_t, 4>;
     using V6 = std::array<std::uint8_t, 16>;
     V6 loopback{};
@@ -71,7 +72,7 @@ bool FlowFilter::tells(const Flow& flow) const {
     if (!protocols_[original.protocol]) return false;
     if (!zones_.empty() && !std::binary_search(zones_.begin(), zones_.end(), flow.identity.zone))
         return false;
-    if (!is_worth_telling(flow)) return false;
+    if (!is_worth_telling(flow, unanswered_)) return false;
     const auto* const tcp = std::get_if<TcpState>(&flow.state.protocol);
     if (tcp && !tcp_states_[tcp->state] && !is_told_at_once(flow)) return false;
     if (is_excluded(original.source) || is_excluded(original.destination)) return false;

@@ -22,8 +22,9 @@
 namespace carpd {
 
 // Whether a flow that this host doesn't own yet is worth telling: all but TCP connections that nobody has
-// answered. One is told at once if it has what later events don't tell: a master, a helper, labels.
-bool is_worth_telling(const Flow& flow);
+// answered. One is told at once if it has what later events don't tell: a master, a helper, labels; or if
+// `unanswered` ones are wanted, because packets wait for it (F1).
+bool is_worth_telling(const Flow& flow, bool unanswered = false);
 
 class FlowFilter {
  public:
@@ -31,7 +32,8 @@ class FlowFilter {
     // (IPPROTO_*) and `zones`, and TCP that is in one of `tcp_states` (the kernel's numbers), only; where one
     // of these is empty: all.
     FlowFilter(std::span<const InterfaceAddress> ignored, std::span<const std::uint8_t> protocols,
-               std::span<const std::uint16_t> zones, std::span<const std::uint8_t> tcp_states);
+               std::span<const std::uint16_t> zones, std::span<const std::uint8_t> tcp_states,
+               bool unanswered = false);
 
     // All addresses that the host has, and the broadcast addresses of its subnets, but without those that it
     // shares. In place of those before.
@@ -49,6 +51,7 @@ class FlowFilter {
     std::vector<InterfaceAddress> excluded_;  // with the own ones; sorted, none within another
     std::bitset<256> protocols_, tcp_states_;
     std::vector<std::uint16_t> zones_;  // sorted; empty: all
+    bool unanswered_;
 };
 
 }  // namespace carpd

@@ -44,6 +44,10 @@ TEST(FlowFilter, TellsNothingThatIsNotWorthIt) {
     EXPECT_TRUE(everything().tells(tcp));
     std::get<TcpState>(tcp.state.protocol).state = 1;  // SYN_SENT
     EXPECT_FALSE(everything().tells(tcp));
+    const FlowFilter unanswered({}, {}, {}, {}, true);
+    EXPECT_TRUE(unanswered.tells(tcp));
+    tcp.state.protocol = {};  // nobody knows its state
+    EXPECT_FALSE(unanswered.tells(tcp));
 }
 
 TEST(FlowFilter, TellsTcpFromAWantedStateOn) {

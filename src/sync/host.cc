@@ -319,9 +319,26 @@ SyncStatus SyncHost::status() const {
             .complete = known_,
             .overrun = overrun_,
             .leaving = leaving_,
+            .defers = config_.defers,
             .term = term_,
             .owned = own_.size(),
             .lost_events = counters_.lost_events};
+}
+
+void SyncHost::set_hurry(bool hurry) {
+    for (const auto& peer : peers_) peer->session.outbox().set_hurry(hurry);
+}
+
+SyncTold SyncHost::told(const FlowIdentity& flow) const {
+    const auto slot = own_.find_name(Encoded(flow).view());
+    SyncTold result = SyncTold::no;
+    for (std::size_t i = 0; slot && i < peers_.size(); ++i) {
+        const SyncSession& session = peers_[i]->session;
+        if (!session.is_up()) continue;
+        if (session.outbox().is_known(*slot)) return SyncTold::acknowledged;
+        result = SyncTold::waits;
+    }
+    return result;
 }
 
 void SyncHost::hurry_statuses(Instant now) {

@@ -40,7 +40,8 @@ struct SyncHostConfig {
     // What peers tell goes into our kernel when this host becomes MASTER of its first group, not at once
     // (C1).
     bool commit_at_takeover = false;
-    std::function<bool(const Flow&)> tells = is_worth_telling;
+    std::function<bool(const Flow&)> tells = [](const Flow& flow) { return is_worth_telling(flow); };
+    bool defers = false;  // packets wait until peers acknowledge their flows (F3)
 };
 
 // Why this host's copy isn't complete, so that it should be demoted as `sync` (B2).
@@ -52,6 +53,13 @@ enum class SyncIncomplete : std::uint8_t {
     differs,    // a digest shows that something is missing or too much
 };
 std::string_view to_string(SyncIncomplete reason);
+
+// What peers know of a flow.
+enum class SyncTold : std::uint8_t {
+    no,           // nobody is told of it by this host: it isn't ours, or no peer is up
+    waits,        // for an acknowledgement
+    acknowledged  // a peer that is up has its newest state
+};
 
 // Why the kernel refused a change.
 enum class FlowChangeFailure : std::uint8_t { full, unsupported, invalid, clash, other };
@@ -161,6 +169,11 @@ class SyncHost {
     // more. Every flow that is there all the time, with one owner, is visited once; others may or may not be.
     using Visit = std::function<void(const Flow&, std::optional<std::size_t> owner)>;
     bool walk(FlowCursor& cursor, std::size_t most, const Visit& visit) const;
+
+    // Packets wait until peers acknowledge flows (F3).
+    void set_hurry(bool hurry);
+    // By its original direction and zone.
+    SyncTold told(const FlowIdentity& flow) const;
 
     const FlowTable& own() const { return own_; }
     const SyncSession& session(std::size_t peer) const { return peers_[peer]->session; }

@@ -240,7 +240,8 @@ bool Outbox::can_send() const {
 
 Instant Outbox::next_send() const {
     if (!can_send()) return kNever;
-    return waiting_ * record_size_ >= 16 * room_ ? last_sent_ : last_sent_ + Pace::kGap;
+    const bool hurry = hurry_ && (queues_[kRepair].first != kNone || queues_[kLive].first != kNone);
+    return hurry || waiting_ * record_size_ >= 16 * room_ ? last_sent_ : last_sent_ + Pace::kGap;
 }
 
 std::size_t Outbox::fill(std::uint64_t packet, Instant now, std::span<std::uint8_t> out) {

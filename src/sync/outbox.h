@@ -74,9 +74,11 @@ class Outbox {
     // is full. `packet` rises from call to call; `out` has room for kLongestRecord. What it wrote counts as
     // sent, whether it arrives or not.
     std::size_t fill(std::uint64_t packet, Instant now, std::span<std::uint8_t> out);
-    // When fill() should be called next: a time that has passed if a datagram is full or the last one is long
-    // ago; kNever if nothing waits or the window is full.
+    // When fill() should be called next: a time that has passed if a datagram is full, the last one is long
+    // ago, or there is hurry; kNever if nothing waits or the window is full.
     Instant next_send() const;
+    // Packets wait for what is live, or to be repeated (F3).
+    void set_hurry(bool hurry) { hurry_ = hurry; }
 
     void acknowledged(Instant now, const Ack& ack);
 
@@ -86,6 +88,11 @@ class Outbox {
 
     // The peer has acknowledged all flows that there were at restart() (B1).
     bool is_complete() const { return running_ && initial_ == 0; }
+    // The peer has acknowledged the newest state of the slot's flow.
+    bool is_known(Slot slot) const {
+        const Entry entry = entries_.get(slot);
+        return entry.known && !entry.on_its_way && entry.urgency == kNotQueued;
+    }
     // No slot of the bucket waits or is on its way, so that its digest may be sent (D2).
     bool is_quiet(std::size_t bucket) const { return busy_[bucket] == 0; }
 
@@ -142,7 +149,7 @@ class Outbox {
     std::array<Queue, kUrgencies> queues_;
     Departures departures_;
     Pace pace_;
-    bool running_ = false;
+    bool running_ = false, hurry_ = false;
     std::uint32_t waiting_ = 0, initial_ = 0;
     std::uint64_t last_packet_ = 0;
     Instant last_sent_ = Instant{} - Pace::kGap;

@@ -92,6 +92,7 @@ bool SyncSession::on_status(PacketNumber number, const SyncStatus& status) {
     if (!said_ || said_->term != status.term) term_since_ = number;
     said_ = status;
     said_in_ = number;
+    channel_.set_peer_waits(status.defers);
     return true;
 }
 

@@ -91,6 +91,7 @@ class World {
     std::uint32_t max_flows = 10'000;
     std::uint32_t timeout = 432'000;
     bool commit_at_takeover = false;
+    bool defers = false;
 
     SyncHost& operator[](std::size_t i) { return *nodes[i].host; }
     std::uint32_t below(std::uint32_t n) { return static_cast<std::uint32_t>(random_.next() % n); }
@@ -101,6 +102,8 @@ class World {
         config.max_flows = max_flows;
         config.table_key = {random_.next(), random_.next()};
         config.commit_at_takeover = commit_at_takeover;
+        config.defers = defers;
+        if (defers) config.tells = [](const Flow& flow) { return is_worth_telling(flow, true); };
         Secret key;
         key.fill(7);
         nodes[i].kernel.events.clear();

@@ -158,7 +158,13 @@ std::optional<SyncAck> decode_ack(Bytes contents) {
 
 namespace {
 
-enum StatusFlag : std::uint8_t { kMasterFlag = 1, kCompleteFlag = 2, kOverrunFlag = 4, kLeavingFlag = 8 };
+enum StatusFlag : std::uint8_t {
+    kMasterFlag = 1,
+    kCompleteFlag = 2,
+    kOverrunFlag = 4,
+    kLeavingFlag = 8,
+    kDefersFlag = 16
+};
 
 }  // namespace
 
@@ -166,7 +172,8 @@ std::size_t encode(const SyncStatus& status, std::span<std::uint8_t> out) {
     ByteWriter writer(out);
     writer.u8(
         static_cast<std::uint8_t>((status.master ? kMasterFlag : 0) | (status.complete ? kCompleteFlag : 0) |
-                                  (status.overrun ? kOverrunFlag : 0) | (status.leaving ? kLeavingFlag : 0)));
+                                  (status.overrun ? kOverrunFlag : 0) | (status.leaving ? kLeavingFlag : 0) |
+                                  (status.defers ? kDefersFlag : 0)));
     writer.u64(status.term);
     writer.u32(status.owned);
     writer.u32(status.waiting);
@@ -180,6 +187,7 @@ std::optional<SyncStatus> decode_status(Bytes contents) {
                       .complete = (contents[0] & kCompleteFlag) != 0,
                       .overrun = (contents[0] & kOverrunFlag) != 0,
                       .leaving = (contents[0] & kLeavingFlag) != 0,
+                      .defers = (contents[0] & kDefersFlag) != 0,
                       .term = read_u64(contents, 1),
                       .owned = read_u32(contents, 9),
                       .waiting = read_u32(contents, 13),

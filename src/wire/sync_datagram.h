@@ -168,6 +168,7 @@ struct SyncStatus {
     bool complete = false;  // the peer has all (rule B1)
     bool overrun = false;   // kernel events were lost, and what they said isn't known yet
     bool leaving = false;   // stops in order
+    bool defers = false;    // packets wait for acknowledgements (rule F3)
     std::uint64_t term = 0;
     std::uint32_t owned = 0;    // flows
     std::uint32_t waiting = 0;  // of them those whose newest state the peer hasn't acknowledged

@@ -67,6 +67,9 @@ TEST(SyncDatagram, RegionsAsDocumented) {
     const SyncStatus status{.master = true, .complete = true, .term = 3, .owned = 100000, .waiting = 12};
     EXPECT_THAT(region(RegionKind::status, encoded(status)), ElementsAreArray(example(text, "STATUS")));
     EXPECT_EQ(decode_status(encoded(status)), status);
+    const SyncStatus defers{.defers = true};
+    EXPECT_EQ(encoded(defers)[0], 16);
+    EXPECT_EQ(decode_status(encoded(defers)), defers);
 
     Buffer contents(10);
     const std::uint64_t digest = 0x0123456789abcdef;
