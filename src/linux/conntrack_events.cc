@@ -23,6 +23,7 @@ constexpr std::uint32_t kGroups = NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRAC
 
 constexpr std::uint32_t kAttributes = NLMSG_HDRLEN + sizeof(nfgenmsg);  // where they begin
 constexpr std::uint8_t kSynSent = 1;                                    // enum tcp_conntrack
+constexpr std::uint8_t kDrop = 254, kKeep = 255;  // jumps to the ends are written as these offsets first
 
 // Puts the place of the attribute `type` into A: one of the message's, or of those nested in A's.
 void find_attribute(std::vector<sock_filter>& code, std::uint32_t type, bool nested) {
@@ -33,22 +34,9 @@ void find_attribute(std::vector<sock_filter>& code, std::uint32_t type, bool nes
                  static_cast<std::uint32_t>(SKF_AD_OFF + (nested ? SKF_AD_NLATTR_NEST : SKF_AD_NLATTR))));
 }
 
-// Drops what was done through the socket with this port (0: nothing was), and of the events that nobody wants
-// to hear (sync/filter.h) those that are a third of all where TCP connections are short: a new one that
-// nobody has answered, if it hasn't what no later event tells.
-std::vector<sock_filter> make_filter(std::uint32_t ignored_port) {
-    // Jumps to the ends are written as these offsets first.
-    constexpr std::uint8_t kDrop = 254, kKeep = 255;
-    std::vector<sock_filter> code;
-    const auto jump = [&](std::uint16_t test, std::uint32_t value, std::uint8_t then,
-                          std::uint8_t otherwise) {
-        code.push_back(BPF_JUMP(static_cast<std::uint16_t>(BPF_JMP | test | BPF_K), value, then, otherwise));
-    };
-    // Headers are in the host's byte order, and the filter reads in network order.
-    if (ignored_port != 0) {
-        code.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(nlmsghdr, nlmsg_pid)));
-        jump(BPF_JEQ, htonl(ignored_port), kDrop, 0);
-    }
+// Those of a new TCP connection that nobody has answered end at kDrop, all others at kKeep.
+template <class Jump>
+void drop_unanswered(std::vector<sock_filter>& code, const Jump& jump) {
     code.push_back(BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)));
     jump(BPF_JEQ, htons(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW), 0, kKeep);
     code.push_back(BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_flags)));
@@ -67,6 +55,26 @@ std::vector<sock_filter> make_filter(std::uint32_t ignored_port) {
     code.push_back(BPF_STMT(BPF_MISC | BPF_TAX, 0));
     code.push_back(BPF_STMT(BPF_LD | BPF_B | BPF_IND, NLA_HDRLEN));
     jump(BPF_JEQ, kSynSent, kDrop, kKeep);
+}
+
+// Drops what was done through the socket with this port (0: nothing was), and of the events that nobody wants
+// to hear (sync/filter.h) those that are a third of all where TCP connections are short, unless they are
+// wanted: a new one that nobody has answered, if it hasn't what no later event tells.
+std::vector<sock_filter> make_filter(const ConntrackEvents::Options& options) {
+    std::vector<sock_filter> code;
+    const auto jump = [&](std::uint16_t test, std::uint32_t value, std::uint8_t then,
+                          std::uint8_t otherwise) {
+        code.push_back(BPF_JUMP(static_cast<std::uint16_t>(BPF_JMP | test | BPF_K), value, then, otherwise));
+    };
+    // Headers are in the host's byte order, and the filter reads in network order.
+    if (options.ignored_port != 0) {
+        code.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(nlmsghdr, nlmsg_pid)));
+        jump(BPF_JEQ, htonl(options.ignored_port), kDrop, 0);
+    }
+    if (options.unanswered)
+        code.push_back(BPF_STMT(BPF_RET | BPF_K, 0xffffffff));
+    else
+        drop_unanswered(code, jump);
 
     const std::size_t end = code.size();
     code.push_back(BPF_STMT(BPF_RET | BPF_K, 0));
@@ -77,8 +85,8 @@ std::vector<sock_filter> make_filter(std::uint32_t ignored_port) {
     return code;
 }
 
-bool set_filter(int fd, std::uint32_t ignored_port) {
-    std::vector<sock_filter> code = make_filter(ignored_port);
+bool set_filter(int fd, const ConntrackEvents::Options& options) {
+    std::vector<sock_filter> code = make_filter(options);
     const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
 }
@@ -108,7 +116,7 @@ Expected<ConntrackEvents, SysError> ConntrackEvents::open(const Options& options
     if (!socket) return failed();
     set_buffer(socket.get(), options.buffer);
     // Before it hears anything.
-    if (!set_filter(socket.get(), options.ignored_port)) return failed();
+    if (!set_filter(socket.get(), options)) return failed();
     const sockaddr_nl groups{AF_NETLINK, 0, 0, kGroups};
     if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&groups), sizeof groups) != 0) return failed();
     return ConntrackEvents(std::move(socket));

@@ -22,9 +22,9 @@
 
 namespace carpd {
 
-// A socket that hears them, of the network namespace that it is opened in; but not of new TCP connections
-// that nobody has answered, unless they have a helper, a master or labels, of which no later event tells. All
-// its memory is given at the start.
+// A socket that hears them, of the network namespace that it is opened in; but, if that isn't wanted, not of
+// new TCP connections that nobody has answered, unless they have a helper, a master or labels, of which no
+// later event tells. All its memory is given at the start.
 class ConntrackEvents {
  public:
     struct Options {
@@ -33,6 +33,8 @@ class ConntrackEvents {
         std::uint32_t ignored_port = 0;
         // Bytes of socket buffer, as the kernel counts them: each event takes 1280 of them, however short.
         std::size_t buffer = 64 * 1024 * 1024;
+        // Whether new TCP connections that nobody has answered are heard of, too.
+        bool unanswered = false;
     };
     static Expected<ConntrackEvents, SysError> open(const Options& options);
 

@@ -261,6 +261,23 @@ TEST_F(ConntrackEventsTest, DoesNotHearOfNewConnectionsThatNobodyAnswered) {
     EXPECT_EQ(heard[1].flow.identity, answered.identity);
 }
 
+TEST_F(ConntrackEventsTest, HearsOfThemWherePacketsWait) {
+    track();
+    ConntrackTable own = open_table();
+    ConntrackEvents events = open_events({.ignored_port = own.port(), .unanswered = true});
+    ConntrackEvents all = open_events({.unanswered = true});
+    ConntrackTable other = open_table();
+    Flow flow = test_flow("tcp 4").flow;
+    std::get<TcpState>(flow.state.protocol).state = 1;
+    change(own, FlowChange::Kind::create, flow);
+    change(own, FlowChange::Kind::remove, flow);
+    change(other, FlowChange::Kind::create, flow);
+    const auto heard = hear(events, [](const auto& so_far) { return !so_far.empty(); });
+    ASSERT_EQ(heard.size(), 1u);
+    EXPECT_EQ(std::get<TcpState>(heard[0].flow.state.protocol).state, 1);
+    EXPECT_EQ(hear(all, [](const auto& so_far) { return so_far.size() == 3; }).size(), 3u);
+}
+
 TEST_F(ConntrackEventsTest, HearsOnlyEndsIfNothingElseIsWanted) {
     track();
     ConntrackEvents events = open_events({});

@@ -6,6 +6,7 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <netinet/in.h>
 
 #include <algorithm>
@@ -128,6 +129,7 @@ std::optional<Link> parse_link(const nlmsghdr& message) {
     link.mtu = get_u32(found[IFLA_MTU]);
     link.up = (body.ifi_flags & IFF_UP) != 0;
     link.running = (body.ifi_flags & IFF_RUNNING) != 0;
+    link.ethernet = body.ifi_type == ARPHRD_ETHER;
     return link;
 }
 

@@ -31,6 +31,7 @@ struct Link {
     std::uint32_t mtu = 0;
     bool up = false;       // administratively
     bool running = false;  // has a carrier
+    bool ethernet = false;
     bool operator==(const Link&) const = default;
 };
 
