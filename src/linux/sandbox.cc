@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <seccomp.h>
@@ -108,8 +109,10 @@ constexpr CallWith kCallsWith[] = {
     {SCMP_SYS(mmap), 2, PROT_EXEC, 0},       {SCMP_SYS(mprotect), 2, PROT_EXEC, 0},
 };
 
+constexpr CallWith kAttachBpf{SCMP_SYS(bpf), 0, kAll, BPF_LINK_CREATE};
+
 // 0, or an error as errno has it, negative.
-int load_filter(scmp_filter_ctx filter) {
+int load_filter(scmp_filter_ctx filter, bool attaches_bpf) {
     const auto allow_with = [filter](const CallWith& rule) {
         const scmp_arg_cmp argument{rule.argument, SCMP_CMP_MASKED_EQ, rule.mask, rule.value};
         return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, rule.call, 1, &argument);
@@ -118,6 +121,8 @@ int load_filter(scmp_filter_ctx filter) {
         if (const int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 0, nullptr)) return error;
     for (const CallWith& rule : kCallsWith)
         if (const int error = allow_with(rule)) return error;
+    if (attaches_bpf)
+        if (const int error = allow_with(kAttachBpf)) return error;
     // abort(3) sends itself a signal.
     if (const int error = allow_with({SCMP_SYS(tgkill), 0, kAll, static_cast<scmp_datum_t>(getpid())}))
         return error;
@@ -127,21 +132,21 @@ int load_filter(scmp_filter_ctx filter) {
     return seccomp_load(filter);
 }
 
-std::optional<SysError> keep_few_calls() {
+std::optional<SysError> keep_few_calls(bool attaches_bpf) {
     const std::unique_ptr<void, void (*)(void*)> filter(seccomp_init(SCMP_ACT_ERRNO(ENOSYS)),
                                                         seccomp_release);
-    const int error = filter ? load_filter(filter.get()) : -ENOMEM;
+    const int error = filter ? load_filter(filter.get(), attaches_bpf) : -ENOMEM;
     if (error == 0) return std::nullopt;
     return SysError{"give up system calls", "", -error};
 }
 
 }  // namespace
 
-Sandbox enter_sandbox() {
+Sandbox enter_sandbox(bool attaches_bpf) {
     Sandbox result;
     if (auto error = change_user(result)) result.warnings.push_back(*error);
     if (auto error = keep_only_net_admin()) result.warnings.push_back(*error);
-    if (auto error = keep_few_calls()) result.warnings.push_back(*error);
+    if (auto error = keep_few_calls(attaches_bpf)) result.warnings.push_back(*error);
     return result;
 }
 

@@ -25,6 +25,9 @@ struct Sandbox {
 //    on an older kernel, which a C library can live with, and the kernel's log names it (audit, type 1326).
 //    Above all it can't start programs or processes, write or make files, nor make memory executable.
 // Nothing of that can be undone.
-Sandbox enter_sandbox();
+//
+// `attaches_bpf`: it can also attach BPF programs, that it has, to interfaces (linux/deferred_frames.h): the
+// one call bpf(BPF_LINK_CREATE), for which CAP_NET_ADMIN is enough. It can't load any.
+Sandbox enter_sandbox(bool attaches_bpf = false);
 
 }  // namespace carpd

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -22,9 +23,9 @@ namespace {
 
 // What `body` returns in a child that has entered the sandbox; 77 if it couldn't.
 template <class Body>
-int in_sandbox(Body body) {
+int in_sandbox(Body body, bool attaches_bpf = false) {
     const pid_t child = fork();
-    if (child == 0) _exit(enter_sandbox().warnings.empty() ? body() : 77);
+    if (child == 0) _exit(enter_sandbox(attaches_bpf).warnings.empty() ? body() : 77);
     int status = 0;
     waitpid(child, &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -65,6 +66,22 @@ TEST_F(SandboxTest, RefusesWhatNobodyNeedsAndGoesOn) {
             return 0;
         }),
         0);
+}
+
+TEST_F(SandboxTest, AttachesBpfProgramsWhereThatIsWantedAndLoadsNone) {
+    const auto call = [](int command) {
+        const char nothing[128] = {};
+        return syscall(SYS_bpf, command, nothing, sizeof nothing) == -1 ? errno : 0;
+    };
+    const auto refused = [&] {
+        for (int command = BPF_MAP_CREATE; command <= BPF_PROG_BIND_MAP; ++command)
+            if (command != BPF_LINK_CREATE && call(command) != ENOSYS) return 1 + command;
+        return missing_capability() == "CAP_NET_RAW" && open("/dev/null", O_RDWR) == -1 ? 0 : 1;
+    };
+    EXPECT_EQ(in_sandbox(refused), 0);
+    EXPECT_EQ(in_sandbox(refused, true), 0);
+    EXPECT_EQ(in_sandbox([&] { return call(BPF_LINK_CREATE) == ENOSYS ? 0 : 1; }), 0);
+    EXPECT_EQ(in_sandbox([&] { return call(BPF_LINK_CREATE) == ENOSYS ? 1 : 0; }, true), 0);
 }
 
 TEST_F(SandboxTest, LeavesWhatSynchronisationNeeds) {
