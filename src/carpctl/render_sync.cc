@@ -56,6 +56,19 @@ std::string takeovers(const Json& takeovers) {
            (last.is_null() ? "" : fmt::format(", flows were in the kernel after {}", duration(last)));
 }
 
+std::string deferral(const Json& deferral) {
+    if (!deferral.at("trouble").is_null()) return "no packet waits: " + text(deferral, "trouble");
+    const Json& counters = deferral.at("counters");
+    const std::uint64_t late = count(counters, "timed_out");
+    std::string out = fmt::format("{} first packets waited, {} until a peer knew",
+                                  count(counters, "deferred"), count(counters, "acknowledged"));
+    if (late > 0) out += fmt::format(", {} in vain", late);
+    if (!deferral.at("active").get<bool>()) out += "; none do now";
+    for (const Json& place : deferral.at("interfaces"))
+        if (!place.at("trouble").is_null()) out += "; " + text(place, "trouble");
+    return out;
+}
+
 std::string render_host(const Json& status, const Paint& paint) {
     const bool master = status.at("master").get<bool>();
     const std::string incomplete = text(status, "incomplete"), complete = copy(incomplete);
@@ -72,6 +85,8 @@ std::string render_host(const Json& status, const Paint& paint) {
                               ? "takeover: peers' flows go into the kernel when this host becomes MASTER"
                               : "direct: peers' flows go into the kernel at once");
     details.add("takeovers", takeovers(status.at("takeovers")));
+    const Json none, &deferred = status.contains("deferral") ? status.at("deferral") : none;
+    if (!deferred.is_null()) details.add("deferral", deferral(deferred));
     return fmt::format("{}: {} in term {}, {}\n", paint.bold(text(status, "name")),
                        paint.state(master ? "master" : "backup", master ? "MASTER" : "BACKUP"),
                        count(status, "term"), incomplete == "no" ? complete : paint.warning(complete)) +

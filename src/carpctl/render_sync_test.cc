@@ -53,6 +53,26 @@ Json status(const Json& peers) {
     return json;
 }
 
+TEST(SyncStatus, ShowsDeferralWhereItIsConfigured) {
+    Json json = status(Json::array({up()}));
+    json["deferral"] = nullptr;
+    EXPECT_EQ(render_sync_status(json, kPlain), render_sync_status(status(Json::array({up()})), kPlain));
+    json["deferral"] = Json::parse(R"json({
+        "trouble": null, "active": true, "held": 0,
+        "interfaces": [{"name": "wan0", "trouble": null},
+                       {"name": "wan1", "trouble": "there is no interface wan1"}],
+        "counters": {"deferred": 12, "acknowledged": 10, "timed_out": 0}})json");
+    EXPECT_THAT(
+        render_sync_status(json, kPlain),
+        HasSubstr(
+            "  deferral     12 first packets waited, 10 until a peer knew; there is no interface wan1\n"));
+    json["deferral"]["counters"]["timed_out"] = 2;
+    json["deferral"]["active"] = false;
+    EXPECT_THAT(render_sync_status(json, kPlain), HasSubstr("a peer knew, 2 in vain; none do now; there"));
+    json["deferral"]["trouble"] = "cannot open /dev/net/tun";
+    EXPECT_THAT(render_sync_status(json, kPlain), HasSubstr("no packet waits: cannot open /dev/net/tun\n"));
+}
+
 TEST(SyncStatus, ShowsTheHostAndItsPeers) {
     EXPECT_EQ(render_sync_status(status({up(), down()}), kPlain),
               "fw1: MASTER in term 7, complete\n"

@@ -36,10 +36,10 @@ FlowChangeFailure failure_of(int error) {
 
 }  // namespace
 
-Expected<SyncKernel, SysError> SyncKernel::open() {
+Expected<SyncKernel, SysError> SyncKernel::open(bool unanswered) {
     auto table = ConntrackTable::open();
     if (!table) return Unexpected{table.error()};
-    auto events = ConntrackEvents::open({.ignored_port = table->port()});
+    auto events = ConntrackEvents::open({.ignored_port = table->port(), .unanswered = unanswered});
     if (!events) return Unexpected{events.error()};
     auto reader = ConntrackReader::open();
     if (!reader) return Unexpected{reader.error()};
@@ -63,7 +63,7 @@ std::array<std::uint64_t, kConntrackRefusals> SyncKernel::refused() const {
 
 void SyncKernel::work(Instant now, SyncHost& host, bool reads_events) {
     make_changes(now, host);
-    heard_ = false;
+    heard_ = heard_all_ = false;
     if (reads_events && host.changes().empty()) read_events(now, host);
     make_changes(now, host);
     if (dump_)
@@ -96,13 +96,17 @@ void SyncKernel::read_events(Instant now, SyncHost& host) {
     more_ = true;
     for (int i = 0; i < kEventBatches && more_ && host.changes().empty(); ++i) {
         const ConntrackEvents::Batch batch = events_.read();
-        for (const FlowEvent& event : batch.events) host.on_event(now, event);
+        for (const FlowEvent& event : batch.events) {
+            if (watcher_) watcher_(event);
+            host.on_event(now, event);
+        }
         read_masters(now, host, batch.events);
         heard_ |= !batch.events.empty();
         heard_in_all_ += batch.events.size();
         if (batch.lost != 0) host.on_lost_events(now, batch.lost);
         more_ = batch.more;
     }
+    heard_all_ = !more_;
 }
 
 // What a helper wrote into a connection so that another could be expected has shifted the sequence numbers of

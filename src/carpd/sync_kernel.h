@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 
@@ -22,7 +23,10 @@ namespace carpd {
 class SyncKernel {
  public:
     // Also has the kernel tell of all flows, not only of those that begin from now on.
-    static Expected<SyncKernel, SysError> open();
+    // `unanswered`: also of TCP connections that nobody has answered.
+    static Expected<SyncKernel, SysError> open(bool unanswered);
+    // Also tells somebody else of each event that the kernel has.
+    void watch_events(std::function<void(const FlowEvent&)> watcher) { watcher_ = std::move(watcher); }
 
     // Readable when there is something for read_events().
     int events_fd() const { return events_.fd(); }
@@ -42,6 +46,8 @@ class SyncKernel {
     void allow_dumps() { dump_from_ = {}; }
     // The last work() found events.
     bool heard_events() const { return heard_; }
+    // It read all that had come.
+    bool heard_all_events() const { return heard_all_; }
 
     std::uint64_t events() const { return heard_in_all_; }
     std::uint64_t dumps() const { return dumps_; }
@@ -65,7 +71,8 @@ class SyncKernel {
     ConntrackEvents events_;
     ConntrackReader reader_;
     std::optional<ConntrackDump> dump_;
-    bool heard_ = false, more_ = false;
+    std::function<void(const FlowEvent&)> watcher_;
+    bool heard_ = false, heard_all_ = false, more_ = false;
     Instant dump_began_at_{}, dump_from_{}, next_dump_at_{};
     std::uint64_t heard_in_all_ = 0, dumps_ = 0;
     std::array<std::uint64_t, kConntrackRefusals> refused_{};  // in dumps that are over

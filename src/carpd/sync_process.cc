@@ -50,6 +50,7 @@ SyncHostConfig host_config(const SyncConfig& config, const FlowFilter& filter) {
     result.max_flows = config.max_flows;
     result.commit_at_takeover = config.commit_at_takeover;
     result.table_key = {random_seed(), random_seed()};
+    result.defers = !config.defer.empty();
     result.tells = [&filter](const Flow& flow) { return filter.tells(flow); };
     return result;
 }
@@ -71,8 +72,10 @@ std::optional<IpAddress> broadcast_of(const InterfaceAddress& a) {
 
 Expected<std::unique_ptr<SyncProcess>, SysError> SyncProcess::open(const Config& config,
                                                                    MessageSocket& engine, int signals) {
-    auto kernel = SyncKernel::open();
+    const bool defers = !config.sync->defer.empty();
+    auto kernel = SyncKernel::open(defers);
     if (!kernel) return Unexpected{kernel.error()};
+    auto deferral = defers ? std::make_unique<SyncDeferral>(*config.sync) : nullptr;
     auto opened = Netlink::open();
     if (!opened) return Unexpected{opened.error()};
     auto netlink = std::make_unique<Netlink>(std::move(*opened));
@@ -82,9 +85,10 @@ Expected<std::unique_ptr<SyncProcess>, SysError> SyncProcess::open(const Config&
                                     error_line("the request is longer than 4096 bytes"));
     if (!control) return Unexpected{control.error()};
     control->leave_file();
-    return std::unique_ptr<SyncProcess>(new SyncProcess(
-        sync_settings(config), engine, signals,
-        Opened{std::move(*kernel), std::move(netlink), std::move(*links), std::move(*control)}));
+    return std::unique_ptr<SyncProcess>(
+        new SyncProcess(sync_settings(config), engine, signals,
+                        Opened{std::move(*kernel), std::move(netlink), std::move(*links), std::move(*control),
+                               std::move(deferral)}));
 }
 
 SyncProcess::SyncProcess(SyncSettings settings, MessageSocket& engine, int signals, Opened opened)
@@ -93,13 +97,15 @@ SyncProcess::SyncProcess(SyncSettings settings, MessageSocket& engine, int signa
       signals_(signals),
       kernel_(std::move(opened)),
       virtual_(std::move(settings.virtual_addresses)),
-      filter_(config_.ignored, config_.protocols, config_.zones, config_.tcp_states),
+      filter_(config_.ignored, config_.protocols, config_.zones, config_.tcp_states, !config_.defer.empty()),
       host_(host_now(), host_config(config_, filter_), config_.keys, config_.peers.size(), fill_random),
       now_(host_now()),
       started_(now_) {
     for (const IpAddress& address : config_.peers) peers_.push_back({{.address = address}});
     kernel_.kernel.hold_dumps(now_ + kNewsWait);
     read_own_addresses();  // before there is any flow to judge
+    if (kernel_.deferral)
+        kernel_.kernel.watch_events([this](const FlowEvent& event) { kernel_.deferral->on_event(event); });
     engine_.send(to_message(FromSync(SyncGreeting{getpid()})));
 }
 
@@ -112,13 +118,16 @@ void SyncProcess::run() {
         if (is_ready(kSignals)) handle_signals();
         if (is_ready(kEngine)) hear_engine();
         follow_links();
+        if (kernel_.deferral) catch_packets();
         if (waiting_ || gathers_ || !has_heard_peers_ || is_ready(kPeersIpv4) || is_ready(kPeersIpv6))
             hear_peers();
         report_commit();  // before what takes longer: addresses wait for it
         if (host_.next_deadline() <= now_) host_.on_timer(now_);
-        kernel_.kernel.work(now_, host_, events_at_ <= now_);
+        kernel_.kernel.work(now_, host_, events_at_ <= now_ || holds_packets());
         if (kernel_.kernel.heard_events()) events_at_ = now_ + kGathering;
+        host_.set_hurry(holds_packets());
         transmit();
+        if (kernel_.deferral) kernel_.deferral->release(now_, kernel_.kernel.heard_all_events(), host_);
         report_peers();
         report_commit();
         tell_engine();
@@ -126,21 +135,24 @@ void SyncProcess::run() {
             kernel_.control.wake([this](auto client, std::string_view line) { handle_line(client, line); });
         continue_answers();
     }
+    if (kernel_.deferral) kernel_.deferral->stop(now_);
     if (is_outdated_)
         log(LogLevel::notice, "state synchronisation begins anew, for [sync] says something else");
 }
 
 void SyncProcess::wait() {
     const auto peers = socket_ ? socket_->fds() : std::array{-1, -1};
-    gathers_ = events_at_ > host_now();
+    gathers_ = events_at_ > host_now() && !holds_packets();
+    const bool hears_peers = !gathers_ || does_any_peer_defer();
     const auto watch = [this](Source source, int fd) { sources_[source] = {fd, POLLIN, 0}; };
     watch(kSignals, signals_);
     watch(kEngine, engine_.is_closed() ? -1 : engine_.fd());  // once it is closed it would wake us for ever
     watch(kLinks, kernel_.links.fd());
     watch(kControl, kernel_.control.fd());
-    watch(kPeersIpv4, gathers_ ? -1 : peers[0]);
-    watch(kPeersIpv6, gathers_ ? -1 : peers[1]);
+    watch(kPeersIpv4, hears_peers ? peers[0] : -1);
+    watch(kPeersIpv6, hears_peers ? peers[1] : -1);
     watch(kKernel, gathers_ ? -1 : kernel_.kernel.events_fd());
+    watch(kDeferred, kernel_.deferral ? kernel_.deferral->fd() : -1);
     const Instant until = next_deadline();
     const Duration left = std::max(until - host_now(), Duration(0));
     const auto whole = std::chrono::duration_cast<seconds>(left);
@@ -155,6 +167,8 @@ Instant SyncProcess::next_deadline() const {
                              limits_at_, tell_at_, end_at_});
     if (!socket_) next = std::min(next, open_at_);
     if (events_at_ > now_) next = std::min(next, events_at_);
+    if (const auto& deferral = kernel_.deferral)
+        next = std::min({next, deferral->follow_deadline(), deferral->next_deadline()});
     return std::max(next, Instant{});
 }
 
@@ -168,7 +182,7 @@ void SyncProcess::configure(const SyncSettings& settings) {
     const SyncConfig& next = settings.config;
     virtual_ = settings.virtual_addresses;
     if (next.keys != config_.keys) host_.set_keys(now_, next.keys);
-    filter_ = FlowFilter(next.ignored, next.protocols, next.zones, next.tcp_states);
+    filter_ = FlowFilter(next.ignored, next.protocols, next.zones, next.tcp_states, !next.defer.empty());
     read_own_addresses();
     // All that can be taken over while sessions go on.
     config_.keys = next.keys;
@@ -189,6 +203,7 @@ void SyncProcess::follow_links() {
         if (socket_ && (!interface || interface->ifindex() != socket_->ifindex()))
             close_socket(fmt::format("{} is gone", config_.interface));
         open_at_ = now_;
+        if (kernel_.deferral) kernel_.deferral->follow(now_, kernel_.links);
     }
     if (!socket_ && open_at_ <= now_) open_socket();
     if (addresses_at_ <= now_) read_own_addresses();
@@ -249,6 +264,27 @@ void SyncProcess::check_limits() {
 // Nine tenths are in use.
 bool SyncProcess::is_tight() const {
     return limits_ && limits_->entries / 9 >= limits_->max / 10;
+}
+
+// ---- deferral
+
+void SyncProcess::catch_packets() {
+    SyncDeferral& deferral = *kernel_.deferral;
+    if (deferral.follow_deadline() <= now_) deferral.follow(now_, kernel_.links);
+    deferral.set_active(end_at_ == kNever && host_.is_master() && is_any_peer_up());
+    if (is_ready(kDeferred)) deferral.read(now_);
+}
+
+bool SyncProcess::is_any_peer_up() const {
+    for (std::size_t i = 0; i < peers_.size(); ++i)
+        if (host_.session(i).is_up()) return true;
+    return false;
+}
+
+bool SyncProcess::does_any_peer_defer() const {
+    for (std::size_t i = 0; i < peers_.size(); ++i)
+        if (const auto& said = host_.session(i).said(); said && said->defers) return true;
+    return false;
 }
 
 // ---- peers
@@ -399,7 +435,7 @@ int run_sync(const Config& config, MessageSocket engine) {
         log(LogLevel::error, "state synchronisation can't work: " + process.error().to_string());
         return 1;
     }
-    const Sandbox sandbox = enter_sandbox();
+    const Sandbox sandbox = enter_sandbox(!config.sync->defer.empty());
     for (const SysError& warning : sandbox.warnings) log(LogLevel::warning, warning.to_string());
     log(LogLevel::debug, fmt::format("state synchronisation runs as the user {}",
                                      sandbox.user.empty() ? "that carpd runs as" : sandbox.user));

@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "carpd/sync_deferral.h"
 #include "carpd/sync_kernel.h"
 #include "config/config.h"
 #include "control/sync_message.h"
@@ -59,6 +60,7 @@ class SyncProcess {
         std::unique_ptr<Netlink> netlink;
         LinkMonitor links;
         LineServer control;
+        std::unique_ptr<SyncDeferral> deferral;  // null: it isn't configured
     };
     struct Peer {
         SyncPeerFigures figures;
@@ -76,7 +78,16 @@ class SyncProcess {
     SyncProcess(SyncSettings settings, MessageSocket& engine, int signals, Opened opened);
 
     // What wakes it.
-    enum Source : std::size_t { kSignals, kEngine, kLinks, kControl, kPeersIpv4, kPeersIpv6, kKernel };
+    enum Source : std::size_t {
+        kSignals,
+        kEngine,
+        kLinks,
+        kControl,
+        kPeersIpv4,
+        kPeersIpv6,
+        kKernel,
+        kDeferred
+    };
 
     void wait();
     bool is_ready(Source source) const { return sources_[source].revents != 0; }
@@ -90,6 +101,11 @@ class SyncProcess {
     void read_own_addresses();
     void check_limits();
     bool is_tight() const;
+
+    void catch_packets();
+    bool is_any_peer_up() const;
+    bool does_any_peer_defer() const;
+    bool holds_packets() const { return kernel_.deferral && kernel_.deferral->holds_any(); }
 
     void hear_peers();
     void transmit();
@@ -146,7 +162,7 @@ class SyncProcess {
     std::optional<SyncCopy> told_;
     Instant tell_at_ = Instant::min();
 
-    std::array<pollfd, kKernel + 1> sources_{};
+    std::array<pollfd, kDeferred + 1> sources_{};
     Instant now_;
     const Instant started_;
     bool is_outdated_ = false;  // settings were told that only another one can begin with

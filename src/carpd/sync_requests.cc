@@ -54,6 +54,7 @@ std::string SyncProcess::status() const {
     figures.takeovers = takeovers_;
     figures.last_commit = last_commit_;
     figures.bound_exceeded = bound_exceeded_;
+    if (kernel_.deferral) figures.deferral = kernel_.deferral->figures();
     for (const Peer& peer : peers_) figures.peers.push_back(peer.figures);
     return sync_status(host_, figures, now_);
 }

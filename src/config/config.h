@@ -39,6 +39,7 @@ struct HookConfig {
 
 inline constexpr std::uint16_t kSyncPort = 3781;
 inline constexpr std::size_t kMostSyncPeers = 7;
+inline constexpr std::size_t kMostDeferring = 16;
 
 // [sync]: with whom this host keeps the connection-tracking table in step (docs/protocol/sync.md).
 struct SyncConfig {
@@ -59,6 +60,9 @@ struct SyncConfig {
     std::vector<std::uint8_t> protocols;
     std::vector<std::uint16_t> zones;
     std::vector<std::uint8_t> tcp_states;
+    // Interfaces out of which first packets wait for a peer; kMostDeferring at most, none twice.
+    std::vector<std::string> defer;
+    Duration defer_wait = std::chrono::milliseconds(5);  // so long each at most
     bool operator==(const SyncConfig&) const = default;
 };
 

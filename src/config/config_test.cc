@@ -111,7 +111,11 @@ std::string show(const SyncConfig& s) {
            fmt::format("  dead after {} ms, commit {} within {} ms, {} flows\n", ms(s.dead_after),
                        s.commit_at_takeover ? "at takeover" : "directly", ms(s.commit_wait), s.max_flows) +
            fmt::format("  ignored {} protocols [{}] zones [{}] TCP states [{}]\n", list(s.ignored),
-                       fmt::join(s.protocols, ", "), fmt::join(s.zones, ", "), fmt::join(s.tcp_states, ", "));
+                       fmt::join(s.protocols, ", "), fmt::join(s.zones, ", "),
+                       fmt::join(s.tcp_states, ", ")) +
+           (s.defer.empty()
+                ? ""
+                : fmt::format("  defer [{}] for {} ms\n", fmt::join(s.defer, ", "), ms(s.defer_wait)));
 }
 
 // All that carpd makes of a file, as text.

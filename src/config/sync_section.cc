@@ -14,13 +14,15 @@ namespace carpd {
 
 namespace {
 
-constexpr std::array<std::string_view, 17> kSyncKeys = {
-    "interface",      "peers",     "key-file",  "key-hex",          "accept-key-file",
-    "accept-key-hex", "name",      "port",      "peer-routed",      "dead-after",
-    "commit-wait",    "commit",    "max-flows", "ignore-addresses", "protocols",
-    "zones",          "tcp-states"};
+constexpr std::array<std::string_view, 19> kSyncKeys = {
+    "interface",      "peers",      "key-file",  "key-hex",          "accept-key-file",
+    "accept-key-hex", "name",       "port",      "peer-routed",      "dead-after",
+    "commit-wait",    "commit",     "max-flows", "ignore-addresses", "protocols",
+    "zones",          "tcp-states", "defer",     "defer-wait"};
 constexpr int kLeastPort = 1024;  // below, a port asks for a right that `carpd: sync` gives up
 constexpr int kLeastFlows = 1024, kMostFlows = 1 << 24;
+constexpr Duration kLeastDeferWait = std::chrono::milliseconds(1),
+                   kMostDeferWait = std::chrono::milliseconds(100);
 constexpr Duration kLeastDeadAfter = std::chrono::milliseconds(100), kMostSeconds = std::chrono::seconds(60);
 constexpr std::string_view kKeyHint =
     "it must be 64 hexadecimal digits, as `openssl rand -hex 32` makes them";
@@ -69,6 +71,7 @@ class SyncReader {
         read_protocols();
         read_zones();
         read_tcp_states();
+        read_deferring(interfaces);
         return std::move(sync_);
     }
 
@@ -202,6 +205,9 @@ class SyncReader {
         if (const toml::node* node = table_.get("commit-wait"))
             if (const auto given = reader_.seconds(*node, "commit-wait", Duration(0), kMostSeconds))
                 sync_.commit_wait = *given;
+        if (const toml::node* node = table_.get("defer-wait"))
+            if (const auto given = reader_.seconds(*node, "defer-wait", kLeastDeferWait, kMostDeferWait))
+                sync_.defer_wait = *given;
         const toml::node* node = table_.get("commit");
         const auto commit = node != nullptr ? reader_.text(*node, "commit") : std::nullopt;
         if (!commit) return;
@@ -281,6 +287,24 @@ class SyncReader {
             if (const auto number = number_of(element, kTcpStates, "TCP state to begin with", "one of"))
                 add(sync_.tcp_states, seen, static_cast<std::uint8_t>(*number), element,
                     fmt::format("TCP state {}", **element.as_string()));
+        }
+    }
+
+    void read_deferring(const InterfaceNames& interfaces) {
+        const toml::array* array = list("defer", "leave it out to let no packet wait", "interfaces");
+        if (array == nullptr) return;
+        if (array->size() > kMostDeferring)
+            return reader_.fail(position_of(*array), fmt::format("defer has {} interfaces", array->size()),
+                                fmt::format("there may be {}", kMostDeferring));
+        std::set<std::string> seen;
+        for (const toml::node& element : *array) {
+            const auto name = reader_.interface(element, interfaces);
+            if (!name) continue;
+            if (*name == sync_.interface)
+                reader_.fail(position_of(element), fmt::format("{} is the link to the peers", *name),
+                             "write those that connections pass");
+            else
+                add(sync_.defer, seen, *name, element, fmt::format("interface {}", *name));
         }
     }
 

@@ -63,6 +63,10 @@ bool read_list(const Json& object, const char* key, std::vector<Value>& values, 
     return true;
 }
 
+std::optional<std::string> text_of(const Json& element) {
+    return element.is_string() ? std::optional(element.get<std::string>()) : std::nullopt;
+}
+
 std::optional<IpAddress> address_of(const Json& element) {
     return element.is_string() ? IpAddress::parse(element.get<std::string>()) : std::nullopt;
 }
@@ -98,7 +102,9 @@ bool read_config(const Json& object, SyncConfig& config) {
            read_list(object, "ignored", config.ignored, prefix_of) &&
            read_list(object, "protocols", config.protocols, number_of<std::uint8_t>) &&
            read_list(object, "zones", config.zones, number_of<std::uint16_t>) &&
-           read_list(object, "tcp_states", config.tcp_states, number_of<std::uint8_t>);
+           read_list(object, "tcp_states", config.tcp_states, number_of<std::uint8_t>) &&
+           read_list(object, "defer", config.defer, text_of) && config.defer.size() <= kMostDeferring &&
+           read_duration(object, "defer_wait_ns", config.defer_wait);
 }
 
 }  // namespace
@@ -114,7 +120,8 @@ SyncSettings sync_settings(const Config& config) {
 std::string to_message(const SyncSettings& settings) {
     // All fields that there are, so that none can be added and forgotten here.
     const auto& [name, interface, port, peers, peer_routed, keys, dead_after, commit_wait, max_flows,
-                 commit_at_takeover, ignored, protocols, zones, tcp_states] = settings.config;
+                 commit_at_takeover, ignored, protocols, zones, tcp_states, defer, defer_wait] =
+        settings.config;
     Json json{{"message", "settings"},
               {"name", name.view()},
               {"interface", interface},
@@ -130,6 +137,8 @@ std::string to_message(const SyncSettings& settings) {
               {"protocols", protocols},
               {"zones", zones},
               {"tcp_states", tcp_states},
+              {"defer", defer},
+              {"defer_wait_ns", nanoseconds(defer_wait)},
               {"virtual", texts(settings.virtual_addresses)}};
     if (keys.second) json["accept_key"] = hex(*keys.second);
     return dump(json);

@@ -5,7 +5,7 @@
 //   {"message":"settings","name":"fw1","interface":"eth2","port":3781,"peers":["10.9.0.2"],"peer_routed":false,
 //    "key":"00..1f","accept_key":"20..3f","dead_after_ns":1000000000,"commit_wait_ns":200000000,
 //    "max_flows":1048576,"commit_at_takeover":false,"ignored":["192.0.2.0/24"],"protocols":[6],"zones":[0],
-//    "tcp_states":[3],"virtual":["192.0.2.100"]}
+//    "tcp_states":[3],"defer":["eth0"],"defer_wait_ns":5000000,"virtual":["192.0.2.100"]}
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

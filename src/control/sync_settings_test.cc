@@ -29,6 +29,8 @@ SyncSettings everything() {
     config.protocols = {6, 255};
     config.zones = {0, 65535};
     config.tcp_states = {3, 5};
+    config.defer = {"wan0", "lan0.5"};
+    config.defer_wait = std::chrono::milliseconds(100);
     settings.virtual_addresses = {address("192.0.2.100"), address("2001:db8::100")};
     return settings;
 }
@@ -79,6 +81,9 @@ TEST(SyncSettings, AreTakenWholeOrNotAtAll) {
                                                    {"protocols", List{256}},
                                                    {"zones", List{"0"}},
                                                    {"tcp_states", List{-1}},
+                                                   {"defer", List{7}},
+                                                   {"defer", List(17, "eth0")},
+                                                   {"defer_wait_ns", "5"},
                                                    {"virtual", List{"192.0.2.2", "192.0.2.1"}}}) {
         Json bad = good;
         bad[key] = value;

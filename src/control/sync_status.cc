@@ -74,15 +74,39 @@ Json takeovers(const SyncProcessFigures& figures) {
             {"bound_exceeded", figures.bound_exceeded}};
 }
 
+Json to_json(const std::optional<SyncDeferralFigures>& figures) {
+    if (!figures) return nullptr;
+    const auto reason = [](const std::string& trouble) {
+        return trouble.empty() ? Json(nullptr) : Json(trouble);
+    };
+    Json interfaces = Json::array();
+    for (const SyncDeferralFigures::Place& place : figures->interfaces)
+        interfaces.push_back({{"name", place.name}, {"trouble", reason(place.trouble)}});
+    const DeferralCounters& c = figures->counters;
+    return {{"trouble", reason(figures->trouble)},
+            {"interfaces", std::move(interfaces)},
+            {"active", figures->active},
+            {"held", figures->held},
+            {"counters",
+             {{"deferred", c.deferred},
+              {"acknowledged", c.acknowledged},
+              {"timed_out", c.timed_out},
+              {"not_told", c.not_told},
+              {"overflow", c.overflow},
+              {"passed", figures->passed},
+              {"lost", figures->lost},
+              {"send_errors", figures->send_errors}}}};
+}
+
 // ---- a peer
 
 // What it says of itself.
 Json said(const std::optional<SyncStatus>& status) {
     if (!status) return nullptr;
-    return {{"master", status->master},   {"complete", status->complete},
-            {"overrun", status->overrun}, {"leaving", status->leaving},
-            {"term", status->term},       {"flows", status->owned},
-            {"waiting", status->waiting}, {"lost_events", status->lost_events}};
+    return {
+        {"master", status->master},   {"complete", status->complete}, {"overrun", status->overrun},
+        {"leaving", status->leaving}, {"defers", status->defers},     {"term", status->term},
+        {"flows", status->owned},     {"waiting", status->waiting},   {"lost_events", status->lost_events}};
 }
 
 // How far it is told what we own.
@@ -189,6 +213,7 @@ std::string sync_status(const SyncHost& host, const SyncProcessFigures& figures,
                  {"kernel", kernel(host, figures)},
                  {"changes", changes(host, figures.injection)},
                  {"takeovers", takeovers(figures)},
+                 {"deferral", to_json(figures.deferral)},
                  {"counters", to_json(host.counters())},
                  {"datagrams_refused", named(figures.datagrams_refused)},
                  {"peers", std::move(peers)}});

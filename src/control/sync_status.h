@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/config.h"
+#include "sync/deferral.h"
 #include "sync/host.h"
 
 namespace carpd {
@@ -28,6 +29,22 @@ struct SyncInjectionFigures {
 // The kernel's table: its entries, how many it takes, and its hash buckets.
 struct ConntrackFigures {
     std::uint32_t entries = 0, max = 0, buckets = 0;
+};
+
+// Of deferral, while [sync] has `defer`.
+struct SyncDeferralFigures {
+    struct Place {
+        std::string name;
+        std::string trouble;  // why packets that leave the interface don't wait; empty: they do
+    };
+    std::string trouble{};  // why none do at all; empty: nothing prevents it
+    std::vector<Place> interfaces{};
+    bool active = false;   // MASTER of something, and a peer is up
+    std::size_t held = 0;  // frames, now
+    DeferralCounters counters{};
+    std::uint64_t passed = 0;  // weren't caught, for the process didn't come to reading
+    std::uint64_t lost = 0;    // on the way to us
+    std::uint64_t send_errors = 0;
 };
 
 struct SyncPeerFigures {
@@ -53,7 +70,8 @@ struct SyncProcessFigures {
     std::uint64_t takeovers = 0;            // of groups that became MASTER and waited for flows
     std::optional<Duration> last_commit{};  // how long the last one waited
     std::uint64_t bound_exceeded = 0;       // those that went on after `commit-wait` without all flows
-    std::vector<SyncPeerFigures> peers{};   // as the SyncHost numbers them
+    std::optional<SyncDeferralFigures> deferral{};  // nothing: it isn't configured
+    std::vector<SyncPeerFigures> peers{};           // as the SyncHost numbers them
 };
 
 // The answer to a status request.

@@ -87,7 +87,7 @@ TEST_F(SyncStatusTest, ShowsAPeerThatIsUp) {
     EXPECT_GT(peer["round_trip_ms"], 0);
     EXPECT_EQ(peer["conntrack_max"], 65536);
     EXPECT_EQ(peer["said"], Json::parse(R"({"master":false,"complete":true,"overrun":false,"leaving":false,
-                                            "term":0,"flows":1,"waiting":0,"lost_events":0})"));
+                                            "defers":false,"term":0,"flows":1,"waiting":0,"lost_events":0})"));
     EXPECT_EQ(peer["told"]["complete"], true);
     EXPECT_EQ(peer["told"]["waiting"], 0);
     EXPECT_EQ(peer["told"]["lag_ms"], 0.0);
@@ -144,6 +144,26 @@ TEST_F(SyncStatusTest, ShowsWhatOnlyTheProcessKnows) {
     EXPECT_EQ(json["changes"]["without_helper"], 7);
     EXPECT_EQ(json["changes"]["failed"]["clashes"], 8);
     EXPECT_EQ(json["takeovers"], Json::parse(R"({"count":9,"last_commit_ms":0.25,"bound_exceeded":1})"));
+}
+
+TEST_F(SyncStatusTest, ShowsDeferral) {
+    EXPECT_EQ(status()["deferral"], nullptr);
+    figures.deferral = {
+        .interfaces = {{"wan0", ""}, {"wan1", "there is no interface wan1"}},
+        .active = true,
+        .held = 1,
+        .counters = {.deferred = 2, .acknowledged = 3, .timed_out = 4, .not_told = 5, .overflow = 6},
+        .passed = 7,
+        .lost = 8,
+        .send_errors = 9};
+    EXPECT_EQ(status()["deferral"], Json::parse(R"({"trouble":null,
+                              "interfaces":[{"name":"wan0","trouble":null},
+                                            {"name":"wan1","trouble":"there is no interface wan1"}],
+                              "active":true,"held":1,
+                              "counters":{"deferred":2,"acknowledged":3,"timed_out":4,"not_told":5,
+                                          "overflow":6,"passed":7,"lost":8,"send_errors":9}})"));
+    figures.deferral->trouble = "cannot open /dev/net/tun";
+    EXPECT_EQ(status()["deferral"]["trouble"], "cannot open /dev/net/tun");
 }
 
 TEST_F(SyncStatusTest, CallsHostsByTheirNamesOrAddresses) {
