@@ -383,6 +383,25 @@ TEST_F(OutboxTest, LeavesAtOnceAfterAPauseThenWhenFullOrAfterAMillisecond) {
     EXPECT_GT(outbox.waiting(), 0u);
 }
 
+TEST_F(OutboxTest, LeavesAtOnceWhatPacketsWaitForButNotBulk) {
+    send();
+    const Slot first = birth(0);
+    send();
+    acknowledge({packet});
+    outbox.set_hurry(true);
+    EXPECT_EQ(outbox.next_send(), kNever);
+    change(first, 2);
+    EXPECT_LE(outbox.next_send(), now);
+    send();
+    outbox.ask(now, first % kBuckets);
+    EXPECT_EQ(outbox.next_send(), now + 1ms);
+    outbox.set_hurry(false);
+    change(first, 3);
+    EXPECT_EQ(outbox.next_send(), now + 1ms);
+    outbox.set_hurry(true);
+    EXPECT_LE(outbox.next_send(), now);
+}
+
 // What N7 says.
 TEST_F(OutboxTest, HasAWindow) {
     for (std::uint32_t i = 0; i < 50'000; ++i) birth(i);
