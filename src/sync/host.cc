@@ -40,16 +40,34 @@ std::string_view to_string(FlowChangeFailure reason) {
 SyncHost::SyncHost(Instant now, SyncHostConfig config, const SyncKeys& keys, std::size_t peers,
                    const Channel::FillRandom& fill_random)
     : config_(std::move(config)),
+      keys_(keys),
+      fill_random_(fill_random),
       started_(now),
       own_(config_.max_flows, config_.table_key),
       second_at_(now + seconds(1)) {
-    peers_.reserve(peers);
-    for (std::size_t i = 0; i < peers; ++i)
-        peers_.push_back(std::make_unique<Peer>(
-            Peer{SyncSession(now, config_.channel, keys, fill_random, own_, config_.table_key)}));
+    while (peers_.size() < peers) add_peer(now);
+}
+
+std::size_t SyncHost::add_peer(Instant now) {
+    peers_.push_back(std::make_unique<Peer>(
+        Peer{SyncSession(now, config_.channel, keys_, fill_random_, own_, config_.table_key)}));
+    peers_.back()->session.outbox().set_hurry(hurry_);
+    return peers_.size() - 1;
+}
+
+// Its outbox doesn't run, so that it holds no slot.
+bool SyncHost::can_remove_peer(std::size_t peer) const {
+    const Peer& p = *peers_[peer];
+    return !p.session.outbox().is_running() && p.chore == Chore::none && p.sweep == Sweep::none;
+}
+
+void SyncHost::remove_peer(std::size_t peer) {
+    CARPD_ASSERT(can_remove_peer(peer));
+    peers_.erase(peers_.begin() + static_cast<std::ptrdiff_t>(peer));
 }
 
 void SyncHost::set_keys(Instant now, const SyncKeys& keys) {
+    keys_ = keys;
     for (std::size_t i = 0; i < peers_.size(); ++i) {
         peers_[i]->session.channel().set_keys(now, keys);
         if (peers_[i]->session.watch(now)) on_session_end(now, i);
@@ -292,7 +310,8 @@ SyncIncomplete SyncHost::incomplete(Instant now) const {
     }
     if (differs) return SyncIncomplete::differs;
     const bool early = now - started_ < kAloneAfter * config_.channel.dead_after;
-    return alone && early && !peers_.empty() ? SyncIncomplete::starting : SyncIncomplete::no;
+    return alone && early && (config_.finds_peers || !peers_.empty()) ? SyncIncomplete::starting
+                                                                      : SyncIncomplete::no;
 }
 
 // ---- what an operator wishes
@@ -326,6 +345,7 @@ SyncStatus SyncHost::status() const {
 }
 
 void SyncHost::set_hurry(bool hurry) {
+    hurry_ = hurry;
     for (const auto& peer : peers_) peer->session.outbox().set_hurry(hurry);
 }
 

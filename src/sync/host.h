@@ -40,6 +40,7 @@ struct SyncHostConfig {
     // What peers tell goes into our kernel when this host becomes MASTER of its first group, not at once
     // (C1).
     bool commit_at_takeover = false;
+    bool finds_peers = false;  // there may be some, though none is known yet (sync/finder.h)
     std::function<bool(const Flow&)> tells = [](const Flow& flow) { return is_worth_telling(flow); };
     bool defers = false;  // packets wait until peers acknowledge their flows (F3)
 };
@@ -82,7 +83,7 @@ struct SyncHostCounters {
     std::array<std::uint64_t, kFlowChangeFailures> failed{};
 };
 
-// A place in a walk over all flows. It begins at the first.
+// A place in a walk over all flows. It begins at the first. When a peer is removed, it may miss some.
 struct FlowCursor {
     std::size_t table = 0;  // ours, then of each peer those of its session before and those of this one
     Slot next = 0;
@@ -118,6 +119,15 @@ class SyncHost {
     void changes_done(std::size_t count);
 
     // ---- peers
+
+    std::size_t peers() const { return peers_.size(); }
+    // One more, with the highest number. Nothing was heard of it yet.
+    std::size_t add_peer(Instant now);
+    // Whether it isn't up, and nothing is being done with what it told.
+    bool can_remove_peer(std::size_t peer) const;
+    // One that can be removed. What it told and nobody took over is forgotten; what of that is in our kernel
+    // stays there until its time is over (T2). Peers behind it are numbered one lower from then on.
+    void remove_peer(std::size_t peer);
 
     // A datagram from a peer's address; opened where it lies. While kMostChanges wait, it is lost as on the
     // network (`no_room`).
@@ -273,6 +283,8 @@ class SyncHost {
     SyncStatus status() const;
 
     const SyncHostConfig config_;
+    SyncKeys keys_;
+    const Channel::FillRandom fill_random_;
     const Instant started_;
     FlowTable own_;
     std::vector<std::unique_ptr<Peer>> peers_;
@@ -289,7 +301,7 @@ class SyncHost {
     Slot unlisted_next_ = 0;
     std::unordered_set<std::uint64_t> ended_meanwhile_;  // during the dump: hashes of names
 
-    bool master_ = false, leaving_ = false;
+    bool master_ = false, leaving_ = false, hurry_ = false;
     std::uint64_t term_ = 0, highest_term_ = 0;
     Instant second_at_;  // when each_second() is due
     Slot refresh_part_ = 0;
