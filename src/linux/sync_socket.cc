@@ -24,6 +24,18 @@ void set(int fd, int level, int option, int value) {
     setsockopt(fd, level, option, &value, sizeof value);
 }
 
+std::optional<SysError> join(int fd, const IpAddress& group, const SyncSocket::Options& options) {
+    ipv6_mreq membership{};
+    std::memcpy(&membership.ipv6mr_multiaddr, group.bytes().data(), sizeof membership.ipv6mr_multiaddr);
+    membership.ipv6mr_interface = static_cast<unsigned>(options.ifindex);
+    set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, kOn);
+    set(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0);
+    if (setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &kHopLimit, sizeof kHopLimit) == 0 &&
+        setsockopt(fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &membership, sizeof membership) == 0)
+        return std::nullopt;
+    return SysError{"hear hosts that look for peers on", options.interface, errno};
+}
+
 // Nothing here is worth a failure but what makes it the right socket.
 std::optional<SysError> prepare(int fd, Family family, const SyncSocket::Options& options) {
     const bool ipv4 = family == Family::ipv4;
@@ -51,7 +63,7 @@ std::optional<SysError> prepare(int fd, Family family, const SyncSocket::Options
     const SocketAddress address(any, options.port);
     if (::bind(fd, address.get(), address.size) != 0)
         return failed("open the port for state synchronisation on");
-    return std::nullopt;
+    return options.group && !ipv4 ? join(fd, *options.group, options) : std::nullopt;
 }
 
 }  // namespace
@@ -60,7 +72,7 @@ struct SyncSocket::Memory {
     struct Place {
         std::uint8_t bytes[kRoom];
         sockaddr_storage from;
-        alignas(cmsghdr) std::uint8_t control[CMSG_SPACE(sizeof(int))];
+        alignas(cmsghdr) std::uint8_t control[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(in6_pktinfo))];
         iovec vector;
     };
     Place places[2 * kAtOnce];
@@ -98,17 +110,23 @@ std::span<const SyncSocket::Received> SyncSocket::receive() {
 
 namespace {
 
-// -1: it isn't told.
-int hop_limit(msghdr& header) {
+struct Told {
+    int hop_limit = -1;  // it isn't told
+    bool to_group = false;
+};
+
+Told told_of(msghdr& header) {
+    Told told;
     for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
-        const bool is_it = (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_TTL) ||
-                           (part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_HOPLIMIT);
-        int value = 0;
-        if (!is_it) continue;
-        std::memcpy(&value, CMSG_DATA(part), sizeof value);
-        return value;
+        if ((part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_TTL) ||
+            (part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_HOPLIMIT))
+            std::memcpy(&told.hop_limit, CMSG_DATA(part), sizeof told.hop_limit);
+        if (part->cmsg_level != IPPROTO_IPV6 || part->cmsg_type != IPV6_PKTINFO) continue;
+        in6_pktinfo arrived;
+        std::memcpy(&arrived, CMSG_DATA(part), sizeof arrived);
+        told.to_group = IN6_IS_ADDR_MULTICAST(&arrived.ipi6_addr);
     }
-    return -1;
+    return told;
 }
 
 }  // namespace
@@ -125,13 +143,15 @@ void SyncSocket::receive(Family family) {
     const int count = ::recvmmsg(sockets_[which].get(), memory_->headers, kAtOnce, MSG_DONTWAIT, nullptr);
     for (int i = 0; i < count; ++i) {
         mmsghdr& header = memory_->headers[i];
+        const Told told = told_of(header.msg_hdr);
         if ((header.msg_hdr.msg_flags & MSG_TRUNC) != 0) {
             ++counters_->too_long;
-        } else if (!routed_ && hop_limit(header.msg_hdr) != kHopLimit) {
+        } else if (!routed_ && told.hop_limit != kHopLimit) {
             ++counters_->routed;
         } else {
             received_.push_back({address_of(reinterpret_cast<const sockaddr*>(&places[i].from)),
-                                 {places[i].bytes, header.msg_len}});
+                                 {places[i].bytes, header.msg_len},
+                                 told.to_group});
         }
     }
 }

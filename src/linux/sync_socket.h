@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,6 +36,9 @@ class SyncSocket {
         std::uint16_t port = 0;
         bool routed = false;    // datagrams may have passed a router
         bool families[2] = {};  // wanted, by Family
+        // Of IPv6 and of the interface's link: what comes to it is heard, too; what is sent to it doesn't
+        // come back.
+        std::optional<IpAddress> group{};
     };
     // Counts where the sockets before it did.
     static Expected<SyncSocket, SysError> open(const Options& options, Counters& counters);
@@ -46,12 +50,13 @@ class SyncSocket {
     struct Received {
         IpAddress source;
         std::span<std::uint8_t> bytes;
+        bool to_group = false;
     };
     // What waits, at most kAtOnce datagrams of each family. Never blocks. Valid until the next call.
     std::span<const Received> receive();
 
-    // Sends the datagrams, at most kAtOnce, to one peer, and returns how many the kernel took; what it didn't
-    // take is as lost as on the network. 0: errno says why.
+    // Sends the datagrams, at most kAtOnce, to one peer or the group, and returns how many the kernel took;
+    // what it didn't take is as lost as on the network. 0: errno says why.
     std::size_t send(const IpAddress& destination, std::span<const Bytes> datagrams);
 
  private:
