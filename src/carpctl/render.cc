@@ -85,7 +85,9 @@ std::vector<std::string> notes(const Json& group) {
 // ---- state synchronisation
 
 std::string sync_line(const Json& sync, const Paint& paint) {
-    const std::string peers = fmt::format("{} of {} peers", number(sync, "peers_up"), number(sync, "peers"));
+    const int known = number(sync, "peers");  // 0 where they find each other, and none was found
+    const std::string peers =
+        known == 0 ? "no peer found yet" : fmt::format("{} of {} peers", number(sync, "peers_up"), known);
     const std::string incomplete = text(sync, "incomplete");
     if (incomplete == "no") return fmt::format("\n{}  complete, {}\n", paint.dim("sync"), peers);
     const int demotion = number(sync, "demotion");

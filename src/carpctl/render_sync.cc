@@ -87,6 +87,9 @@ std::string render_host(const Json& status, const Paint& paint) {
     details.add("takeovers", takeovers(status.at("takeovers")));
     const Json none, &deferred = status.contains("deferral") ? status.at("deferral") : none;
     if (!deferred.is_null()) details.add("deferral", deferral(deferred));
+    if (const Json& finding = status.at("finding"); !finding.is_null())
+        details.add("peers", fmt::format("found by multicast: {} on {}, UDP port {}", text(finding, "group"),
+                                         text(status, "interface"), count(status, "port")));
     return fmt::format("{}: {} in term {}, {}\n", paint.bold(text(status, "name")),
                        paint.state(master ? "master" : "backup", master ? "MASTER" : "BACKUP"),
                        count(status, "term"), incomplete == "no" ? complete : paint.warning(complete)) +
@@ -112,7 +115,12 @@ Row peer_row(const Json& peer) {
             up ? duration(peer.at("round_trip_ms")) : "-"};
 }
 
-std::string render_peers(const Json& peers, const Paint& paint) {
+std::string render_peers(const Json& status, const Paint& paint) {
+    const Json &peers = status.at("peers"), &finding = status.at("finding");
+    if (peers.empty() && !finding.is_null())
+        return fmt::format("{}: hellos go to {} on {}, UDP port {}, until a host with the same key answers\n",
+                           paint.warning("no peer is found yet"), text(finding, "group"),
+                           text(status, "interface"), count(status, "port"));
     std::vector<Row> rows = {
         {"PEER", "ADDRESS", "STATE", "SINCE", "CARP", "OWNS", "HELD", "TO TELL", "LAG", "ROUND TRIP"}};
     for (const Json& peer : peers) rows.push_back(peer_row(peer));
@@ -167,6 +175,26 @@ void note_kernel(Notes& notes, const Json& status) {
                         count(kernel, "buckets"), used));
 }
 
+// Of refusals those that are no part of meeting.
+void note_refusals(Notes& notes, const Json& dropped) {
+    for (const auto& [reason, number] : dropped.items())
+        if (!is_zero(number) && reason != "unanswered" && reason != "unknown_stream")
+            notes.push_back(fmt::format("{} datagrams refused, {}: {}", integer<std::uint64_t>(number),
+                                        printable(reason), explain_sync_refusal(reason)));
+}
+
+void note_finding(Notes& notes, const Json& finding) {
+    if (!finding.at("send_error").is_null())
+        notes.push_back(
+            fmt::format("nobody can be looked for: {}; is IPv6 disabled on the interface? Without "
+                        "it, list the peers in [sync]",
+                        text(finding, "send_error")));
+    if (const Json& refused = finding.at("refused"); !refused.is_null())
+        notes.push_back(fmt::format("{} can't become a peer, last {} ago: {}", text(refused, "address"),
+                                    duration(refused.at("ago_ms")), text(refused, "why")));
+    note_refusals(notes, finding.at("counters").at("dropped"));
+}
+
 Notes notes_of_host(const Json& status) {
     Notes notes;
     const Json &trouble = status.at("socket_trouble"), &counters = status.at("counters");
@@ -184,15 +212,8 @@ Notes notes_of_host(const Json& status) {
                "parts of datagrams made no sense; are the hosts of one release?");
     for (const auto& [reason, number] : status.at("datagrams_refused").items())
         note_count(notes, integer<std::uint64_t>(number), "datagrams refused, " + printable(reason));
+    if (!status.at("finding").is_null()) note_finding(notes, status.at("finding"));
     return notes;
-}
-
-// Of refusals those that are no part of meeting.
-void note_refusals(Notes& notes, const Json& dropped) {
-    for (const auto& [reason, number] : dropped.items())
-        if (!is_zero(number) && reason != "unanswered" && reason != "unknown_stream")
-            notes.push_back(fmt::format("{} datagrams refused, {}: {}", integer<std::uint64_t>(number),
-                                        printable(reason), explain_sync_refusal(reason)));
 }
 
 Notes notes_of_peer(const Json& peer) {
@@ -280,7 +301,7 @@ std::string render_sync_status(const Json& status, const Paint& paint) {
     for (const Json& peer : peers)
         below += render_notes(peer.at("name").is_null() ? text(peer, "address") : text(peer, "name"),
                               notes_of_peer(peer), paint);
-    return render_host(status, paint) + "\n" + render_peers(peers, paint) +
+    return render_host(status, paint) + "\n" + render_peers(status, paint) +
            (below.empty() ? "" : "\n" + below);
 }
 

@@ -48,7 +48,7 @@ Json status(const Json& peers) {
                     "failed": {"full": 0, "clashes": 0}},
         "takeovers": {"count": 2, "last_commit_ms": 0.25, "bound_exceeded": 0},
         "counters": {"same_peer": 0, "no_room": 0, "bad_regions": 0},
-        "datagrams_refused": {"routed": 0}})json");
+        "datagrams_refused": {"routed": 0}, "interface": "eth2", "port": 3781, "finding": null})json");
     json["peers"] = peers;
     return json;
 }
@@ -91,6 +91,31 @@ TEST(SyncStatus, ShowsTheHostAndItsPeers) {
 
 TEST(SyncStatus, HasNothingBelowWhenAllIsWell) {
     EXPECT_THAT(render_sync_status(status(Json::array({up()})), kPlain), EndsWith("0.3 ms\n"));
+}
+
+TEST(SyncStatus, SaysHowPeersAreFound) {
+    Json json = status(Json::array({up()}));
+    json["finding"] = Json::parse(R"json({"group": "ff12::ca:3781", "send_error": null, "refused": null,
+        "counters": {"dropped": {"bad_seal": 0, "unanswered": 3}}})json");
+    EXPECT_THAT(
+        render_sync_status(json, kPlain),
+        testing::AllOf(
+            HasSubstr("\n  peers        found by multicast: ff12::ca:3781 on eth2, UDP port 3781\n\nPEER"),
+            EndsWith("0.3 ms\n")));
+    json["peers"] = Json::array();
+    EXPECT_THAT(
+        render_sync_status(json, kPlain),
+        EndsWith("\n\nno peer is found yet: hellos go to ff12::ca:3781 on eth2, UDP port 3781, until a "
+                 "host with the same key answers\n"));
+    json["finding"]["send_error"] = "Cannot assign requested address";
+    json["finding"]["refused"] = {{"address", "fe80::9"}, {"ago_ms", 2000}, {"why", "it is called 'fw1'"}};
+    json["finding"]["counters"]["dropped"]["bad_seal"] = 4;
+    EXPECT_THAT(
+        render_sync_status(json, kPlain),
+        testing::AllOf(HasSubstr("\nnobody can be looked for: Cannot assign requested address; is IPv6 "
+                                 "disabled on the interface? Without it, list the peers in [sync]\n"),
+                       HasSubstr("\nfe80::9 can't become a peer, last 2.0 s ago: it is called 'fw1'\n"),
+                       HasSubstr("\n4 datagrams refused, bad_seal: ")));
 }
 
 TEST(SyncStatus, ColoursChangeNothingButColours) {

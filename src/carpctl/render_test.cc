@@ -111,6 +111,9 @@ TEST(Overview, ShowsStateSynchronisation) {
     EXPECT_THAT(render_overview(all, kPlain), Not(HasSubstr("sync")));
     all["sync"] = {{"pid", 4711}, {"incomplete", "no"}, {"demotion", 0}, {"peers", 1}, {"peers_up", 1}};
     EXPECT_THAT(render_overview(all, kPlain), HasSubstr("\nsync  complete, 1 of 1 peers\n"));
+    all["sync"]["peers"] = all["sync"]["peers_up"] = 0;
+    EXPECT_THAT(render_overview(all, kPlain), HasSubstr("\nsync  complete, no peer found yet\n"));
+    all["sync"]["peers"] = all["sync"]["peers_up"] = 1;
     all["sync"]["incomplete"] = "receiving";
     all["sync"]["demotion"] = 240;
     EXPECT_THAT(

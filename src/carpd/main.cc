@@ -120,9 +120,10 @@ int start(const Options& options) {
         const std::size_t count = file->config.groups.size();
         const auto& sync = file->config.sync;
         const std::size_t peers = sync ? sync->peers.size() : 0;
-        fmt::print(
-            "{} is valid: {} group{}{}\n", options.config, count, count == 1 ? "" : "s",
-            sync ? fmt::format(", state synchronisation with {} peer{}", peers, peers == 1 ? "" : "s") : "");
+        const std::string with =
+            peers == 0 ? "peers that it finds" : fmt::format("{} peer{}", peers, peers == 1 ? "" : "s");
+        fmt::print("{} is valid: {} group{}{}\n", options.config, count, count == 1 ? "" : "s",
+                   sync ? ", state synchronisation with " + with : "");
         return kStopped;
     }
     if (options.verbose) set_log_level(LogLevel::debug);

@@ -49,6 +49,7 @@ SyncHostConfig host_config(const SyncConfig& config, const FlowFilter& filter) {
     result.channel.dead_after = config.dead_after;
     result.max_flows = config.max_flows;
     result.commit_at_takeover = config.commit_at_takeover;
+    result.finds_peers = config.peers.empty();
     result.table_key = {random_seed(), random_seed()};
     result.defers = !config.defer.empty();
     result.tells = [&filter](const Flow& flow) { return filter.tells(flow); };
@@ -102,6 +103,10 @@ SyncProcess::SyncProcess(SyncSettings settings, MessageSocket& engine, int signa
       now_(host_now()),
       started_(now_) {
     for (const IpAddress& address : config_.peers) peers_.push_back({{.address = address}});
+    if (config_.peers.empty())
+        finder_.emplace(now_, host_config(config_, filter_).channel, config_.keys, fill_random,
+                        kMostSyncPeers);
+    finding_.group = *IpAddress::parse(kSyncGroup);
     kernel_.kernel.hold_dumps(now_ + kNewsWait);
     read_own_addresses();  // before there is any flow to judge
     if (kernel_.deferral)
@@ -130,6 +135,7 @@ void SyncProcess::run() {
         if (kernel_.deferral) kernel_.deferral->release(now_, kernel_.kernel.heard_all_events(), host_);
         report_peers();
         report_commit();
+        if (finder_) find_peers();
         tell_engine();
         if (is_ready(kControl))
             kernel_.control.wake([this](auto client, std::string_view line) { handle_line(client, line); });
@@ -166,6 +172,7 @@ Instant SyncProcess::next_deadline() const {
     Instant next = std::min({host_.next_deadline(), kernel_.kernel.next_deadline(host_), addresses_at_,
                              limits_at_, tell_at_, end_at_});
     if (!socket_) next = std::min(next, open_at_);
+    if (finder_) next = std::min(next, finder_->next_deadline());
     if (events_at_ > now_) next = std::min(next, events_at_);
     if (const auto& deferral = kernel_.deferral)
         next = std::min({next, deferral->follow_deadline(), deferral->next_deadline()});
@@ -181,7 +188,10 @@ void SyncProcess::handle_signals() {
 void SyncProcess::configure(const SyncSettings& settings) {
     const SyncConfig& next = settings.config;
     virtual_ = settings.virtual_addresses;
-    if (next.keys != config_.keys) host_.set_keys(now_, next.keys);
+    if (next.keys != config_.keys) {
+        host_.set_keys(now_, next.keys);
+        if (finder_) finder_->set_keys(now_, next.keys);
+    }
     filter_ = FlowFilter(next.ignored, next.protocols, next.zones, next.tcp_states, !next.defer.empty());
     read_own_addresses();
     // All that can be taken over while sessions go on.
@@ -215,9 +225,13 @@ void SyncProcess::open_socket() {
     const Interface* const interface = kernel_.links.find(config_.interface);
     if (!interface) return close_socket(fmt::format("there is no interface {}", config_.interface));
     SyncSocket::Options options{
-        config_.interface, interface->ifindex(), config_.port, config_.peer_routed, {}};
+        config_.interface, interface->ifindex(), config_.port, config_.peer_routed, {}, {}};
     for (const Peer& peer : peers_)
         options.families[static_cast<std::size_t>(peer.figures.address.family())] = true;
+    if (finder_) {
+        options.group = finding_.group;
+        options.families[static_cast<std::size_t>(Family::ipv6)] = true;
+    }
     auto opened = SyncSocket::open(options, refused_);
     if (!opened) return close_socket(opened.error().to_string());
     socket_.emplace(std::move(*opened));
@@ -295,19 +309,25 @@ void SyncProcess::hear_peers() {
         const auto received = socket_->receive();
         waiting_ = !received.empty();
         if (!waiting_) break;
-        for (const SyncSocket::Received& datagram : received) {
-            const auto peer = std::ranges::find(peers_, datagram.source, &Peer::address);
-            if (peer == peers_.end()) {
-                ++strangers_;
-                continue;
-            }
-            ++peer->figures.datagrams_received;
-            peer->figures.bytes_received += datagram.bytes.size();
-            host_.receive(now_, static_cast<std::size_t>(peer - peers_.begin()), datagram.bytes);
-        }
+        for (const SyncSocket::Received& datagram : received) hear(datagram);
         if (host_.changes().size() >= SyncHost::kMostChanges) break;
     }
     has_heard_peers_ |= !waiting_;
+}
+
+// What a peer says to everybody concerns it while it isn't up: it may have started anew (P2).
+void SyncProcess::hear(const SyncSocket::Received& datagram) {
+    const auto peer = std::ranges::find(peers_, datagram.source, &Peer::address);
+    const auto number = static_cast<std::size_t>(peer - peers_.begin());
+    if (peer == peers_.end()) {
+        if (finder_) return hear_stranger(datagram);
+        ++strangers_;
+        return;
+    }
+    if (datagram.to_group && host_.session(number).is_up()) return;
+    ++peer->figures.datagrams_received;
+    peer->figures.bytes_received += datagram.bytes.size();
+    host_.receive(now_, number, datagram.bytes);
 }
 
 void SyncProcess::transmit() {
@@ -345,7 +365,7 @@ void SyncProcess::report_peers() {
     for (std::size_t i = 0; i < peers_.size(); ++i) {
         const bool is_up = host_.session(i).is_up();
         if (std::exchange(peers_[i].was_up, is_up) == is_up) continue;
-        const std::string name = sync_host_name(host_, config_, i);
+        const std::string name = name_of(i);
         const std::string address = peers_[i].figures.address.to_string();
         const auto why = why_down(host_.session(i).channel(), peers_[i].figures, config_, now_);
         log(is_up ? LogLevel::notice : LogLevel::warning,
@@ -353,6 +373,10 @@ void SyncProcess::report_peers() {
                         name == address ? "" : " (" + address + ")", is_up ? "up" : "down",
                         why ? ": " + *why : ""));
     }
+}
+
+std::string SyncProcess::name_of(std::size_t peer) const {
+    return sync_peer_name(host_.session(peer).channel(), peers_[peer].address());
 }
 
 // ---- the engine

@@ -36,6 +36,7 @@
 #include "linux/netlink_socket.h"
 #include "linux/sync_socket.h"
 #include "sync/filter.h"
+#include "sync/finder.h"
 #include "sync/host.h"
 
 namespace carpd {
@@ -108,10 +109,18 @@ class SyncProcess {
     bool holds_packets() const { return kernel_.deferral && kernel_.deferral->holds_any(); }
 
     void hear_peers();
+    void hear(const SyncSocket::Received& datagram);
     void transmit();
     bool transmit(std::size_t peer);
     void send(SyncPeerFigures& peer, std::span<const Bytes> datagrams);
     void report_peers();
+    std::string name_of(std::size_t peer) const;
+
+    // Where no peers are configured (sync_finding.cc):
+    void find_peers();
+    void hear_stranger(const SyncSocket::Received& datagram);
+    void say_hello();
+    void note_refused(const IpAddress& stranger, const std::string& why);
 
     void hear_engine();
     void handle_message(std::string_view text);
@@ -140,6 +149,9 @@ class SyncProcess {
     HostFacts facts_;
     std::optional<ConntrackLimits> limits_;
     std::map<LineServer::ClientId, FlowsAnswer> answers_;
+    std::optional<PeerFinder> finder_;  // null: peers are configured
+    SyncFindingFigures finding_;        // of the finder
+    LogLimit finding_log_{4, std::chrono::minutes(1)};
 
     std::optional<SyncSocket> socket_;  // nothing while there is no interface for it
     std::string socket_trouble_;        // why

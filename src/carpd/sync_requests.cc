@@ -55,13 +55,17 @@ std::string SyncProcess::status() const {
     figures.last_commit = last_commit_;
     figures.bound_exceeded = bound_exceeded_;
     if (kernel_.deferral) figures.deferral = kernel_.deferral->figures();
+    if (finder_) {
+        figures.finding = finding_;
+        figures.finding->finder = &*finder_;
+    }
     for (const Peer& peer : peers_) figures.peers.push_back(peer.figures);
     return sync_status(host_, figures, now_);
 }
 
 void SyncProcess::begin_flows(LineServer::ClientId client, const std::string& owner) {
-    std::vector<std::string> known{sync_host_name(host_, config_, std::nullopt)};
-    for (std::size_t i = 0; i < peers_.size(); ++i) known.push_back(sync_host_name(host_, config_, i));
+    std::vector<std::string> known{std::string(config_.name.view())};
+    for (std::size_t i = 0; i < peers_.size(); ++i) known.push_back(name_of(i));
     if (owner.empty() || std::ranges::find(known, owner) != known.end())
         answers_[client] = {owner, {}, 0};
     else
@@ -87,7 +91,7 @@ void SyncProcess::continue_answers() {
 // Whether that was all.
 bool SyncProcess::continue_answer(LineServer::ClientId client, FlowsAnswer& answer) {
     const bool more = host_.walk(answer.cursor, kSlotsAtOnce, [&](const Flow& flow, auto peer) {
-        const std::string owner = sync_host_name(host_, config_, peer);
+        const std::string owner = peer ? name_of(*peer) : std::string(config_.name.view());
         if (!answer.owner.empty() && owner != answer.owner) return;
         ++answer.told;
         kernel_.control.send(client, sync_flow_line(flow, owner));

@@ -40,13 +40,15 @@ struct HookConfig {
 inline constexpr std::uint16_t kSyncPort = 3781;
 inline constexpr std::size_t kMostSyncPeers = 7;
 inline constexpr std::size_t kMostDeferring = 16;
+// Where hosts find each other: all of a link that listen (docs/protocol/sync.md, P1).
+inline constexpr std::string_view kSyncGroup = "ff12::ca:3781";
 
 // [sync]: with whom this host keeps the connection-tracking table in step (docs/protocol/sync.md).
 struct SyncConfig {
     HostName name;          // the host's own, or as given
     std::string interface;  // the link to the peers, on which alone they are heard
     std::uint16_t port = kSyncPort;
-    std::vector<IpAddress> peers;  // 1 to kMostSyncPeers, none twice
+    std::vector<IpAddress> peers;  // none twice, kMostSyncPeers at most; empty: hosts find each other
     bool peer_routed = false;      // they may be behind routers
     SyncKeys keys;
     Duration dead_after = std::chrono::seconds(1);

@@ -90,12 +90,12 @@ class SyncReader {
         if (const toml::node* node = table_.get("port"))
             sync_.port = static_cast<std::uint16_t>(
                 reader_.number(*node, "port", kLeastPort, 65535).value_or(kSyncPort));
-        const toml::node* node =
-            require("peers", "add the other hosts' addresses on the link, like [\"10.9.0.2\"]");
+        const toml::node* node = table_.get("peers");
+        if (node == nullptr && sync_.peer_routed)
+            reader_.fail(position_of(*table_.get("peer-routed")), "peers behind a router can't be found",
+                         "add peers, the other hosts' addresses");
         const toml::array* array =
-            node != nullptr
-                ? reader_.filled_list(*node, "peers", "without a peer there is nothing to keep in step")
-                : nullptr;
+            list("peers", "leave it out, and hosts of the link find each other", "strings");
         if (array == nullptr) return;
         if (array->size() > kMostSyncPeers)
             return reader_.fail(position_of(*node), fmt::format("there are {} peers", array->size()),

@@ -160,6 +160,24 @@ Json to_json(const ChannelCounters& c) {
             {"dropped", dropped}};
 }
 
+Json to_json(const std::optional<SyncFindingFigures>& finding, Instant now) {
+    if (!finding) return nullptr;
+    Json refused = nullptr;
+    if (const auto& last = finding->refused)
+        refused = {{"address", last->address.to_string()},
+                   {"why", last->why},
+                   {"ago_ms", milliseconds(now - last->at)}};
+    const PeerFinder::Counters& c = finding->finder->counters();
+    return {{"group", finding->group.to_string()},
+            {"send_error", finding->send_error.empty() ? Json(nullptr) : Json(finding->send_error)},
+            {"refused", std::move(refused)},
+            {"found", c.found},
+            {"known", c.known},
+            {"no_place", c.no_place},
+            {"forgotten", c.forgotten},
+            {"counters", to_json(finding->finder->channel().counters())}};
+}
+
 Json peer_status(const SyncSession& session, const SyncPeerFigures& peer, const SyncProcessFigures& figures,
                  Instant now) {
     const Channel& channel = session.channel();
@@ -216,13 +234,13 @@ std::string sync_status(const SyncHost& host, const SyncProcessFigures& figures,
                  {"deferral", to_json(figures.deferral)},
                  {"counters", to_json(host.counters())},
                  {"datagrams_refused", named(figures.datagrams_refused)},
+                 {"finding", to_json(figures.finding, now)},
                  {"peers", std::move(peers)}});
 }
 
-std::string sync_host_name(const SyncHost& host, const SyncConfig& config, std::optional<std::size_t> peer) {
-    if (!peer) return std::string(config.name.view());
-    const SyncHello* const hello = host.session(*peer).channel().peer();
-    return hello ? std::string(hello->name.view()) : config.peers[*peer].to_string();
+std::string sync_peer_name(const Channel& channel, const IpAddress& address) {
+    const SyncHello* const hello = channel.peer();
+    return hello ? std::string(hello->name.view()) : address.to_string();
 }
 
 }  // namespace carpd

@@ -10,7 +10,7 @@
 
 #include "config/config.h"
 #include "sync/deferral.h"
-#include "sync/host.h"
+#include "sync/finder.h"
 
 namespace carpd {
 
@@ -55,6 +55,20 @@ struct SyncPeerFigures {
     std::string send_error{};  // why sending to it fails now; empty: it doesn't
 };
 
+// Where hosts find each other, and what strangers did.
+struct SyncFindingFigures {
+    const PeerFinder* finder = nullptr;
+    IpAddress group;
+    std::string send_error{};  // why hellos to the group can't be sent now; empty: they can
+    // The last stranger who can't become a peer, and why.
+    struct Refused {
+        IpAddress address;
+        std::string why;
+        Instant at{};
+    };
+    std::optional<Refused> refused{};
+};
+
 // What only the process knows. Counters are since its start.
 struct SyncProcessFigures {
     const SyncConfig& config;
@@ -71,15 +85,18 @@ struct SyncProcessFigures {
     std::optional<Duration> last_commit{};  // how long the last one waited
     std::uint64_t bound_exceeded = 0;       // those that went on after `commit-wait` without all flows
     std::optional<SyncDeferralFigures> deferral{};  // nothing: it isn't configured
+    std::optional<SyncFindingFigures> finding{};    // nothing: peers are configured
     std::vector<SyncPeerFigures> peers{};           // as the SyncHost numbers them
 };
 
 // The answer to a status request.
 std::string sync_status(const SyncHost& host, const SyncProcessFigures& figures, Instant now);
 
-// What the owner of flows is called: this host's name; that of a peer, or its address while its name isn't
-// known because it is down. config.peers are numbered as in `host`.
-std::string sync_host_name(const SyncHost& host, const SyncConfig& config, std::optional<std::size_t> peer);
+// What a peer is called: its name, or its address while its name isn't known because it is down.
+std::string sync_peer_name(const Channel& channel, const IpAddress& address);
+
+// Why what comes from a host is refused, and what to do. `channel` refused it.
+std::string why_refused(SyncDrop reason, const Channel& channel, const SyncConfig& config);
 
 // Why a peer isn't up, for somebody who has been called out of bed; nothing if it is.
 std::optional<std::string> why_down(const Channel& channel, const SyncPeerFigures& peer,

@@ -23,6 +23,7 @@ SyncConfig config_of(std::string_view name) {
     SyncConfig config;
     config.name = HostName::from(name).value();
     config.interface = "eth2";
+    config.peers = {IpAddress::parse("10.9.0.2").value()};
     config.keys.first.fill(0xab);
     return config;
 }
@@ -166,13 +167,36 @@ TEST_F(SyncStatusTest, ShowsDeferral) {
     EXPECT_EQ(status()["deferral"]["trouble"], "cannot open /dev/net/tun");
 }
 
-TEST_F(SyncStatusTest, CallsHostsByTheirNamesOrAddresses) {
-    config.peers = {figures.peers[0].address};
-    EXPECT_EQ(sync_host_name(world[0], config, std::nullopt), "fw0");
-    EXPECT_EQ(sync_host_name(world[0], config, 0), "fw1");
+TEST_F(SyncStatusTest, CallsPeersByTheirNamesOrAddresses) {
+    const auto name = [&] { return sync_peer_name(world[0].session(0).channel(), figures.peers[0].address); };
+    EXPECT_EQ(name(), "fw1");
     world.kill(1);
     world.run(seconds(5));
-    EXPECT_EQ(sync_host_name(world[0], config, 0), "10.9.0.2");
+    EXPECT_EQ(name(), "10.9.0.2");
+}
+
+TEST_F(SyncStatusTest, ShowsHowPeersAreFound) {
+    EXPECT_EQ(status()["finding"], nullptr);
+    const ChannelConfig ours{.name = config.name};
+    PeerFinder finder(world.now, ours, config.keys, test_channels::random_from(1), 7);
+    figures.finding = {.finder = &finder, .group = IpAddress::parse(kSyncGroup).value()};
+    Json finding = status()["finding"];
+    EXPECT_EQ(finding["counters"]["dropped"].size(), kSyncDropCount);
+    finding.erase("counters");
+    EXPECT_EQ(finding, Json::parse(R"({"group":"ff12::ca:3781","send_error":null,"refused":null,"found":0,
+                                       "known":0,"no_place":0,"forgotten":0})"));
+
+    Channel stranger(world.now, test_channels::config_of("fw9"), {test_channels::key_of(1), {}},
+                     test_channels::random_from(2));
+    auto hello = test_channels::hello_of(stranger, world.now);
+    ASSERT_EQ(finder.hear(world.now, hello, world[0]).refusal, SyncDrop::bad_seal);
+    figures.finding->send_error = "Network is unreachable";
+    figures.finding->refused = {peer_at("fe80::9").address, "it is no friend", world.now - seconds(2)};
+    finding = status()["finding"];
+    EXPECT_EQ(finding["counters"]["dropped"]["bad_seal"], 1);
+    EXPECT_EQ(finding["send_error"], "Network is unreachable");
+    EXPECT_EQ(finding["refused"],
+              Json::parse(R"({"address":"fe80::9","why":"it is no friend","ago_ms":2000})"));
 }
 
 TEST_F(SyncStatusTest, ShowsNoKey) {

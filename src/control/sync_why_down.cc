@@ -18,7 +18,31 @@ std::string misfit_versions(const Channel& channel) {
     return fmt::format("versions {} to {}", hello->version_min, hello->version_max);
 }
 
-// It goes on coming and is refused.
+std::string why_silent(const Channel& channel, const SyncConfig& config, Instant now) {
+    if (channel.counters().streams_accepted > 0)
+        return fmt::format("silent for {}", human_duration(now - channel.heard_at()));
+    if (const auto& refusal = channel.last_refusal())
+        return fmt::format("silent for {}; before that it was refused: {}", human_duration(now - refusal->at),
+                           explain_refusal(refusal->reason));
+    if (config.peers.empty()) return "found, but nothing was heard of it since";
+    return fmt::format(
+        "never heard: does carpd run there, with this host among the peers of its [sync], and "
+        "does {} let UDP port {} through?",
+        config.interface, config.port);
+}
+
+std::string why(const Channel& channel, const SyncConfig& config, Instant now) {
+    if (channel.peer())
+        return "it is heard, but our datagrams don't reach it any more; is the link cut in one direction?";
+    const auto& refusal = channel.last_refusal();
+    if (refusal && refusal->at >= channel.since() && now - refusal->at <= kLately)
+        return fmt::format("{} ({})", why_refused(refusal->reason, channel, config),
+                           to_string(refusal->reason));
+    return why_silent(channel, config, now);
+}
+
+}  // namespace
+
 std::string why_refused(SyncDrop reason, const Channel& channel, const SyncConfig& config) {
     switch (reason) {
         case SyncDrop::bad_seal:
@@ -43,30 +67,6 @@ std::string why_refused(SyncDrop reason, const Channel& channel, const SyncConfi
         default: return fmt::format("what comes from there is refused: {}", explain_refusal(reason));
     }
 }
-
-std::string why_silent(const Channel& channel, const SyncConfig& config, Instant now) {
-    if (channel.counters().streams_accepted > 0)
-        return fmt::format("silent for {}", human_duration(now - channel.heard_at()));
-    if (const auto& refusal = channel.last_refusal())
-        return fmt::format("silent for {}; before that it was refused: {}", human_duration(now - refusal->at),
-                           explain_refusal(refusal->reason));
-    return fmt::format(
-        "never heard: does carpd run there, with this host among the peers of its [sync], and "
-        "does {} let UDP port {} through?",
-        config.interface, config.port);
-}
-
-std::string why(const Channel& channel, const SyncConfig& config, Instant now) {
-    if (channel.peer())
-        return "it is heard, but our datagrams don't reach it any more; is the link cut in one direction?";
-    const auto& refusal = channel.last_refusal();
-    if (refusal && refusal->at >= channel.since() && now - refusal->at <= kLately)
-        return fmt::format("{} ({})", why_refused(refusal->reason, channel, config),
-                           to_string(refusal->reason));
-    return why_silent(channel, config, now);
-}
-
-}  // namespace
 
 std::optional<std::string> why_down(const Channel& channel, const SyncPeerFigures& peer,
                                     const SyncConfig& config, Instant now) {
