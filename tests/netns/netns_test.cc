@@ -113,6 +113,12 @@ std::vector<std::string> without_prefix(const std::vector<std::string>& addresse
     return result;
 }
 
+void track_connections(Host& host) {
+    run_checked({{"nft", "-f", "-"},
+                 &host.space(),
+                 "table ip t { chain c { type filter hook output priority 0; ct state new accept; }; }\n"});
+}
+
 int count_in(const std::string& text, const std::string& part) {
     int count = 0;
     for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size()) ++count;

@@ -32,6 +32,10 @@ inline constexpr int kPoorSkew = 50;
 // at advbase 0 that time follows from the host's own advskew.
 inline constexpr int kAlmostPoorSkew = 40;
 
+// Of [sync], as key-hex has them.
+inline constexpr const char* kKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+inline constexpr const char* kOtherKey = "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
 // One [[group]] of a configuration.
 struct Group {
     std::string name = "lan", interface = "eth0";
@@ -99,6 +103,9 @@ class Probes {
 // "192.0.2.100/24" -> "192.0.2.100"
 std::string without_prefix(const std::string& address);
 std::vector<std::string> without_prefix(const std::vector<std::string>& addresses);
+
+// Somebody must want connections to be tracked, or the kernel tracks none.
+void track_connections(Host& host);
 
 // How often a text has a part.
 int count_in(const std::string& text, const std::string& part);

@@ -8,9 +8,6 @@
 namespace carpd::lab {
 namespace {
 
-constexpr const char* kKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-constexpr const char* kOtherKey = "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-
 class SyncFinding : public NetnsTest {
  protected:
     using Addresses = std::set<std::string>;
@@ -21,12 +18,7 @@ class SyncFinding : public NetnsTest {
         three_hosts();
         for (Host* host : {&alpha(), &beta(), &client()}) {
             attach(*host, address(*host));
-            // Somebody must want connections to be tracked.
-            ASSERT_EQ(host->run({"nft",
-                                 "add table ip t; add chain ip t c { type filter hook output priority 0; }; "
-                                 "add rule ip t c ct state new accept"})
-                          .exit_code,
-                      0);
+            track_connections(*host);
         }
     }
     static std::string address(const Host& host) { return fmt::format("fe80::{}", host.number() + 1); }
