@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <charconv>
 #include <cstdio>
 
 namespace carpd {
@@ -31,6 +32,18 @@ std::string IpAddress::to_string() const {
 
 std::string InterfaceAddress::to_string() const {
     return address.to_string() + "/" + std::to_string(prefix_length);
+}
+
+std::optional<MacAddress> MacAddress::parse(std::string_view text) {
+    MacAddress mac;
+    if (text.size() != 3 * mac.bytes.size() - 1) return std::nullopt;
+    for (std::size_t i = 0; i < mac.bytes.size(); ++i) {
+        const char* digits = text.data() + 3 * i;
+        if (i > 0 && digits[-1] != ':') return std::nullopt;
+        const auto [end, error] = std::from_chars(digits, digits + 2, mac.bytes[i], 16);
+        if (error != std::errc() || end != digits + 2) return std::nullopt;
+    }
+    return mac;
 }
 
 std::string MacAddress::to_string() const {

@@ -85,6 +85,8 @@ struct InterfaceAddress {
 struct MacAddress {
     std::array<std::uint8_t, 6> bytes{};
 
+    // Six bytes of two digits each with colons between them; nothing if `text` isn't that.
+    static std::optional<MacAddress> parse(std::string_view text);
     std::string to_string() const;
     constexpr auto operator<=>(const MacAddress&) const = default;
 };

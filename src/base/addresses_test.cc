@@ -105,5 +105,16 @@ TEST(MacAddress, Text) {
     EXPECT_EQ((MacAddress{{0x00, 0x00, 0x5e, 0x00, 0x01, 0xaf}}).to_string(), "00:00:5e:00:01:af");
 }
 
+TEST(MacAddress, IsSixBytesWithColonsBetweenThem) {
+    const MacAddress mac{{0x52, 0x54, 0x00, 0xab, 0xCD, 0xff}};
+    EXPECT_EQ(MacAddress::parse("52:54:00:ab:cd:ff"), mac);
+    EXPECT_EQ(MacAddress::parse("52:54:00:AB:CD:FF"), mac);
+    EXPECT_EQ(MacAddress::parse(mac.to_string()), mac);
+    for (const char* wrong : {"", "52:54:00:ab:cd", "52:54:00:ab:cd:ff:00", "52-54-00-ab-cd-ff",
+                              "5254.00ab.cdff", "52:54:00:ab:cd:fg", "2:54:00:ab:cd:ff:", "+2:54:00:ab:cd:ff",
+                              "52:54:00:ab:cd: f", "0x:54:00:ab:cd:ff"})
+        EXPECT_EQ(MacAddress::parse(wrong), std::nullopt) << wrong;
+}
+
 }  // namespace
 }  // namespace carpd

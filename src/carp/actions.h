@@ -63,6 +63,20 @@ struct AnnounceAddresses {
     GroupId group;
 };
 
+// What the filter of a pool goes by now (docs/protocol/balance.md, rules N6 and N8).
+struct SetPool {
+    GroupId leader;
+    std::uint32_t at_home;   // its carpnodes that are, by index; only with weights anything else than all
+    Instant settling_until;  // before `now`: it isn't settling
+    bool operator==(const SetPool&) const = default;
+};
+
+// Send `packet`, which goes to a pool's first address, in a frame to the pool's MAC (rule N12).
+struct SendFloodProbe {
+    GroupId group;
+    AdvertisementPacket packet;
+};
+
 // The group entered another state.
 struct ReportTransition {
     GroupId group;
@@ -105,11 +119,29 @@ struct ReportUncommitted {
     Duration waited;
 };
 
+// What is new about how a pool's hosts agree (carp/pool_peers.h). Said where it changes, of strays at most
+// once in ten seconds.
+enum class PoolNews : std::uint8_t {
+    pool_differs,    // `source` has configured another pool (rule N10)
+    pool_agrees,     // and now the same
+    stray_carpnode,  // `source` advertises `vhid`, which isn't configured here (rule N11)
+    probes_missing,  // frames to the pool's MAC don't come from `source` (rule N12)
+    probes_heard,    // and now they do
+};
+
+struct ReportPool {
+    GroupId leader;
+    PoolNews news;
+    IpAddress source;
+    std::uint8_t vhid;
+};
+
 using Action = std::variant<SendAdvertisement, SendProbe, CommitFlows, InstallAddresses, RenewLease,
-                            WithdrawAddresses, AnnounceAddresses, ReportTransition, ReportRival, ReportHeld,
-                            ReportDemotion, ReportUncommitted>;
+                            WithdrawAddresses, AnnounceAddresses, SetPool, SendFloodProbe, ReportTransition,
+                            ReportRival, ReportHeld, ReportDemotion, ReportUncommitted, ReportPool>;
 // What people read.
-using Report = std::variant<ReportTransition, ReportRival, ReportHeld, ReportDemotion, ReportUncommitted>;
+using Report =
+    std::variant<ReportTransition, ReportRival, ReportHeld, ReportDemotion, ReportUncommitted, ReportPool>;
 using Actions = std::vector<Action>;
 
 }  // namespace carpd

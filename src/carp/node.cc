@@ -19,6 +19,7 @@ void Node::configure(Instant now, GroupConfigs groups, Actions& out) {
         wanted_places.emplace(interface_id(wanted.interface), wanted.vhid);
     for (auto& group : groups_)
         if (group) group->join(nullptr);
+    pool_of_.assign(pool_of_.size(), nullptr);
     // What goes leaves before what is new comes, so that an address can move from one group to another.
     for (GroupId id = 0; id < groups_.size(); ++id)
         if (groups_[id] && !wanted_places.contains({interface_of_[id], groups_[id]->config().vhid}))
@@ -33,7 +34,7 @@ void Node::configure(Instant now, GroupConfigs groups, Actions& out) {
             groups_[*id]->reconfigure(now, wanted, out);
             groups_[*id]->on_failing_tracks(now, failing_, out);
             follow_interface_groups(now, *id, out);
-            reschedule(*id);
+            follow(now, *id, out);
             continue;
         }
         const GroupId id = take_slot(free);
@@ -44,9 +45,10 @@ void Node::configure(Instant now, GroupConfigs groups, Actions& out) {
         groups_[id]->start(now, interfaces_[interface].link, out);
         if (sync_demotion_ != 0) groups_[id]->on_demotion(now, kSyncDemotion, sync_demotion_, out);
         follow_interface_groups(now, id, out);
-        reschedule(id);
+        follow(now, id, out);
     }
     configs_ = std::move(groups);
+    form_pools(now, out);
     form_sets(now, out);
 }
 
@@ -56,7 +58,7 @@ void Node::form_sets(Instant now, Actions& out) {
         if (!group) continue;
         if (group->config().together.empty()) {
             group->carry(now, "", 0, true, out);
-            reschedule(group->id());
+            follow(now, group->id(), out);
         } else {
             members[group->config().together].push_back(group.get());
         }
@@ -67,7 +69,7 @@ void Node::form_sets(Instant now, Actions& out) {
         for (VirtualHost* member : of_set) member->join(&set);
         set.set_members(std::move(of_set));
         set.settle_all(now, true, out);
-        for (const VirtualHost* member : set.members()) reschedule(member->id());
+        for (const VirtualHost* member : set.members()) follow(now, member->id(), out);
     }
 }
 
@@ -90,6 +92,7 @@ GroupId Node::take_slot(std::vector<GroupId>& free) {
     groups_.emplace_back();
     interface_of_.push_back(0);
     is_master_.push_back(false);
+    pool_of_.push_back(nullptr);
     deadlines_.resize(groups_.size());
     return static_cast<GroupId>(groups_.size() - 1);
 }
@@ -106,7 +109,7 @@ void Node::hold_down(Instant now, Instant until, Actions& out) {
     for (GroupId id = 0; id < groups_.size(); ++id) {
         if (!groups_[id]) continue;
         groups_[id]->hold_down(now, until, out);
-        reschedule(id);
+        follow(now, id, out);
     }
     for (auto& group : groups_)
         if (group) finish(now, group->id(), out);
@@ -116,7 +119,7 @@ void Node::stop(Instant now, Actions& out) {
     for (GroupId id = 0; id < groups_.size(); ++id) {
         if (!groups_[id]) continue;
         groups_[id]->stop(now, Cause::stopped, out);
-        reschedule(id);
+        follow(now, id, out);
     }
 }
 
@@ -147,8 +150,18 @@ Receipt Node::receive(Instant now, InterfaceId interface, Bytes bytes, Actions& 
         return {advertisement.error(), collides};
     }
     const auto id = group_of(interface, advertisement->vhid);
-    if (!id) return {DropReason::bad_vhid, {}};  // R7
+    if (!id) {  // R7
+        hear_stray(now, interface, *packet, *advertisement, out);
+        return {DropReason::bad_vhid, {}};
+    }
+    if (pool_of_[*id] && pool_of_[*id]->has_address(packet->destination))
+        return {hear_flood_probe(now, *id, *packet, *advertisement, out), id};
     const auto refused = groups_[*id]->on_advertisement(now, *packet, *advertisement, out);
+    const auto is_for_pool = [&] {  // of a host that a check withdrew others must still be known
+        return !refused ||
+               (refused == DropReason::not_running && groups_[*id]->is_authentic(*packet, *advertisement));
+    };
+    if (pool_of_[*id] && is_for_pool()) hear_in_pool(now, *id, *packet, *advertisement, out);
     if (!refused) finish(now, *id, out);
     return {refused, id};
 }
@@ -159,7 +172,7 @@ void Node::handle_link(Instant now, InterfaceId interface, const LinkStatus& lin
     for (GroupId id : interfaces_[interface].by_vhid) {
         if (id == kNoGroup) continue;
         groups_[id]->on_link(now, interfaces_[interface].link, out);
-        reschedule(id);
+        follow(now, id, out);
     }
     for (GroupId id : interfaces_[interface].by_vhid)
         if (id != kNoGroup) finish(now, id, out);
@@ -274,13 +287,16 @@ void Node::finish(Instant now, GroupId id, Actions& out, bool at_once) {
     const auto set = groups_[id]->set();
     if (set && set->settle(now, *groups_[id], at_once, out))
         for (const VirtualHost* member : set->members())
-            if (member->id() != id) reschedule(member->id());
-    reschedule(id);
+            if (member->id() != id) follow(now, member->id(), out);
+    follow(now, id, out);
 }
 
-void Node::reschedule(GroupId id) {
-    deadlines_.set(id, groups_[id]->next_deadline());
-    count_master(id, groups_[id]->state() == State::master);
+// What becomes of the host by what may have become of the group.
+void Node::follow(Instant now, GroupId id, Actions& out) {
+    const VirtualHost& group = *groups_[id];
+    count_master(id, group.state() == State::master);
+    deadlines_.set(id, group.next_deadline());
+    if (pool_of_[id]) follow_pool(now, id, out);
 }
 
 void Node::count_master(GroupId id, bool is_master) {

@@ -19,6 +19,7 @@
 #include "base/deadlines.h"
 #include "base/random.h"
 #include "carp/actions.h"
+#include "carp/balancer.h"
 #include "carp/together.h"
 #include "carp/virtual_host.h"
 
@@ -89,6 +90,9 @@ class Node {
     // Names of the interfaces that groups ask for; an InterfaceId is an index into it. It only grows.
     const std::vector<std::string>& interfaces() const { return interface_names_; }
     const LinkStatus& link(InterfaceId interface) const { return interfaces_[interface].link; }
+    // What this carpnode shares with the others of its pool; null where the group is none. Until the next
+    // configure().
+    const Balancer* pool(GroupId id) const { return id < pool_of_.size() ? pool_of_[id] : nullptr; }
     // Refused packets that named no group of ours.
     const DropCounters& dropped() const { return dropped_; }
 
@@ -97,6 +101,7 @@ class Node {
     struct Interface {
         LinkStatus link;
         std::array<GroupId, 256> by_vhid;
+        Instant stray_check_due = Instant::min();
     };
 
     InterfaceId interface_id(const std::string& name);
@@ -108,7 +113,16 @@ class Node {
     void form_sets(Instant now, Actions& out);
     // What every input to a group ends with.
     void finish(Instant now, GroupId id, Actions& out, bool at_once = true);
-    void reschedule(GroupId id);
+    void follow(Instant now, GroupId id, Actions& out);
+    void form_pools(Instant now, Actions& out);
+    CarpnodeIndex tell_pool(Instant now, GroupId id);
+    void follow_pool(Instant now, GroupId id, Actions& out);
+    void hear_stray(Instant now, InterfaceId interface, const IpPacket& packet,
+                    const Advertisement& advertisement, Actions& out);
+    std::optional<DropReason> hear_flood_probe(Instant now, GroupId id, const IpPacket& packet,
+                                               const Advertisement& advertisement, Actions& out);
+    void hear_in_pool(Instant now, GroupId id, const IpPacket& packet, const Advertisement& advertisement,
+                      Actions& out);
     void count_master(GroupId id, bool is_master);
 
     Random random_;
@@ -120,6 +134,9 @@ class Node {
     std::vector<bool> is_master_;                            // by GroupId
     std::size_t masters_ = 0;                                // of them
     std::map<std::string, std::unique_ptr<Together>> sets_;  // by name
+    // By interface and leader; and by GroupId, null where it is no carpnode.
+    std::map<std::pair<InterfaceId, std::uint8_t>, std::unique_ptr<Balancer>> pools_;
+    std::vector<Balancer*> pool_of_;
     std::vector<std::string> interface_names_;
     std::map<std::string, InterfaceId> interface_ids_;  // by name
     std::deque<Interface> interfaces_;                  // virtual hosts keep a pointer to the link

@@ -6,6 +6,7 @@
 #include <map>
 #include <numeric>
 
+#include "carp/node_fuzz_draw.h"
 #include "carp/pump.h"
 #include "wire/checksum.h"
 
@@ -14,97 +15,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr InterfaceId kInterfaces = 2;
-constexpr std::size_t kGroups = 4;       // that may be configured, two on each interface
 constexpr std::size_t kMaxInputs = 300;  // of a sequence
 constexpr std::size_t kMaxActions = 40;  // for each group and packet of an input
-const std::string kInterfaceNames[] = {"eth0", "eth1"};
-
-// Draws from the fuzzer's bytes; zeros when they are used up.
-class Draw {
- public:
-    explicit Draw(Bytes bytes) : bytes_(bytes) {}
-    bool empty() const { return bytes_.empty(); }
-    std::uint8_t byte() {
-        if (bytes_.empty()) return 0;
-        const std::uint8_t value = bytes_[0];
-        bytes_ = bytes_.subspan(1);
-        return value;
-    }
-    std::size_t below(std::size_t limit) { return byte() % limit; }
-    template <class T, std::size_t N>
-    const T& of(const T (&choices)[N]) {
-        return choices[below(N)];
-    }
-
- private:
-    Bytes bytes_;
-};
-
-IpAddress ip(const char* text) {
-    return IpAddress::parse(text).value();
-}
-
-// Ourselves, a lower and a higher neighbour, a peer, an address that the groups share, and nobody.
-const IpAddress kSources4[] = {ip("192.0.2.5"),    ip("192.0.2.1"),   ip("192.0.2.9"),
-                               ip("198.51.100.7"), ip("192.0.2.100"), ip("0.0.0.0")};
-const IpAddress kSources6[] = {ip("fe80::5"),     ip("fe80::1"),       ip("fe80::9"),
-                               ip("2001:db8::7"), ip("2001:db8::100"), ip("::")};
-const IpAddress kDestinations4[] = {ip("224.0.0.18"), ip("192.0.2.5"), ip("224.0.0.1")};
-const IpAddress kDestinations6[] = {ip("ff02::12"), ip("2001:db8::5"), ip("ff02::1")};
-
-std::string group_name(std::size_t index) {
-    return "group" + std::to_string(index);
-}
-
-// The group with number `index`; the bytes say all that may change while it is configured.
-GroupConfig draw_group(std::size_t index, Draw& draw) {
-    GroupConfig group;
-    group.name = group_name(index);
-    group.interface = kInterfaceNames[index % kInterfaces];
-    group.vhid = Vhid{static_cast<std::uint8_t>(1 + index / kInterfaces)};
-    group.advbase = AdvBase{static_cast<std::uint8_t>(draw.below(4))};
-    group.advskew = AdvSkew{static_cast<std::uint8_t>(draw.below(255))};
-    const std::uint8_t options = draw.byte();
-    group.preempt = options & 1;
-    group.mac = options & 2 ? MacMode::interface_mac : MacMode::virtual_mac;
-    group.key[0] = options & 4;
-    const bool ipv4 = !(options & 8), ipv6 = (options & 16) || !ipv4;
-    const bool unicast = options & 32;
-    if (ipv4) group.addresses.push_back({ip("192.0.2.100"), 24});
-    if (ipv6) group.addresses.push_back({ip("2001:db8::100"), 64});
-    if (ipv6 && options & 128) group.addresses.push_back({ip("fe80::100"), 64});
-    if (unicast && ipv4) group.peers = {kSources4[3], kSources4[1]};
-    if (unicast && ipv6) group.peers.push_back(kSources6[3]);
-    group.peer_routed = unicast && options & 64;
-    return group;
-}
-
-// Besides: its set, and what it accepts from peers that change theirs.
-void draw_more(GroupConfig& group, Draw& draw) {
-    const std::uint8_t more = draw.byte();
-    group.together = draw.of({"", "set", "set", "other set"});
-    if (more & 1) group.accept_key = Key{static_cast<std::uint8_t>(more & 2)};
-    if (more & 4)
-        group.accept_addresses.push_back({ip(group.has(Family::ipv4) ? "192.0.2.101" : "2001:db8::101"), 24});
-    if (more & 8) group.preempt_delay = std::chrono::seconds(more >> 4);
-}
-
-// Up to three checks that fail, each for one group or for all.
-std::vector<FailingTrack> draw_failing_tracks(Draw& draw) {
-    std::vector<FailingTrack> failing;
-    const std::uint8_t drawn = draw.byte();
-    for (const auto& [name, bit] : {std::pair("gateway", 1), std::pair("disk", 2), std::pair("web", 4)}) {
-        if (!(drawn & bit)) continue;
-        FailingTrack& track = failing.emplace_back();
-        track.name = name;
-        track.withdraw = drawn & bit << 3;
-        if (!track.withdraw) track.demote = 1 + draw.byte() % 240;
-        const std::size_t group = draw.below(2 * kGroups);
-        if (group < kGroups) track.groups = {group_name(group)};
-    }
-    return failing;
-}
 
 // With what a peer of the group may sign: its own key and list, or what it accepts besides (rule D5).
 Authenticator signer(const GroupConfig& group, bool alternate) {
@@ -207,10 +119,13 @@ class Host : public Port {
     void perform(std::span<const CommitFlows> actions) override;
     void perform(std::span<InstallAddresses> actions) override;
     void perform(const RenewLease& action) override;
+    void perform(const SetPool&) override {}
+    void perform(const SendFloodProbe& action) override;
     void perform(std::span<const AnnounceAddresses> actions) override;
     void perform(const ReportTransition& action) override;
     void perform(const ReportRival&) override { count(); }
     void perform(const ReportHeld&) override { count(); }
+    void perform(const ReportPool&) override { count(); }
     void perform(const ReportDemotion&) override { count(); }
     void perform(const ReportUncommitted& action) override;
 
@@ -325,6 +240,7 @@ void Host::configure() {
         if (!(present & 1 << i)) groups.push_back(draw_group(i, draw_));
     if (present & 64)
         for (GroupConfig& group : groups) draw_more(group, draw_);
+    if (present & 32) make_pool(groups, draw_);
     if (present & 128) std::reverse(groups.begin(), groups.end());
     pump_.input(now_, [&](Node& node, Actions& out) { node.configure(now_, share(groups), out); });
     std::erase_if(groups_, [&](const auto& entry) {
@@ -488,8 +404,18 @@ void Host::perform(std::span<const AnnounceAddresses> actions) {
     for (const AnnounceAddresses& action : actions) {
         count();
         CARPD_ASSERT(groups_[action.group].owns);
+        CARPD_ASSERT(!node_.group(action.group)->config().balance);  // N5
         ++groups_[action.group].counters.announcements;
     }
+}
+
+// Only who serves sends one, and it is no advertisement.
+void Host::perform(const SendFloodProbe& action) {
+    count();
+    const Balancer* pool = node_.pool(action.group);
+    CARPD_ASSERT(pool && pool->config().by_ip() && groups_[action.group].owns);
+    const auto packet = parse_ip_packet(action.packet.bytes());
+    CARPD_ASSERT(packet && pool->has_address(packet->destination));
 }
 
 void Host::perform(const ReportTransition& action) {
@@ -534,6 +460,7 @@ void Host::check() {
             check_group(*group);
             masters += group->state() == State::master;
             earliest = std::min(earliest, group->next_deadline());
+            if (const Balancer* pool = node_.pool(id)) earliest = std::min(earliest, pool->next_deadline());
         }
     }
     CARPD_ASSERT(node_.next_deadline() == earliest && node_.masters() == masters);

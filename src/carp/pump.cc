@@ -49,6 +49,7 @@ struct Pump::Sorter {
         std::erase_if(round.installations, is_its);
         std::erase_if(round.renewals, is_its);
         std::erase_if(round.announcements, is_its);
+        std::erase_if(round.flood_probes, is_its);
         round.withdrawals.push_back(action);
     }
     void operator()(const SendAdvertisement& action) { round.advertisements.push_back(action); }
@@ -57,6 +58,11 @@ struct Pump::Sorter {
     void operator()(const InstallAddresses& action) { round.installations.push_back(action); }
     void operator()(const RenewLease& action) { round.renewals.push_back(action); }
     void operator()(const AnnounceAddresses& action) { round.announcements.push_back(action); }
+    void operator()(const SetPool& action) {
+        std::erase_if(round.pools, [&](const SetPool& earlier) { return earlier.leader == action.leader; });
+        round.pools.push_back(action);
+    }
+    void operator()(const SendFloodProbe& action) { round.flood_probes.push_back(action); }
     void operator()(const auto& report) { reports.emplace_back(report); }
 };
 
@@ -66,6 +72,8 @@ void Pump::sort_actions() {
 }
 
 void Pump::perform_round(Instant now) {
+    // Before a withdrawal: the addresses of a pool that settles stay.
+    for (const SetPool& action : round_.pools) port_.perform(action);
     for (const WithdrawAddresses& action : round_.withdrawals) port_.perform(action);
     if (!round_.advertisements.empty()) port_.perform(std::span(round_.advertisements));
     for (const SendAdvertisement& action : round_.advertisements)
@@ -79,6 +87,9 @@ void Pump::perform_round(Instant now) {
     for (const RenewLease& action : round_.renewals) port_.perform(action);
     if (!round_.announcements.empty())
         port_.perform(std::span<const AnnounceAddresses>(round_.announcements));
+    for (const SendFloodProbe& action : round_.flood_probes) port_.perform(action);
+    round_.pools.clear();
+    round_.flood_probes.clear();
     round_.withdrawals.clear();
     round_.advertisements.clear();
     round_.probes.clear();

@@ -39,6 +39,8 @@ class Pump {
         std::vector<CommitFlows> commits;
         std::vector<InstallAddresses> installations;
         std::vector<RenewLease> renewals;
+        std::vector<SetPool> pools;
+        std::vector<SendFloodProbe> flood_probes;
         std::vector<AnnounceAddresses> announcements;
     };
 

@@ -11,8 +11,10 @@
 #include <string_view>
 #include <vector>
 
+#include "balance/types.h"
 #include "base/addresses.h"
 #include "base/few.h"
+#include "base/shared_value.h"
 #include "base/time.h"
 
 namespace carpd {
@@ -105,6 +107,9 @@ struct GroupConfig {
     // or both. No value: the group's own.
     std::optional<Key> accept_key;
     Few<InterfaceAddress> accept_addresses;
+    // The pool whose carpnode with this vhid it is (docs/protocol/balance.md); none: its addresses are its
+    // own. The groups of a pool have the same interface, addresses and key, and mac is virtual_mac.
+    SharedValue<BalanceConfig> balance;
     std::string together;  // the set that it is in (carp/together.h); empty: in none
 
     bool has(Family family) const {

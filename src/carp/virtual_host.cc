@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "balance/shares.h"
 #include "carp/together.h"
 
 namespace carpd {
@@ -91,11 +92,15 @@ bool VirtualHost::is_alternate(const Advertisement& advertisement) const {
 
 std::optional<DropReason> VirtualHost::refuse(const IpPacket& packet,
                                               const Advertisement& advertisement) const {
-    const Family family = packet.source.family();
     const bool routed = config_->peer_routed && !packet.destination.is_multicast();
     if (packet.hop_limit != kHopLimit && !routed) return DropReason::bad_ttl;  // R4
     if (state_ == State::init) return DropReason::not_running;                 // R8
-    if (!config_->has(family)) return DropReason::bad_family;                  // R9
+    return refuse_as_strange(packet, advertisement);
+}
+
+std::optional<DropReason> VirtualHost::refuse_as_strange(const IpPacket& packet,
+                                                         const Advertisement& advertisement) const {
+    if (!config_->has(packet.source.family())) return DropReason::bad_family;  // R9
     const auto& peers = config_->peers;
     if (!peers.empty() && std::find(peers.begin(), peers.end(), packet.source) == peers.end())
         return DropReason::unknown_peer;  // R10
@@ -271,6 +276,7 @@ void VirtualHost::on_install_result(Instant now, bool installed, Actions& out) {
     on_demotion(now, kAddressesDemotion, installed ? 0 : kFaultDemotion, out);
     if (state_ != State::master) return;
     if (installed) {
+        if (!announces()) return;
         announcements_left_ = kRepeatedAnnouncements;
         announce(now, out);
     } else {
@@ -338,6 +344,7 @@ void VirtualHost::reconfigure(Instant now, const GroupConfig& config, Actions& o
     expire_lease(now, out);
     const bool addresses_changed = config.addresses != config_->addresses || config.mac != config_->mac;
     config_ = &config;
+    if (!announces()) announce_at_ = kNever;  // it has become a carpnode
     authenticator_ = Authenticator(config_->key, config_->vhid, config_->addresses);
     alternate_ = alternate_of(config);
     if (state_ == State::backup)
@@ -395,7 +402,8 @@ void VirtualHost::leave_master(Instant now, Cause cause, Actions& out) {
                          cause == Cause::cannot_advertise;  // of its copies some may have been sent
     if (!orderly) return;
     ++counters_.bow_outs_sent;
-    send_advertisements(now, out, true);
+    const bool ends_connections = config_->balance && (cause == Cause::stopped || cause == Cause::removed);
+    send_advertisements(now, out, ends_connections ? Saying::sign_off : Saying::bow_out);
 }
 
 // We stay MASTER although another one advertises: it must hear us, and so must everybody who learned
@@ -403,7 +411,7 @@ void VirtualHost::leave_master(Instant now, Cause cause, Actions& out) {
 void VirtualHost::reassert(Instant now, Cause cause, const Rival& rival, Actions& out) {
     advertise_at_ = std::min(advertise_at_, std::max(now, advertised_at_ + interval() / 4));
     if (passed(advertise_at_, now)) advertise(now, out);
-    if (owns_) {
+    if (owns_ && announces()) {
         announcements_left_ = kRepeatedAnnouncements;
         if (now >= announced_at_ + kAnnouncementGap)
             announce(now, out);
@@ -460,34 +468,42 @@ Standing VirtualHost::standing() const {
 void VirtualHost::advertise(Instant now, Actions& out) {
     send_advertisements(now, out);
     advertised_at_ = now;
+    advertised_advskew_ = standing().advskew;
     const Instant on_beat = advertise_at_ <= now ? advertise_at_ + interval() : now + interval();
     advertise_at_ = on_beat > now ? on_beat : now + interval();
 }
 
-void VirtualHost::send_advertisements(Instant now, Actions& out, bool bow_out) {
+void VirtualHost::send_advertisements(Instant now, Actions& out, Saying saying) {
     for (Family family : kFamilies) {
         if (!config_->has(family)) continue;
-        if (config_->peers.empty()) send_copy(now, family, carp_multicast_group(family), bow_out, out);
+        if (config_->peers.empty()) send_copy(now, family, carp_multicast_group(family), saying, out);
         for (const IpAddress& peer : config_->peers)
-            if (peer.family() == family) send_copy(now, family, peer, bow_out, out);
+            if (peer.family() == family) send_copy(now, family, peer, saying, out);
     }
 }
 
-void VirtualHost::send_copy(Instant now, Family family, const IpAddress& destination, bool bow_out,
+void VirtualHost::send_copy(Instant now, Family family, const IpAddress& destination, Saying saying,
                             Actions& out) {
+    ++(family == Family::ipv4 ? counters_.advertisements_sent_ipv4 : counters_.advertisements_sent_ipv6);
+    send(now, SendAdvertisement{id_, destination, sign(source(destination), destination, saying)}, out);
+}
+
+AdvertisementPacket VirtualHost::sign(const IpAddress& from, const IpAddress& destination, Saying saying) {
+    constexpr std::uint8_t kLeaves = 255;
+    const bool bow_out = saying != Saying::advertisement;
     const Standing ours = standing();
     Advertisement advertisement;
     advertisement.vhid = config_->vhid.value;
-    advertisement.advskew = bow_out ? 255 : ours.advskew.value;
-    advertisement.advbase = bow_out ? 255 : ours.advbase.seconds;
-    advertisement.demote = ours.demote;
+    advertisement.advskew = bow_out ? kLeaves : ours.advskew.value;
+    advertisement.advbase = bow_out ? kLeaves : ours.advbase.seconds;
+    advertisement.demote = saying == Saying::sign_off ? kLeaves : ours.demote;
+    // In a pool nothing but a sign-off says so (rule N9).
+    if (config_->balance && saying == Saying::bow_out)
+        advertisement.demote = std::min<std::uint8_t>(advertisement.demote, kLeaves - 1);
     advertisement.counter = sent_counters_.take();
     advertisement.digest = authenticator_.sign(advertisement.counter);
-    ++(family == Family::ipv4 ? counters_.advertisements_sent_ipv4 : counters_.advertisements_sent_ipv6);
-    send(now,
-         SendAdvertisement{id_, destination,
-                           AdvertisementPacket(source(destination), destination, encode(advertisement))},
-         out);
+    const std::uint16_t mark = config_->balance ? fingerprint_of(*config_->balance) : std::uint16_t{0};
+    return AdvertisementPacket(from, destination, encode(advertisement), mark);
 }
 
 void VirtualHost::announce(Instant now, Actions& out) {

@@ -66,6 +66,15 @@ class VirtualHost {
     // The interface and vhid are ours; the rest is checked here (rules R4, R8 to R12).
     std::optional<DropReason> on_advertisement(Instant now, const IpPacket& packet,
                                                const Advertisement& advertisement, Actions& out);
+    // A flood probe of its pool (rule N12): the same checks, and no more. Our own is nobody's and not
+    // refused.
+    std::optional<DropReason> on_flood_probe(Instant now, const IpPacket& packet,
+                                             const Advertisement& advertisement);
+    // Of an advertisement that was refused because the group is in INIT: whether nothing else is wrong with
+    // it. Its pool hears it all the same.
+    bool is_authentic(const IpPacket& packet, const Advertisement& advertisement) const {
+        return packet.hop_limit == kHopLimit && !refuse_as_strange(packet, advertisement);
+    }
     void on_timer(Instant now, Actions& out);
     // `commit_wait`: so long a new MASTER waits for its flows; 0: not at all.
     void on_send_result(Instant now, bool sent, Duration commit_wait, Actions& out);
@@ -127,6 +136,14 @@ class VirtualHost {
     // Why it would take over if its set let it; `none` if it isn't held.
     Cause held() const { return set() ? membership_->held : Cause::none; }
     const DemotionCounter& demotion() const { return demotion_; }
+    // MASTER, and its addresses answer or are told to now.
+    bool owns() const { return owns_; }
+    // As it stands in its last advertisement.
+    AdvSkew advertised_advskew() const { return advertised_advskew_; }
+    // From where it advertises in this family.
+    IpAddress source(Family family) const;
+    // To a pool's address; from where we advertise, by which hosts know us.
+    AdvertisementPacket flood_probe(const IpAddress& destination);
     // When its demotion `hold_down` ends; kNever while it has none.
     Instant hold_down_ends() const { return hold_down_ends_; }
     // The failing checks that keep it in INIT.
@@ -160,10 +177,13 @@ class VirtualHost {
     void enter(Instant now, State state, Cause cause, const std::optional<Rival>& rival, Actions& out,
                std::string_view together = {});
     void leave_master(Instant now, Cause cause, Actions& out);
-    void send_advertisements(Instant now, Actions& out, bool bow_out = false);
-    void send_copy(Instant now, Family family, const IpAddress& destination, bool bow_out, Actions& out);
+    enum class Saying : std::uint8_t { advertisement, bow_out, sign_off };
+    void send_advertisements(Instant now, Actions& out, Saying saying = Saying::advertisement);
+    void send_copy(Instant now, Family family, const IpAddress& destination, Saying saying, Actions& out);
+    AdvertisementPacket sign(const IpAddress& source, const IpAddress& destination, Saying saying);
     void advertise(Instant now, Actions& out);
     void announce(Instant now, Actions& out);
+    bool announces() const { return !config_->balance; }  // rule N5
     void reassert(Instant now, Cause cause, const Rival& rival, Actions& out);
     bool preempts(Instant now) const { return config_->preempt && now >= preempts_at(); }
     bool has_just_failed(Instant now) const;
@@ -184,6 +204,8 @@ class VirtualHost {
     Cause fault() const;
     bool is_alternate(const Advertisement& advertisement) const;
     std::optional<DropReason> refuse(const IpPacket& packet, const Advertisement& advertisement) const;
+    std::optional<DropReason> refuse_as_strange(const IpPacket& packet,
+                                                const Advertisement& advertisement) const;
     IpAddress source(const IpAddress& destination) const;
     Tie tie_with(const IpPacket& packet, const Advertisement& advertisement) const;
     Instant& master_down(Family family) { return master_down_[static_cast<std::size_t>(family)]; }
@@ -243,6 +265,7 @@ class VirtualHost {
     std::uint8_t consecutive_sends_ = 0;
 
     std::uint8_t announcements_left_ = 0;
+    AdvSkew advertised_advskew_;
 
     Instant advertised_at_ = Instant::min();  // when we last sent one, and last announced
     Instant announced_at_ = Instant::min();

@@ -7,15 +7,22 @@
 
 namespace carpd {
 
+Sha1Digest sha1(Bytes message) {
+    sha1_ctx context;
+    sha1_init(&context);
+    sha1_update(&context, message.size(), message.data());
+    Sha1Digest digest;
+    sha1_digest(&context, digest.size(), digest.data());
+    return digest;
+}
+
 HmacSha1::HmacSha1(Bytes key) {
     Block padded{};
     if (key.size() <= kBlock) {
         std::copy(key.begin(), key.end(), padded.begin());
     } else {
-        sha1_ctx context;
-        sha1_init(&context);
-        sha1_update(&context, key.size(), key.data());
-        sha1_digest(&context, SHA1_DIGEST_SIZE, padded.data());
+        const Sha1Digest digest = sha1(key);
+        std::copy(digest.begin(), digest.end(), padded.begin());
     }
     inner_ = hash_first_block(padded, 0x36);
     outer_ = hash_first_block(padded, 0x5c);

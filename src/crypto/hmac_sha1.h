@@ -35,6 +35,9 @@ class HmacSha1 {
     std::uint32_t length_ = 0;  // of the message so far, in bytes
 };
 
+// SHA-1 by itself.
+Sha1Digest sha1(Bytes message);
+
 // Whether two digests are equal, in constant time.
 bool equal_in_constant_time(const Sha1Digest& a, const Sha1Digest& b);
 

@@ -33,6 +33,8 @@ struct Advertisement {
 
     // advbase and advskew both 255: the sender leaves, a backup should take over now (rule W4).
     bool is_bow_out() const { return advbase == 255 && advskew == 255; }
+    // Its connections end with it (rule N9).
+    bool is_sign_off() const { return is_bow_out() && demote == 255; }
     bool operator==(const Advertisement&) const = default;
 };
 

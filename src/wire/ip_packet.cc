@@ -21,7 +21,7 @@ Expected<IpPacket, DropReason> parse_ipv4(Bytes bytes) {
     const bool is_fragment = (read_u16(bytes, 6) & 0x3fff) != 0;
     if (is_fragment || bytes[9] != kCarpProtocol) return kRefused;
     return IpPacket{IpAddress::from_bytes(bytes.subspan(12, 4)), IpAddress::from_bytes(bytes.subspan(16, 4)),
-                    bytes[8], bytes.first(total_size).subspan(header_size)};
+                    bytes[8], read_u16(bytes, 4), bytes.first(total_size).subspan(header_size)};
 }
 
 Expected<IpPacket, DropReason> parse_ipv6(Bytes bytes) {
@@ -31,7 +31,7 @@ Expected<IpPacket, DropReason> parse_ipv6(Bytes bytes) {
     // No implementation sends extension headers, so they are not followed.
     if (payload_size > bytes.size() - kIpv6HeaderSize || bytes[6] != kCarpProtocol) return kRefused;
     return IpPacket{IpAddress::from_bytes(bytes.subspan(8, 16)), IpAddress::from_bytes(bytes.subspan(24, 16)),
-                    bytes[7], bytes.subspan(kIpv6HeaderSize, payload_size)};
+                    bytes[7], read_u16(bytes, 2), bytes.subspan(kIpv6HeaderSize, payload_size)};
 }
 
 }  // namespace
@@ -52,14 +52,14 @@ Expected<IpPacket, DropReason> parse_ip_packet(Bytes bytes) {
 }
 
 AdvertisementPacket::AdvertisementPacket(const IpAddress& source, const IpAddress& destination,
-                                         const AdvertisementBytes& payload) {
+                                         const AdvertisementBytes& payload, std::uint16_t mark) {
     CARPD_ASSERT(source.family() == destination.family());
     ByteWriter writer(storage_);
     if (source.family() == Family::ipv4) {
         writer.u8(0x45);
         writer.u8(kTrafficClass);
         writer.u16(kIpv4HeaderSize + kAdvertisementSize);
-        writer.u16(0);       // identification: of no use with don't-fragment
+        writer.u16(mark);    // identification: of no use with don't-fragment
         writer.u16(0x4000);  // don't fragment
         writer.u8(kHopLimit);
         writer.u8(kCarpProtocol);
@@ -69,7 +69,7 @@ AdvertisementPacket::AdvertisementPacket(const IpAddress& source, const IpAddres
         const std::uint16_t sum = checksum(Bytes(storage_).first(kIpv4HeaderSize));
         ByteWriter(std::span(storage_).subspan(10)).u16(sum);
     } else {
-        writer.u32(0x60000000u | kTrafficClass << 20);
+        writer.u32(0x60000000u | kTrafficClass << 20 | mark);
         writer.u16(kAdvertisementSize);
         writer.u8(kCarpProtocol);
         writer.u8(kHopLimit);

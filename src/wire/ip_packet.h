@@ -22,6 +22,8 @@ IpAddress carp_multicast_group(Family family);
 struct IpPacket {
     IpAddress source, destination;
     std::uint8_t hop_limit = 0;
+    // What CARP has no use for: IPv4's identification, the lower 16 bits of IPv6's flow label (rule N10).
+    std::uint16_t mark = 0;
     Bytes payload;
 };
 
@@ -33,7 +35,7 @@ class AdvertisementPacket {
  public:
     // Both addresses of one family. DSCP CS7 (0xE0), don't-fragment, hop limit 255 (rule W5).
     AdvertisementPacket(const IpAddress& source, const IpAddress& destination,
-                        const AdvertisementBytes& payload);
+                        const AdvertisementBytes& payload, std::uint16_t mark = 0);
     Bytes bytes() const { return Bytes(storage_).first(size_); }
 
  private:

@@ -174,6 +174,31 @@ TEST(AdvertisementPacket, ParsesAsWhatItIs) {
     }
 }
 
+// A pool's fingerprint stands where nobody else looks (rule N10).
+TEST(AdvertisementPacket, CarriesAMark) {
+    const auto payload = advertisement("TV9");
+    for (auto [source, destination] :
+         {std::pair("198.51.100.1", "224.0.0.18"), std::pair("fe80::1", "ff02::12")}) {
+        const AdvertisementPacket marked(ip(source), ip(destination), payload, 0xabcd);
+        const AdvertisementPacket plain(ip(source), ip(destination), payload);
+        EXPECT_EQ(parse_ip_packet(marked.bytes())->mark, 0xabcd);
+        EXPECT_EQ(parse_ip_packet(plain.bytes())->mark, 0);
+        EXPECT_EQ(marked.bytes()[0], plain.bytes()[0]);
+        EXPECT_EQ(marked.bytes()[1], plain.bytes()[1]) << "the traffic class";
+    }
+}
+
+TEST(FrameTo, GoesToOneAddress) {
+    const AdvertisementPacket packet(ip("2001:db8::1"), ip("2001:db8::100"), advertisement("TV9"));
+    const MacAddress pool{{0x01, 0, 0x5e, 0, 1, 1}}, own{{2, 3, 4, 5, 6, 7}};
+    const Frame frame = frame_to(pool, own, packet.bytes());
+    ASSERT_EQ(frame.bytes().size(), 14 + packet.bytes().size());
+    EXPECT_THAT(frame.bytes().first(6), ElementsAreArray(pool.bytes));
+    EXPECT_THAT(frame.bytes().subspan(6, 6), ElementsAreArray(own.bytes));
+    EXPECT_EQ(read_u16(frame.bytes(), 12), 0x86dd);
+    EXPECT_THAT(frame.bytes().subspan(14), ElementsAreArray(packet.bytes()));
+}
+
 TEST(MulticastFrame, EnvelopesAreThoseOfTheBsds) {
     for (const auto& [name, source, destination, id, tos] :
          {std::tuple("tv1", "192.0.2.1", "224.0.0.18", "TV1", 15),

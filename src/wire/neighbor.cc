@@ -90,9 +90,13 @@ Frame multicast_frame(const MacAddress& source, Bytes ip_packet) {
                         ip_packet[19]}};
     else
         destination = {{0x33, 0x33, ip_packet[36], ip_packet[37], ip_packet[38], ip_packet[39]}};
+    return frame_to(destination, source, ip_packet);
+}
+
+Frame frame_to(const MacAddress& destination, const MacAddress& source, Bytes ip_packet) {
     Frame frame;
     ByteWriter writer(frame.storage());
-    ethernet(writer, destination, source, ipv4 ? kEtherIpv4 : kEtherIpv6);
+    ethernet(writer, destination, source, ip_packet[0] >> 4 == 4 ? kEtherIpv4 : kEtherIpv6);
     writer.bytes(ip_packet);
     frame.set_size(writer.size());
     return frame;

@@ -40,4 +40,7 @@ Frame send_probe(const MacAddress& mac);
 // destination.
 Frame multicast_frame(const MacAddress& source, Bytes ip_packet);
 
+// The same, addressed to `destination`.
+Frame frame_to(const MacAddress& destination, const MacAddress& source, Bytes ip_packet);
+
 }  // namespace carpd

@@ -4,7 +4,8 @@
 //
 // > host NAME GROUP...
 //       a host with groups, each NAME[:KEY=VALUE,...] with vhid, base, skew, preempt, password, mac, routed,
-//       on (an interface, eth0 if not said), together, addresses and peers (joined by +)
+//       on (an interface, eth0 if not said), together, addresses and peers (joined by +);
+//       pool=MODE/HASH/VHID[xWEIGHT]+...: it is a carpnode of the pool "pool"
 // > run SECONDS
 //       lets time pass
 // > link HOST up|down|missing [INTERFACE]
@@ -37,6 +38,10 @@
 //       whether advertisements are shown
 // > owners GROUP
 //       whose data plane answers
+// > clients POOL
+//       how many of 1000 clients each host serves
+// > switch floods|learns
+//       whether frames to the MAC of a pool reach all hosts
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -66,6 +71,22 @@ Words split(const std::string& text, char separator) {
 InterfaceAddress address(const std::string& text) {
     const auto parsed = IpAddress::parse(text).value();
     return {parsed, static_cast<std::uint8_t>(parsed.family() == Family::ipv4 ? 24 : 64)};
+}
+
+BalanceConfig pool(const std::string& text) {
+    const Words parts = split(text, '/');
+    BalanceConfig pool;
+    pool.pool = "pool";
+    for (Balancing mode : {Balancing::ip, Balancing::ip_stealth, Balancing::ip_unicast, Balancing::arp})
+        if (to_string(mode) == parts.at(0)) pool.mode = mode;
+    pool.hash = parts.at(1) == "bsd" ? BalanceHash::bsd : BalanceHash::weighted;
+    for (const std::string& carpnode : split(parts.at(2), '+')) {
+        const Words numbers = split(carpnode, 'x');
+        const int weight = numbers.size() > 1 ? std::stoi(numbers[1]) : 1;
+        pool.carpnodes.push_back(
+            {static_cast<std::uint8_t>(std::stoi(numbers[0])), 0, static_cast<std::uint8_t>(weight)});
+    }
+    return pool;
 }
 
 GroupConfig group(const std::string& text) {
@@ -99,6 +120,8 @@ GroupConfig group(const std::string& text) {
         else if (key == "accept-addresses")
             for (const std::string& other : split(value, '+'))
                 config.accept_addresses.push_back(address(other));
+        else if (key == "pool")
+            config.balance = SharedValue<BalanceConfig>(pool(value));
         else if (key == "together")
             config.together = value;
         else if (key == "routed")
@@ -303,6 +326,9 @@ class Interpreter {
              host.pump.wake(world_.now);
          }},
         {"packets", [this](const Words& c) { world_.show_packets = c.at(1) == "on"; }},
+        {"clients",
+         [this](const Words& c) { world_.log += "            " + world_.clients(c.at(1)) + "\n"; }},
+        {"switch", [this](const Words& c) { world_.keeps_probes_back = c.at(1) == "learns"; }},
         {"owners", [this](const Words& c) { world_.log += "            " + world_.owners(c.at(1)) + "\n"; }},
     };
 };

@@ -130,6 +130,51 @@ void Host::perform(const ReportDemotion& action) {
                                   action.name));
 }
 
+void Host::perform(const SetPool& action) {
+    const GroupConfig& leader = known[action.leader];
+    pools[leader.balance->pool] = action;
+    std::string at_home;
+    for (std::size_t i = 0; i < leader.balance->carpnodes.size(); ++i)
+        if (action.at_home >> i & 1) at_home += fmt::format(" {}", leader.balance->carpnodes[i].vhid);
+    world.note(*this, fmt::format("{}: at home{}{}", leader.balance->pool, at_home,
+                                  action.settling_until > world.now ? ", settling" : ""));
+}
+
+void Host::perform(const SendFloodProbe& action) {
+    if (!world.keeps_probes_back)
+        world.transmit(*this, known[action.group].interface, action.packet.bytes(), true);
+}
+
+void Host::perform(const ReportPool& action) {
+    constexpr const char* kNews[] = {"has another pool", "has the same pool now", "advertises a carpnode",
+                                     "is behind a switch that keeps frames back",
+                                     "sends frames that come again"};
+    world.note(*this,
+               fmt::format("{}: {} {}{}", known[action.leader].balance->pool, action.source.to_string(),
+                           kNews[static_cast<std::size_t>(action.news)],
+                           action.vhid == 0 ? "" : fmt::format(" {}, which is missing here", action.vhid)));
+}
+
+int Host::served(const std::string& pool, const std::vector<IpAddress>& clients,
+                 std::vector<int>& served_by) const {
+    const auto set = pools.find(pool);
+    if (!alive || set == pools.end()) return 0;
+    const GroupConfig& leader = known.at(set->second.leader);
+    Shares shares(*leader.balance, leader.key);
+    shares.set_at_home(set->second.at_home);
+    std::set<std::uint8_t> vhids;
+    for (const auto& [id, until] : owned)
+        if (until > world.now && known.at(id).balance) vhids.insert(known.at(id).vhid.value);
+    int count = 0;
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+        const CarpnodeIndex carpnode = shares.carpnode_of(clients[i], leader.addresses.front().address);
+        if (!vhids.contains(leader.balance->carpnodes[carpnode].vhid)) continue;
+        ++served_by[i];
+        ++count;
+    }
+    return count;
+}
+
 void Host::perform(const ReportUncommitted& action) {
     world.note(*this,
                fmt::format("{}: flows were not committed within {} ms", known[action.group].name,
@@ -167,12 +212,12 @@ void World::run(Duration duration) {
     now = end;
 }
 
-void World::transmit(const Host& from, const std::string& interface, Bytes packet) {
+void World::transmit(const Host& from, const std::string& interface, Bytes packet, bool to_all) {
     last_packet.assign(packet.begin(), packet.end());
     const auto parsed = parse_ip_packet(packet);
     if (!from.is_running(interface) || lost_families.count(parsed->source.family())) return;
     for (auto& to : hosts_) {
-        const bool addressed = parsed->destination.is_multicast() ||
+        const bool addressed = to_all || parsed->destination.is_multicast() ||
                                parsed->destination == to->link.source4 ||
                                parsed->destination == to->link.source6;
         const bool is_cut =
@@ -201,6 +246,19 @@ std::string World::owners(const std::string& name) {
             if (host->known[id].name == name && now < lease_until)
                 owners += (owners.empty() ? "" : "+") + host->name;
     return owners.empty() ? "nobody" : owners;
+}
+
+std::string World::clients(const std::string& pool) {
+    std::vector<IpAddress> clients;
+    for (int i = 0; i < 1000; ++i)
+        clients.push_back(*IpAddress::parse(fmt::format("10.0.{}.{}", i / 250, i % 250)));
+    std::vector<int> served_by(clients.size());
+    std::string text;
+    for (const auto& host : hosts_)
+        text += fmt::format("{} {}, ", host->name, host->served(pool, clients, served_by));
+    const auto several = std::count_if(served_by.begin(), served_by.end(), [](int n) { return n > 1; });
+    return text +
+           fmt::format("nobody {}, several {}", std::count(served_by.begin(), served_by.end(), 0), several);
 }
 
 }  // namespace carpd::scenario
