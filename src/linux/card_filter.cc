@@ -25,6 +25,14 @@ MacAddress multicast_mac(const IpAddress& group) {
     return mac;
 }
 
+bool is_multicast(const MacAddress& mac) {
+    return mac.bytes[0] & 1;
+}
+
+int type_of(const MacAddress& mac) {
+    return is_multicast(mac) ? PACKET_MR_MULTICAST : PACKET_MR_UNICAST;
+}
+
 void change_membership(int socket, int option, int ifindex, const IpAddress& group) {
     ipv6_mreq request{};
     std::memcpy(&request.ipv6mr_multiaddr, group.bytes().data(), group.bytes().size());
@@ -52,11 +60,22 @@ void CardFilter::change(int ifindex, int option, int type, const MacAddress& mac
 }
 
 void CardFilter::take_in(int ifindex, const MacAddress& mac) {
-    change(ifindex, PACKET_ADD_MEMBERSHIP, PACKET_MR_UNICAST, mac);
+    change(ifindex, PACKET_ADD_MEMBERSHIP, type_of(mac), mac);
+    if (!is_multicast(mac)) return;
+    Member& member = members4_[{ifindex, mac.bytes.back()}];
+    if (++member.users > 1) return;
+    member.socket = UniqueFd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ip_mreqn request{};
+    request.imr_multiaddr.s_addr = htonl(0xe0000100u | mac.bytes.back());  // 224.0.1.x
+    request.imr_ifindex = ifindex;
+    setsockopt(member.socket.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &request, sizeof request);
 }
 
 void CardFilter::leave_out(int ifindex, const MacAddress& mac) {
-    change(ifindex, PACKET_DROP_MEMBERSHIP, PACKET_MR_UNICAST, mac);
+    change(ifindex, PACKET_DROP_MEMBERSHIP, type_of(mac), mac);
+    const auto member = members4_.find({ifindex, mac.bytes.back()});
+    if (is_multicast(mac) && member != members4_.end() && --member->second.users == 0)
+        members4_.erase(member);
 }
 
 // The card is told by the packet socket as well: the other has a limit (net.core.optmem_max), beyond which

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "balance/macs.h"
+#include "linux/clock.h"
 #include "linux/leftovers.h"
 #include "linux/log.h"
 #include "linux/sysctl.h"
@@ -63,6 +65,10 @@ bool is_in(const InterfaceAddress& address, const std::vector<InterfaceAddress>&
     });
 }
 
+bool speaks_as_interface(const GroupConfig& config) {
+    return config.mac == MacMode::interface_mac || (config.balance && hides_mac(config.balance->mode));
+}
+
 bool log_error(const std::optional<SysError>& error) {
     if (error) log(LogLevel::error, error->to_string());
     return error.has_value();
@@ -98,6 +104,8 @@ std::string DataPlane::device_of(const Group& group) const {
 }
 
 std::optional<SysError> DataPlane::prepare(GroupId id, const GroupConfig& config, const Interface& parent) {
+    if (config.balance && !gate_)
+        return SysError{"balance load by a macvlan; that needs dataplane = \"bpf\"", "", 0};
     const Group* known = find(id);
     if (known != nullptr && (known->parent != parent.ifindex() || known->mode != config.mac)) release(id);
     if (id >= groups_.size()) groups_.resize(id + 1);
@@ -111,14 +119,14 @@ std::optional<SysError> DataPlane::prepare(GroupId id, const GroupConfig& config
     if (std::exchange(interface.on_link, subnets) != subnets) ++interface.on_link_version;
     group.router =
         config.has(Family::ipv6) && read_sysctl(ipv6_setting(interface.name, "forwarding")).value_or(0) != 0;
-    if (group.mode == MacMode::interface_mac) {
+    if (group.mode == MacMode::interface_mac)
         group.ifindex = parent.ifindex();
-        group.mac = parent.mac();
-    } else if (is_new) {
+    else if (is_new) {
         group.ifindex = kLoopback;
-        group.mac = virtual_mac(config.vhid);
         arp_.borrow(group.parent, interface.name);
     }
+    group.mac = speaks_as_interface(config) ? parent.mac() : virtual_mac(config.vhid);
+    enter_pool(id, group, config);
     const bool moved =
         std::exchange(group.on_link_version, interface.on_link_version) != interface.on_link_version;
     if (gate_ && moved && group.installed) {
@@ -136,8 +144,12 @@ std::optional<SysError> DataPlane::prepare(GroupId id, const GroupConfig& config
 }
 
 std::optional<SysError> DataPlane::guard(GroupId id, const Group& group, const GroupConfig& config) {
-    Gate::Guarded guarded{group.parent, group.mac, {}, group.router, {}};
-    if (group.mode == MacMode::virtual_mac) guarded.vhid = config.vhid;
+    Gate::Guarded guarded{group.parent, group.mac, {}, group.router, {}, {}};
+    if (group.mode == MacMode::virtual_mac)
+        guarded.heard_at =
+            config.balance && config.balance->by_ip() ? pool_mac(*config.balance) : virtual_mac(config.vhid);
+    if (config.balance)
+        guarded.place = SharedValue<PoolPlace>(PoolPlace{config.balance, config.key, config.vhid});
     for (const InterfaceAddress& address : config.addresses) guarded.addresses.push_back(address.address);
     return gate_->guard(id, std::move(guarded), arp_.note(group.parent));
 }
@@ -195,10 +207,11 @@ void DataPlane::install(std::span<Installation> wanted) {
         exchange.going.set_owner(i);
         exchange.coming.set_owner(i);
         Holdings holdings = wanted_holdings(wanted[i].group, *group, *wanted[i].config);
-        const bool waits = can_wait(*group, holdings) && !(group->installed && group->settled);
+        const bool waits = can_wait(*group, holdings) && !stand_there(*group, holdings.addresses);
         if (waits && group->settled) installed_.push_back(wanted[i].group);
         group->settled = !waits;
         group->installed = true;
+        group->lingers = false;
         hold(*group, std::move(holdings), exchange);
     }
     for (const auto& failure : run(exchange)) {
@@ -219,6 +232,15 @@ bool DataPlane::can_wait(const Group& group, const Holdings& wanted) const {
     return gate_ && group.ifindex == kLoopback && wanted.routes.empty() &&
            std::all_of(wanted.addresses.begin(), wanted.addresses.end(),
                        [](const LinkAddress& a) { return a.ifindex == kLoopback; });
+}
+
+// As addresses, not as local routes: of the group itself or of others of its pool.
+bool DataPlane::stand_there(const Group& group, const Few<LinkAddress>& addresses) const {
+    return (group.keeps_addresses() && group.settled) ||
+           std::all_of(addresses.begin(), addresses.end(), [&](const LinkAddress& address) {
+               return pool_holds(group,
+                                 [&](const Holdings& held) { return contains(held.addresses, address); });
+           });
 }
 
 void DataPlane::hold(Group& group, Holdings wanted, Exchange& exchange) {
@@ -263,15 +285,66 @@ void DataPlane::renew_lease(GroupId id, Instant until) {
     if (gate_ && group != nullptr && group->installed) gate_->open_until(id, until);
 }
 
+void DataPlane::enter_pool(GroupId id, Group& group, const GroupConfig& config) {
+    const std::uint8_t wanted = config.balance ? config.balance->leader() : 0;
+    if (group.pool != wanted) leave_pool(id, group);
+    if (wanted == 0) return;
+    Pool& pool = pools_[{group.parent, wanted}];
+    if (group.pool == 0) pool.members.push_back(id);
+    if (config.vhid.value == wanted) pool.leader = id;
+    pool.has_connections_to_keep = config.balance->by_ip();
+    group.pool = wanted;
+}
+
+void DataPlane::leave_pool(GroupId id, Group& group) {
+    if (group.pool == 0) return;
+    const auto place = pools_.find({group.parent, std::exchange(group.pool, std::uint8_t{0})});
+    Pool& pool = place->second;
+    std::erase(pool.members, id);
+    if (pool.leader == id) pool.leader.reset();
+    if (pool.members.empty()) pools_.erase(place);
+}
+
+bool DataPlane::pool_settles(const Group& group) const {
+    const auto place = pools_.find({group.parent, group.pool});
+    if (group.pool == 0 || place == pools_.end()) return false;
+    const Pool& pool = place->second;
+    return pool.has_connections_to_keep && pool.leader && settling_.contains(*pool.leader);
+}
+
+bool DataPlane::pool_holds(const Group& group, auto has) const {
+    const auto place = pools_.find({group.parent, group.pool});
+    return group.pool != 0 && place != pools_.end() &&
+           std::any_of(place->second.members.begin(), place->second.members.end(),
+                       [&](GroupId member) { return has(groups_[member].holdings); });
+}
+
+void DataPlane::set_pool(GroupId leader, CarpnodeSet at_home, Instant settling_until) {
+    if (!gate_) return;
+    gate_->set_pool(leader, at_home, settling_until);
+    if (settling_until > host_now()) {
+        settling_.insert(leader);
+        return;
+    }
+    const Group* group = find(leader);
+    if (settling_.erase(leader) == 0 || group == nullptr || group->pool == 0) return;
+    for (const GroupId member : pools_.at({group->parent, group->pool}).members)
+        if (std::exchange(groups_[member].lingers, false)) withdrawn_.push_back(member);
+}
+
+std::optional<PoolTraffic> DataPlane::traffic_of(GroupId carpnode) const {
+    return gate_ ? gate_->traffic_of(carpnode) : std::nullopt;
+}
+
 void DataPlane::withdraw(GroupId id) {
     Group* group = find(id);
     if (group == nullptr || !group->installed) return;
     group->installed = false;
+    if (gate_) gate_->close(id);
+    group->lingers = pool_settles(*group);
+    if (group->lingers) return;
     withdrawn_.push_back(id);
-    if (gate_) {
-        gate_->close(id);
-        return;
-    }
+    if (gate_) return;
     if (has_macvlan(*group)) macvlan(*group).close();
     drop_withdrawn();
 }
@@ -288,11 +361,15 @@ void DataPlane::drop_withdrawn() {
     for (std::size_t i = 0; i < kAtOnce && !withdrawn_.empty(); ++i) {
         Group* group = find(withdrawn_.back());
         withdrawn_.pop_back();
-        if (group == nullptr || group->installed) continue;
-        for (const LinkAddress& address : group->holdings.addresses) batch.delete_address(address);
-        for (const Rule& rule : group->holdings.rules) batch.delete_rule(rule);
-        for (const Route& route : group->holdings.routes) batch.delete_route(route);
-        group->holdings = {};
+        if (group == nullptr || group->keeps_addresses()) continue;
+        const Holdings had = std::exchange(group->holdings, {});
+        for (const LinkAddress& address : had.addresses)
+            if (!pool_holds(*group, [&](const Holdings& held) { return contains(held.addresses, address); }))
+                batch.delete_address(address);
+        for (const Rule& rule : had.rules) batch.delete_rule(rule);
+        for (const Route& route : had.routes)
+            if (!pool_holds(*group, [&](const Holdings& held) { return contains(held.routes, route); }))
+                batch.delete_route(route);
         group->settled = true;
     }
     for (const auto& failure : netlink_->run(batch).failures)
@@ -305,7 +382,7 @@ void DataPlane::add_installed() {
     for (std::size_t i = 0; i < kAtOnce && !installed_.empty(); ++i) {
         Group* group = find(installed_.back());
         installed_.pop_back();
-        if (group == nullptr || !group->installed || group->settled) continue;
+        if (group == nullptr || !group->keeps_addresses() || group->settled) continue;
         Holdings holdings = group->holdings;
         for (const Route& route : group->holdings.routes)
             if (route.local) holdings.addresses.push_back({kLoopback, route.destination});
@@ -332,7 +409,7 @@ void DataPlane::add_installed() {
 
 void DataPlane::announce(GroupId id, const GroupConfig& config, std::vector<OutgoingFrame>& out) const {
     const Group* group = find(id);
-    if (group == nullptr) return;
+    if (group == nullptr || config.balance) return;
     for (const InterfaceAddress& address : config.addresses) {
         const IpAddress& ip = address.address;
         if (ip.family() == Family::ipv6) {
@@ -386,7 +463,9 @@ void DataPlane::release(GroupId id) {
     Group* group = find(id);
     if (group == nullptr) return;
     withdraw(id);
+    if (std::exchange(group->lingers, false)) withdrawn_.push_back(id);
     while (!withdrawn_.empty()) drop_withdrawn();
+    leave_pool(id, *group);
     if (gate_) gate_->release(id);
     if (has_macvlan(*group)) log_error(macvlan(*group).remove(*netlink_));
     if (group->mode == MacMode::virtual_mac) arp_.give_back(group->parent, parents_.at(group->parent).name);

@@ -11,6 +11,9 @@
 //
 // With mac = "interface" the addresses stand on the interface itself, behind the gate if there is one.
 //
+// The carpnodes of a pool (docs/protocol/balance.md) share their addresses, which are there while this host
+// is MASTER of at least one of them, and longer while the pool settles. They need a gate.
+//
 // An address is there only while this host is MASTER: on a standby it would be local, and the standby's own
 // programs would reach themselves. Adding one takes the kernel the longer the more there are on a device
 // (4000 on lo: 0.3 s). So behind a gate a local route makes the host answer at once, and the address, which
@@ -20,9 +23,11 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "carp/types.h"
@@ -60,13 +65,18 @@ class DataPlane {
     void install(std::span<Installation> wanted);
     // The installed addresses may answer until then.
     void renew_lease(GroupId group, Instant until);
+    // Of the pool of this leader, prepared or not: which carpnodes are at home, by index, and until when it
+    // settles. Call it again when that is over.
+    void set_pool(GroupId leader, CarpnodeSet at_home, Instant settling_until);
+    // What came to the pool of a prepared carpnode; nothing for other groups.
+    std::optional<PoolTraffic> traffic_of(GroupId carpnode) const;
     // None answers. Harmless if none did. Behind a gate the kernel keeps the addresses until they are
-    // settled.
+    // settled. Those of a pool that settles stay, for connections that are there.
     void withdraw(GroupId group);
     // Removes the addresses of some groups that were withdrawn, or adds those of some that were installed.
     void settle();
     bool is_settled() const { return withdrawn_.empty() && installed_.empty(); }
-    // Appends what tells the LAN where the addresses are.
+    // Appends what tells the LAN where the addresses are; nothing for carpnodes (rule N5).
     void announce(GroupId group, const GroupConfig& config, std::vector<OutgoingFrame>& out) const;
     // Puts back what somebody else took away from a prepared or installed group. Returns whether there was
     // anything. Call it when something was taken from the group's device() or its interface.
@@ -75,8 +85,8 @@ class DataPlane {
     // Withdraws, and undoes prepare(). Also for a group whose interface is gone.
     void release(GroupId group);
 
-    // Which Ethernet address speaks for the group: the virtual one or the interface's. All zero if it isn't
-    // prepared.
+    // Which Ethernet address the group's advertisements have as source: the virtual one or the interface's.
+    // All zero if it isn't prepared.
     MacAddress mac_of(GroupId group) const;
     // The device that carries the group's addresses; empty if it isn't prepared.
     std::string device(GroupId group) const;
@@ -97,9 +107,19 @@ class DataPlane {
         MacMode mode = MacMode::virtual_mac;
         bool router = false;  // the interface forwards IPv6
         bool installed = false;
+        bool lingers = false;               // withdrawn, but its addresses are there: its pool settles
+        std::uint8_t pool = 0;              // the vhid of its pool's leader; 0: it is in none
         bool settled = true;                // an address is more than a local route
         std::uint32_t on_link_version = 0;  // of its parent, that the holdings go by
         Holdings holdings;
+
+        bool keeps_addresses() const { return installed || lingers; }
+    };
+    // The carpnodes of one that are prepared.
+    struct Pool {
+        std::vector<GroupId> members;
+        std::optional<GroupId> leader;
+        bool has_connections_to_keep = false;  // by IP: others' frames come here, too
     };
     // An interface of groups.
     struct Parent {
@@ -127,15 +147,22 @@ class DataPlane {
     void drop_withdrawn();
     void add_installed();
     Holdings wanted_holdings(GroupId id, const Group& group, const GroupConfig& config) const;
+    void enter_pool(GroupId id, Group& group, const GroupConfig& config);
+    void leave_pool(GroupId id, Group& group);
+    bool pool_settles(const Group& group) const;
+    bool pool_holds(const Group& group, auto has) const;
     bool is_held(const Route& route) const;
     bool can_wait(const Group& group, const Holdings& wanted) const;
+    bool stand_there(const Group& group, const Few<LinkAddress>& addresses) const;
     bool renew_macvlan(GroupId id, Group& group, const GroupConfig& config);
 
     Netlink* netlink_;
     std::unique_ptr<Gate> gate_;
     std::vector<Group> groups_;  // by GroupId
     std::map<int, Parent> parents_;
-    std::vector<GroupId> withdrawn_, installed_;  // and not settled yet, the last first
+    std::map<std::pair<int, std::uint8_t>, Pool> pools_;  // by parent and the leader's vhid
+    std::set<GroupId> settling_;                          // leaders of pools
+    std::vector<GroupId> withdrawn_, installed_;          // and not settled yet, the last first
     ArpSettings arp_;
 };
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "balance/macs.h"
 #include "linux/arp_settings.h"
 #include "linux/log.h"
 
@@ -38,6 +39,12 @@ void remove_filters(Netlink& netlink, int ifindex, bool made_clsact) {
     netlink.run(qdisc);
 }
 
+// By its leader; nothing if the group is in none.
+std::optional<std::uint8_t> pool_of(const Gate::Guarded& group) {
+    if (!group.place) return std::nullopt;
+    return group.place->pool->leader();
+}
+
 bool contains(const Few<IpAddress>& addresses, const IpAddress& address) {
     return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
 }
@@ -61,7 +68,7 @@ std::optional<SysError> Gate::guard(GroupId group, const Guarded& wanted, const 
     if (!GateProgram::has_room_for(group))
         return SysError{"guard more than 16384 groups by the BPF gate", "", 0};
     if (group >= groups_.size()) groups_.resize(group + 1);
-    Guarded& known = groups_[group];
+    Known& known = groups_[group];
     if (known.ifindex == 0) {
         program_.set_lease(group, Instant{});
         if (auto error = attach(wanted.ifindex, note)) return error;
@@ -74,44 +81,92 @@ std::optional<SysError> Gate::guard(GroupId group, const Guarded& wanted, const 
 }
 
 // `known` always says what is in the maps.
-std::optional<SysError> Gate::follow(GroupId group, Guarded& known, const Guarded& wanted) {
-    program_.set_identity(group, wanted.mac, wanted.vhid.has_value(), wanted.router);
+std::optional<SysError> Gate::follow(GroupId group, Known& known, const Guarded& wanted) {
+    const bool speaks_virtually = wanted.heard_at && !(wanted.place && hides_mac(wanted.place->pool->mode));
+    program_.set_identity(group, wanted.mac, speaks_virtually, wanted.router);
     known.mac = wanted.mac;
     known.router = wanted.router;
-    if (wanted.vhid && !known.vhid) {
-        if (auto error = program_.put_mac(wanted.ifindex, *wanted.vhid, group)) return error;
-        card_.take_in(wanted.ifindex, wanted.mac);
-        known.vhid = wanted.vhid;
-    }
+    if (known.heard_at != wanted.heard_at || pool_of(known) != pool_of(wanted)) forget(group, known);
+    if (auto error = own(group, known, wanted)) return error;
     for (const IpAddress& address : wanted.addresses) {
         if (contains(known.addresses, address)) continue;
-        if (auto error = program_.put_address(wanted.ifindex, address, group)) return error;
+        if (auto error = program_.put_address(wanted.ifindex, address, known.owner)) return error;
         if (address.family() == Family::ipv6) card_.join(wanted.ifindex, address);
         known.addresses.push_back(address);
     }
     erase_if(known.addresses, [&](const IpAddress& address) {
         if (contains(wanted.addresses, address)) return false;
-        if (address.family() == Family::ipv6) card_.leave(known.ifindex, address);
-        program_.remove_address(known.ifindex, address, group);
+        forget_address(group, known, address);
         return true;
     });
     known.addresses = wanted.addresses;  // in the same order
     return std::nullopt;
 }
 
+// Its place in a pool, and its MAC.
+std::optional<SysError> Gate::own(GroupId group, Known& known, const Guarded& wanted) {
+    GateOwner at_mac = group;
+    if (!wanted.place) known.owner = group;
+    if (wanted.place && !(known.place == wanted.place)) {
+        const auto pool = pools_.join(known.ifindex, *wanted.place, group);
+        if (!pool) return pool.error();
+        known.owner = *pool;
+        known.place = wanted.place;
+    }
+    if (wanted.place)
+        at_mac = wanted.place->pool->by_ip() ? known.owner : pools_.carpnode(known.owner, wanted.place->vhid);
+    if (!wanted.heard_at || (known.heard_at && known.at_mac == at_mac)) return std::nullopt;
+    if (auto error = program_.put_mac(wanted.ifindex, *wanted.heard_at, at_mac)) return error;
+    if (!known.heard_at) card_.take_in(wanted.ifindex, *wanted.heard_at);
+    known.heard_at = wanted.heard_at;
+    known.at_mac = at_mac;
+    return std::nullopt;
+}
+
+// Whether others of the group's pool have this, too.
+bool Gate::is_shared(GroupId group, const Known& known, auto has) const {
+    if (!known.place) return false;
+    const auto& members = pools_.members(known.owner);
+    return std::any_of(members.begin(), members.end(), [&](const auto& member) {
+        return member.second != group && has(groups_[member.second]);
+    });
+}
+
+void Gate::forget_address(GroupId group, const Known& known, const IpAddress& address) {
+    if (!is_shared(group, known, [&](const Known& other) { return contains(other.addresses, address); }))
+        program_.remove_address(known.ifindex, address, known.owner);
+    if (address.family() == Family::ipv6) card_.leave(known.ifindex, address);
+}
+
+// All but its interface.
+void Gate::forget(GroupId group, Known& known) {
+    for (const IpAddress& address : known.addresses) forget_address(group, known, address);
+    known.addresses.clear();
+    if (known.heard_at) {
+        if (!is_shared(group, known, [&](const Known& other) { return other.heard_at == known.heard_at; }))
+            program_.remove_mac(known.ifindex, *known.heard_at, known.at_mac);
+        card_.leave_out(known.ifindex, *known.heard_at);
+        known.heard_at.reset();
+    }
+    if (known.place) pools_.leave(known.owner, group);
+    known.place = {};
+}
+
 void Gate::release(GroupId group) {
     if (group >= groups_.size() || groups_[group].ifindex == 0) return;
     close(group);
-    const Guarded known = std::exchange(groups_[group], {});
-    for (const IpAddress& address : known.addresses) {
-        program_.remove_address(known.ifindex, address, group);
-        if (address.family() == Family::ipv6) card_.leave(known.ifindex, address);
-    }
-    if (known.vhid) {
-        program_.remove_mac(known.ifindex, *known.vhid, group);
-        card_.leave_out(known.ifindex, known.mac);
-    }
-    detach(known.ifindex);
+    forget(group, groups_[group]);
+    detach(std::exchange(groups_[group], {}).ifindex);
+}
+
+void Gate::set_pool(GroupId leader, CarpnodeSet at_home, Instant settling_until) {
+    const auto error = pools_.set(leader, at_home, settling_until);
+    if (error) log(LogLevel::error, error->to_string());
+}
+
+std::optional<PoolTraffic> Gate::traffic_of(GroupId carpnode) const {
+    if (carpnode >= groups_.size() || !groups_[carpnode].place) return std::nullopt;
+    return program_.traffic_of(groups_[carpnode].owner);
 }
 
 std::optional<SysError> Gate::attach(int ifindex, const std::string& note) {

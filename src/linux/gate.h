@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "linux/card_filter.h"
+#include "linux/gate_pools.h"
 #include "linux/gate_program.h"
 #include "linux/netlink_socket.h"
 
@@ -27,11 +28,14 @@ class Gate {
  public:
     // What the gate knows of a group.
     struct Guarded {
-        int ifindex = 0;           // of its interface; 0: the gate doesn't know the group
-        MacAddress mac;            // with which it speaks
-        std::optional<Vhid> vhid;  // whose virtual MAC that is; nothing if it is the interface's own
-        bool router = false;       // what neighbour advertisements say
+        int ifindex = 0;  // of its interface; 0: the gate doesn't know the group
+        MacAddress mac;   // with which it speaks
+        // To which frames to it come, a virtual one; nothing if it is the interface's own.
+        std::optional<MacAddress> heard_at;
+        bool router = false;  // what neighbour advertisements say
         Few<IpAddress> addresses;
+        // Of a carpnode: packets of its pool pass by its lease if they are its own (rule N5).
+        SharedValue<PoolPlace> place;
         bool operator==(const Guarded&) const = default;
     };
 
@@ -48,6 +52,11 @@ class Gate {
     void open_until(GroupId group, Instant until) { program_.set_lease(group, until); }
     void close(GroupId group) { program_.set_lease(group, Instant{}); }
 
+    // Of the pool with this leader, which needn't be guarded yet (linux/gate_pools.h).
+    void set_pool(GroupId leader, CarpnodeSet at_home, Instant settling_until);
+    // What came to the pool of a carpnode since the first of it was guarded; nothing for other groups.
+    std::optional<PoolTraffic> traffic_of(GroupId carpnode) const;
+
     // Puts the filters back where somebody removed them; returns whether that was necessary.
     bool renew(int ifindex);
 
@@ -61,17 +70,27 @@ class Gate {
         std::string note;
     };
     Gate(Netlink& netlink, GateProgram program, CardFilter card)
-        : netlink_(&netlink), program_(std::move(program)), card_(std::move(card)) {}
+        : netlink_(&netlink), program_(std::move(program)), card_(std::move(card)), pools_(program_) {}
     std::optional<SysError> attach(int ifindex, const std::string& note);
     std::optional<SysError> put_filters(int ifindex, Hook& hook);
     void detach(int ifindex);
-    std::optional<SysError> follow(GroupId group, Guarded& known, const Guarded& wanted);
+    // What the gate knows of a group, and whose its addresses and its MAC are: its own, or its pool's.
+    struct Known : Guarded {
+        GateOwner owner = 0;
+        GateOwner at_mac = 0;
+    };
+    std::optional<SysError> follow(GroupId group, Known& known, const Guarded& wanted);
+    std::optional<SysError> own(GroupId group, Known& known, const Guarded& wanted);
+    void forget(GroupId group, Known& known);
+    void forget_address(GroupId group, const Known& known, const IpAddress& address);
+    bool is_shared(GroupId group, const Known& known, auto has) const;
 
     Netlink* netlink_;
     GateProgram program_;
     CardFilter card_;
-    std::vector<Guarded> groups_;  // by GroupId
-    std::map<int, Hook> hooks_;    // by ifindex
+    GatePools pools_;
+    std::vector<Known> groups_;  // by GroupId
+    std::map<int, Hook> hooks_;  // by ifindex
 };
 
 }  // namespace carpd

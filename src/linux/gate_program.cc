@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <vector>
 
 #include "base/assert.h"
 #include "linux/gate_maps.h"
@@ -38,20 +39,25 @@ gate_address address_key(int ifindex, const IpAddress& address) {
     return key;
 }
 
-gate_mac mac_key(int ifindex, Vhid vhid) {
-    return {static_cast<__u32>(ifindex), vhid.value};
+gate_mac mac_key(int ifindex, const MacAddress& mac) {
+    const bool is_multicast = mac.bytes[0] & 1;
+    return {static_cast<__u32>(ifindex), mac.bytes[5] | (is_multicast ? std::uint32_t{GATE_MULTICAST} : 0)};
 }
 
-std::optional<SysError> put(int map, const void* key, GroupId group, const char* what, std::string object) {
-    if (bpf_map_update_elem(map, key, &group, BPF_ANY) == 0) return std::nullopt;
+std::optional<SysError> put(int map, const void* key, GateOwner owner, const char* what, std::string object) {
+    if (bpf_map_update_elem(map, key, &owner, BPF_ANY) == 0) return std::nullopt;
     if (errno != E2BIG) return SysError{std::string("tell the BPF gate ") + what, std::move(object), errno};
     return SysError{"guard more than " + std::to_string(GATE_MAX_ADDRESSES) + " addresses by the BPF gate",
                     std::move(object), 0};
 }
 
-void remove(int map, const void* key, GroupId group) {
-    GroupId owner;
-    if (bpf_map_lookup_elem(map, key, &owner) == 0 && owner == group) bpf_map_delete_elem(map, key);
+void remove(int map, const void* key, GateOwner owner) {
+    GateOwner present;
+    if (bpf_map_lookup_elem(map, key, &present) == 0 && present == owner) bpf_map_delete_elem(map, key);
+}
+
+std::size_t possible_cpus() {
+    return static_cast<std::size_t>(std::max(libbpf_num_possible_cpus(), 1));
 }
 
 // It would print what load() returns.
@@ -93,6 +99,8 @@ Expected<GateProgram, SysError> GateProgram::load() {
     }
     gate.addresses_ = gate.map("addresses");
     gate.macs_ = gate.map("macs");
+    gate.pools_ = gate.map("pools");
+    gate.traffic_ = gate.map("traffic");
     void* leases = mmap(nullptr, kLeasesSize, PROT_READ | PROT_WRITE, MAP_SHARED, gate.map("leases"), 0);
     if (leases == MAP_FAILED) return Unexpected{SysError{"map the BPF gate's leases", "", errno}};
     gate.leases_.reset(static_cast<gate_lease*>(leases));
@@ -103,24 +111,54 @@ int GateProgram::descriptor(Direction direction) const {
     return programs_[static_cast<std::size_t>(direction)];
 }
 
-std::optional<SysError> GateProgram::put_address(int ifindex, const IpAddress& address, GroupId group) {
+std::optional<SysError> GateProgram::put_address(int ifindex, const IpAddress& address, GateOwner owner) {
     const gate_address key = address_key(ifindex, address);
-    return put(addresses_, &key, group, "the address", address.to_string());
+    return put(addresses_, &key, owner, "the address", address.to_string());
 }
 
-std::optional<SysError> GateProgram::put_mac(int ifindex, Vhid vhid, GroupId group) {
-    const gate_mac key = mac_key(ifindex, vhid);
-    return put(macs_, &key, group, "the virtual MAC", virtual_mac(vhid).to_string());
+std::optional<SysError> GateProgram::put_mac(int ifindex, const MacAddress& mac, GateOwner owner) {
+    const gate_mac key = mac_key(ifindex, mac);
+    return put(macs_, &key, owner, "the virtual MAC", mac.to_string());
 }
 
-void GateProgram::remove_address(int ifindex, const IpAddress& address, GroupId group) {
+void GateProgram::remove_address(int ifindex, const IpAddress& address, GateOwner owner) {
     const gate_address key = address_key(ifindex, address);
-    remove(addresses_, &key, group);
+    remove(addresses_, &key, owner);
 }
 
-void GateProgram::remove_mac(int ifindex, Vhid vhid, GroupId group) {
-    const gate_mac key = mac_key(ifindex, vhid);
-    remove(macs_, &key, group);
+void GateProgram::remove_mac(int ifindex, const MacAddress& mac, GateOwner owner) {
+    const gate_mac key = mac_key(ifindex, mac);
+    remove(macs_, &key, owner);
+}
+
+std::optional<SysError> GateProgram::put_pool(GateOwner pool, const gate_pool& value) {
+    const __u32 number = GATE_POOL_NUMBER(pool);
+    if (bpf_map_update_elem(pools_, &number, &value, BPF_ANY) == 0) return std::nullopt;
+    return SysError{"tell the BPF gate who serves whom", "", errno};
+}
+
+void GateProgram::remove_pool(GateOwner pool) {
+    const __u32 number = GATE_POOL_NUMBER(pool);
+    bpf_map_delete_elem(pools_, &number);
+}
+
+void GateProgram::reset_traffic(GateOwner pool) {
+    const __u32 number = GATE_POOL_NUMBER(pool);
+    const std::vector<gate_traffic> none(possible_cpus());
+    bpf_map_update_elem(traffic_, &number, none.data(), BPF_ANY);
+}
+
+PoolTraffic GateProgram::traffic_of(GateOwner pool) const {
+    const __u32 number = GATE_POOL_NUMBER(pool);
+    std::vector<gate_traffic> by_cpu(possible_cpus());
+    PoolTraffic sum;
+    if (bpf_map_lookup_elem(traffic_, &number, by_cpu.data()) != 0) return sum;
+    for (const gate_traffic& each : by_cpu) {
+        sum.packets += each.packets;
+        sum.bytes += each.bytes;
+        sum.of_others += each.of_others;
+    }
+    return sum;
 }
 
 void GateProgram::set_identity(GroupId group, const MacAddress& mac, bool is_virtual, bool router) {

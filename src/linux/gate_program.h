@@ -13,8 +13,12 @@
 
 struct bpf_object;
 struct gate_lease;
+struct gate_pool;
 
 namespace carpd {
+
+// Whose an address or a MAC is: a group's number, or what stands for a pool (linux/gate_maps.h).
+using GateOwner = std::uint32_t;
 
 class GateProgram {
  public:
@@ -24,12 +28,21 @@ class GateProgram {
     // A descriptor of the program for packets of this direction.
     int descriptor(Direction direction) const;
 
-    // From now on this address on this interface is the group's. Too many are an error.
-    std::optional<SysError> put_address(int ifindex, const IpAddress& address, GroupId group);
-    std::optional<SysError> put_mac(int ifindex, Vhid vhid, GroupId group);
-    // Unless another group has it meanwhile.
-    void remove_address(int ifindex, const IpAddress& address, GroupId group);
-    void remove_mac(int ifindex, Vhid vhid, GroupId group);
+    // From now on this address, or this MAC, on this interface is the owner's. Too many are an error.
+    std::optional<SysError> put_address(int ifindex, const IpAddress& address, GateOwner owner);
+    std::optional<SysError> put_mac(int ifindex, const MacAddress& mac, GateOwner owner);
+    // Unless somebody else has it meanwhile.
+    void remove_address(int ifindex, const IpAddress& address, GateOwner owner);
+    void remove_mac(int ifindex, const MacAddress& mac, GateOwner owner);
+
+    // Replaces a pool: for every packet either as it was, or all of it.
+    std::optional<SysError> put_pool(GateOwner pool, const gate_pool& value);
+    // Nothing has come in for it yet.
+    void reset_traffic(GateOwner pool);
+    void remove_pool(GateOwner pool);
+
+    // What came in for it since it was made.
+    PoolTraffic traffic_of(GateOwner pool) const;
 
     // With which MAC the group's addresses speak, and whether the host is a router for them.
     void set_identity(GroupId group, const MacAddress& mac, bool is_virtual, bool router);
@@ -52,7 +65,7 @@ class GateProgram {
     std::unique_ptr<bpf_object, Close> object_;
     std::unique_ptr<gate_lease[], Unmap> leases_;
     int programs_[2] = {-1, -1};  // by Direction; object_'s
-    int addresses_ = -1, macs_ = -1;
+    int addresses_ = -1, macs_ = -1, pools_ = -1, traffic_ = -1;
 };
 
 }  // namespace carpd

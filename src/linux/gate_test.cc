@@ -29,7 +29,7 @@ class GateTest : public TwoHosts {
         ASSERT_TRUE(opened) << opened.error().to_string();
         gate = std::move(*opened);
         guarded.ifindex = static_cast<int>(if_nametoindex("eth0"));
-        guarded.vhid = Vhid{7};
+        guarded.heard_at = virtual_mac(Vhid{7});
         guarded.mac = virtual_mac(Vhid{7});
         guarded.addresses = {ip("192.0.2.100"), ip("2001:db8::100")};
     }
