@@ -237,10 +237,11 @@ class NoChangeWithoutACause : public Checker {
     bool happened(FaultKind kind, const Change& c) const {
         const auto& faults = world_.plan().faults;
         return std::any_of(faults.begin(), faults.end(), [&](const Fault& f) {
-            const bool of_group = kind == FaultKind::state_request || kind == FaultKind::removal ||
-                                  (kind == FaultKind::withdrawing_check && !f.all_groups);
-            return f.kind == kind && f.host == c.host && (!of_group || f.group == c.group) &&
-                   f.begin <= world_.now();
+            const bool of_group =
+                kind == FaultKind::state_request || (kind == FaultKind::withdrawing_check && !f.all_groups);
+            const bool concerns = kind == FaultKind::removal ? world_.plan().share_settings(f.group, c.group)
+                                                             : !of_group || f.group == c.group;
+            return f.kind == kind && f.host == c.host && concerns && f.begin <= world_.now();
         });
     }
     // Only a host that slept or could not send lets its lease lapse.

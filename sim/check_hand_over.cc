@@ -69,8 +69,12 @@ class HandOver : public Checker {
         if (seen.became_master && master && !seen.sent)
             broken(group, fmt::format("{} became MASTER without having sent an advertisement", who));
         const bool waits = world_.plan().hosts[static_cast<std::size_t>(host)].commit_wait > 0;
-        if ((seen.installed || (seen.became_master && !waits)) && master && !seen.announced)
+        const bool answers = master && (seen.installed || (seen.became_master && !waits));
+        const bool in_pool = world_.plan().groups[static_cast<std::size_t>(group)].pool != 0;
+        if (answers && !in_pool && !seen.announced)
             broken(group, fmt::format("{} became MASTER and announced its addresses to nobody", who));
+        if (in_pool && seen.announced)
+            broken(group, fmt::format("{} announced a pool's addresses, which draws all clients to it", who));
     }
 
     // Rule O2: then it lets everything pass for an interval.

@@ -231,7 +231,7 @@ std::unique_ptr<Checker> data_plane(World& world) {
 std::vector<std::unique_ptr<Checker>> all_checkers(World& world) {
     std::vector<std::unique_ptr<Checker>> all;
     for (auto* make : {one_owner, data_plane, rightful_master, no_change_without_a_cause, authenticity, lease,
-                       progress, hand_over, together, health, flows})
+                       progress, hand_over, together, health, flows, clients})
         all.push_back(make(world));
     return all;
 }

@@ -55,6 +55,8 @@ class Checker {
     virtual void on_announced(int /*host*/, int /*group*/) {}
     // `host` began or ceased to answer for the group.
     virtual void on_ownership(int /*host*/, int /*group*/, bool /*owns*/) {}
+    // A carpd host was told anew who serves whom of a pool.
+    virtual void on_shares(int /*host*/, int /*pool*/) {}
     // A carpd host has done all that it was woken for. `all`: every group may have changed, not only
     // `touched`.
     virtual void after_wake(int /*host*/, std::span<const int> /*touched*/, bool /*all*/) {}

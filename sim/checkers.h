@@ -22,6 +22,7 @@ std::unique_ptr<Checker> hand_over(World& world);
 std::unique_ptr<Checker> together(World& world);
 std::unique_ptr<Checker> health(World& world);
 std::unique_ptr<Checker> flows(World& world);
+std::unique_ptr<Checker> clients(World& world);
 
 // Who says `theirs` is to yield to who says `ours`.
 bool loses(const Standing& theirs, const Standing& ours);

@@ -266,6 +266,7 @@ Plan plan_of(const std::vector<HostFile>& hosts, const SharedGroups& groups) {
                 std::max(g.advbase, config.advbase);  // the slowest counts for how long settling takes
             rename_peers(config, group, numbers, plan.hosts);
             config.vhid = g.vhid;
+            config.balance = {};  // who is MASTER of a carpnode doesn't depend on the others
             config.interface = interface_name(g.interface);
         }
         plan.groups.push_back(std::move(g));

@@ -10,7 +10,7 @@ namespace carpd::sim {
 
 namespace {
 
-enum Purpose : std::uint64_t { kHosts = 1, kGroups, kFaults, kTimes, kSets, kFlows };
+enum Purpose : std::uint64_t { kHosts = 1, kGroups, kFaults, kTimes, kSets, kFlows, kPools };
 
 IpAddress address(const std::string& text) {
     return *IpAddress::parse(text);
@@ -136,6 +136,46 @@ void draw_sets(Plan& plan) {
         if (plan.groups[i].set != 0) plan.groups[i].interface = 1;
 }
 
+// In every third world without stand-ins there is a pool, besides: mostly every host has a carpnode at home
+// and preempts, as users have it.
+void draw_pool(Plan& plan) {
+    Dice dice(stream(plan.seed, kPools));
+    const HostSet all = static_cast<HostSet>((1u << plan.hosts.size()) - 1);
+    if (!dice.one_in(3) || plan.has_foreign(all)) return;
+    const bool usual = !dice.one_in(4);
+    PoolPlan pool;
+    pool.balance.pool = "pool";
+    pool.balance.mode = static_cast<Balancing>(dice.below(4));
+    pool.balance.hash = dice.one_in(3) ? BalanceHash::bsd : BalanceHash::weighted;
+    GroupPlan g = plan.groups.back();
+    g.set = g.in_set = 0;
+    g.unicast = false;
+    g.members = all;
+    g.pool = 1;
+    g.interface = 0;
+    g.advbase.seconds = std::max<std::uint8_t>(1, g.advbase.seconds);
+    const auto count = static_cast<std::size_t>(dice.between(2, 6));
+    for (std::size_t i = 0; i < count; ++i) {
+        g.vhid.value = static_cast<std::uint8_t>(plan.groups.size() + 1);
+        g.name = fmt::format("g{}", g.vhid.value);
+        if (i == 0) {
+            g.addresses.clear();
+            draw_addresses(g, dice, false);
+        }
+        if (!usual) draw_skews(plan, g, dice, 0);
+        for (std::size_t h = 0; usual && h < plan.hosts.size(); ++h)
+            g.settings[h] = {.advskew = static_cast<std::uint8_t>(
+                                 h == i % plan.hosts.size() ? 0 : 20 + 20 * ((h + i) % plan.hosts.size())),
+                             .preempt = true};
+        const auto weight = static_cast<std::uint8_t>(dice.one_in(2) ? 1 : dice.between(1, 100));
+        pool.balance.carpnodes.push_back({g.vhid.value, 0, weight});
+        pool.groups.push_back(static_cast<int>(plan.groups.size()));
+        plan.groups.push_back(g);
+    }
+    plan.pools.push_back(pool);
+    plan.pools.back().key = plan.config(0, pool.groups.front(), Settings{}).key;
+}
+
 // Of what a fault may be. The common ones of a real cluster come more often.
 FaultKind draw_fault_kind(Dice& dice) {
     constexpr FaultKind kOften[] = {FaultKind::crash,     FaultKind::kill,         FaultKind::pause,
@@ -223,6 +263,7 @@ Plan draw_plan(std::uint64_t seed) {
     draw_hosts(plan, fast);
     draw_groups(plan, fast);
     draw_sets(plan);
+    draw_pool(plan);
     plan.healed = dice.between(300, 480) * kSecond;
     plan.end = 600 * kSecond;
     draw_faults(plan, fast);

@@ -25,7 +25,10 @@ Host::Host(World& world, int i)
       id_of_(static_cast<std::size_t>(world.groups())),
       takeovers_(static_cast<std::size_t>(world.groups())),
       interface_replaced_(world.plan().interfaces),
-      interface_id_(world.plan().interfaces) {}
+      interface_id_(world.plan().interfaces) {
+    for (const PoolPlan& pool : world.plan().pools) shares_.emplace_back(pool.balance, pool.key);
+    settling_until_.assign(shares_.size(), Instant::min());
+}
 
 Instant Host::local_now() const {
     return clock_.at(world_.now());
@@ -372,6 +375,7 @@ void Host::report_heard() {
     for (; heard_reported_ < heard_.size(); ++heard_reported_) {
         const Heard& heard = heard_[heard_reported_];
         world_.record(index, heard.refused ? 2 : 3, world_.packets()[heard.packet].group);
+        if (world_.packets()[heard.packet].flood_probe) continue;  // it says nothing to a group
         for (const auto& checker : world_.checkers()) checker->on_heard(index, heard);
     }
 }
@@ -407,6 +411,13 @@ bool Host::send(const SendAdvertisement& action) {
         world_.tell(index, group, "cannot send");
         return false;
     }
+    const PacketId id = packet_of(group, action.packet, action.destination);
+    world_.transmit(id, action.destination);
+    return true;
+}
+
+PacketId Host::packet_of(int group, const AdvertisementPacket& advertisement, const IpAddress& destination) {
+    const Bytes bytes = advertisement.bytes();
     const PacketId id = world_.packets().add();
     Packet& packet = world_.packets()[id];
     std::copy(bytes.begin(), bytes.end(), packet.bytes.begin());
@@ -416,11 +427,10 @@ bool Host::send(const SendAdvertisement& action) {
     packet.group = static_cast<std::uint16_t>(group);
     packet.secret = signing_secret(group);
     packet.genuine = true;
-    packet.unicast = !action.destination.is_multicast();
-    packet.family = action.destination.family();
+    packet.unicast = !destination.is_multicast();
+    packet.family = destination.family();
     packet.read_standing();
-    world_.transmit(id, action.destination);
-    return true;
+    return id;
 }
 
 bool Host::perform(const SendProbe& action) {

@@ -12,6 +12,9 @@
 
 namespace carpd::sim {
 
+// Of which carpnode a client is.
+CarpnodeIndex carpnode_of(const Shares& shares, const PoolPlan& pool, const Client& client);
+
 class Host : public Station, private Port {
  public:
     Host(World& world, int index);
@@ -43,6 +46,11 @@ class Host : public Station, private Port {
     // The group's counters start anew with each.
     std::uint16_t life(int group) const { return lives_[static_cast<std::size_t>(group)]; }
 
+    // What its kernel does with a client's packet, or its request by ARP.
+    bool serves(const PoolPlan& pool, const Client& client) const;
+    // Connections of the pool with this number, from 1, stay where they are.
+    bool settles(int pool) const { return settling_until_[static_cast<std::size_t>(pool - 1)] > local_now(); }
+
     // Its kernel refused the group's addresses the last time.
     bool addresses_refused(int group) const { return refused_[static_cast<std::size_t>(group)]; }
 
@@ -67,6 +75,8 @@ class Host : public Station, private Port {
     void perform(const WithdrawAddresses& action) override;
     void perform(std::span<SendAdvertisement> actions) override;
     bool perform(const SendProbe& action) override;
+    void perform(const SetPool& action) override;
+    void perform(const SendFloodProbe& action) override;
     void perform(std::span<const CommitFlows> actions) override;
     void perform(std::span<InstallAddresses> actions) override;
     void perform(const RenewLease& action) override;
@@ -76,6 +86,7 @@ class Host : public Station, private Port {
     void perform(const ReportHeld& action) override;
     void perform(const ReportDemotion& action) override;
     void perform(const ReportUncommitted& action) override;
+    void perform(const ReportPool& action) override;
 
     Instant local_now() const;
     void start();
@@ -95,6 +106,7 @@ class Host : public Station, private Port {
     // An advertisement of `family`, or without one a probe.
     bool can_send(int group, std::optional<Family> family = {});
     bool send(const SendAdvertisement& action);
+    PacketId packet_of(int group, const AdvertisementPacket& advertisement, const IpAddress& destination);
     bool install(const InstallAddresses& action);
     int group_of(GroupId id) const { return group_of_[id]; }
     std::uint32_t signing_secret(int group) const { return settings(group).secret(); }
@@ -103,6 +115,8 @@ class Host : public Station, private Port {
 
     DriftingClock clock_;
     FakeKernel kernel_;
+    std::vector<Shares> shares_;  // by pool, as its kernel has them
+    std::vector<Instant> settling_until_;
     std::vector<bool> lease_event_;  // by group: one is in the queue
     std::unique_ptr<Node> node_;
     std::unique_ptr<Pump> pump_;

@@ -26,6 +26,11 @@ bool still_genuine(const Packet& now, const Packet& before) {
            std::equal(is.begin() + 8, is.begin() + kAdvertisementSize, was.begin() + 8);
 }
 
+bool keeps_destination(const Packet& now, const Packet& before) {
+    const auto is = parse_ip_packet(now.view()), was = parse_ip_packet(before.view());
+    return !is || (was && is->destination == was->destination);
+}
+
 void fill_checksum(Packet& packet) {
     std::uint8_t* payload = packet.bytes.data() + packet.header();
     payload[6] = payload[7] = 0;
@@ -121,6 +126,7 @@ std::optional<std::int64_t> World::fate(const Fault& fault, int host, const Pack
             d.genuine = original.genuine && still_genuine(d, original);  // a second damage may undo the first
             if (d.genuine) d.read_standing();
             d.altered = true;
+            d.flood_probe = d.flood_probe && keeps_destination(d, original);
             id = damaged;
             break;
         }

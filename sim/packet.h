@@ -25,6 +25,7 @@ struct Packet {
     bool genuine = false;      // nothing that the digest or a checksum covers was changed
     bool altered = false;      // election fields are not what the origin wrote
     bool unicast = false;
+    bool flood_probe = false;  // to a pool's address, for nobody's election
     Family family = Family::ipv4;
     Standing standing;
     std::uint32_t references = 0;

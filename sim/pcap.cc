@@ -38,6 +38,8 @@ void PcapWriter::write(Moment at, const Packet& packet) {
         const MacAddress to = own_mac(packet.bytes[packet.header() - 1]);
         std::copy(to.bytes.begin(), to.bytes.end(), frame.storage().begin());
     }
+    if (packet.flood_probe)
+        frame = frame_to({{0x01, 0, 0x5e, 0, 0x01, vhid.value}}, own_mac(packet.origin), packet.view());
     const Bytes bytes = frame.bytes();
     u32(static_cast<std::uint32_t>(at / kSecond));
     u32(static_cast<std::uint32_t>(at % kSecond / kMicrosecond));

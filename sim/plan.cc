@@ -102,6 +102,11 @@ Moment Plan::settling_bound(int group) const {
     return 3 * alone;
 }
 
+bool Plan::share_settings(int changed, int group) const {
+    const int pool = groups[static_cast<std::size_t>(group)].pool;
+    return changed == group || (pool != 0 && groups[static_cast<std::size_t>(changed)].pool == pool);
+}
+
 std::vector<int> Plan::together(int host, int group) const {
     const GroupPlan& g = groups[static_cast<std::size_t>(group)];
     std::vector<int> all;
@@ -130,6 +135,11 @@ GroupConfig Plan::config(int host, int group, const Settings& settings) const {
     }
     c.key[0] = static_cast<std::uint8_t>('a' + settings.key);
     c.key[1] = g.vhid.value;
+    if (g.pool != 0) {
+        const PoolPlan& pool = pools[static_cast<std::size_t>(g.pool - 1)];
+        c.key[1] = pool.balance.leader();
+        c.balance = SharedValue<BalanceConfig>(pool.balance);
+    }
     c.advbase = g.advbase;
     c.advskew = AdvSkew{settings.advskew};
     c.preempt = settings.preempt;
@@ -223,6 +233,11 @@ std::string describe(const Plan& plan, const GroupPlan& g) {
         if (contains(g.members, static_cast<int>(h)))
             text += fmt::format(", {} {}{}", plan.hosts[h].name, g.settings[h].advskew,
                                 g.settings[h].preempt ? "p" : "");
+    if (g.pool != 0) {
+        const BalanceConfig& pool = plan.pools[static_cast<std::size_t>(g.pool - 1)].balance;
+        text += fmt::format(", pool {} {} weight {}", to_string(pool.mode), to_string(pool.hash),
+                            pool.carpnodes[static_cast<std::size_t>(g.vhid.value - pool.leader())].weight);
+    }
     if (g.set != 0) text += fmt::format(", set {} on {}", g.set, names(plan, g.in_set));
     return text;
 }

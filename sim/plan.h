@@ -52,6 +52,7 @@ struct GroupPlan {
     std::size_t interface = 0;
     bool unicast = false;
     HostSet members = 0;
+    int pool = 0;        // whose carpnode it is, from 1; 0: of none
     int set = 0;         // its [[together]], from 1; 0: in none
     HostSet in_set = 0;  // the hosts whose file has that
     std::array<Settings, kMaxHosts> settings;
@@ -116,10 +117,24 @@ struct Fault {
     Settings settings;  // what a reload sets
 };
 
+// Groups that carry the same addresses at the same time.
+struct PoolPlan {
+    std::vector<int> groups;  // in ascending order of vhids
+    BalanceConfig balance;    // but for the advskews, which are each host's
+    std::array<std::uint8_t, 20> key{};
+};
+
+// Who wants to be served.
+struct Client {
+    IpAddress address;
+    MacAddress mac;
+};
+
 struct Plan {
     std::uint64_t seed = 0;
     std::vector<HostPlan> hosts;
     std::vector<GroupPlan> groups;
+    std::vector<PoolPlan> pools;
     std::vector<Fault> faults;
     std::size_t interfaces = 1;                 // of each host, each on a network of its own
     std::int64_t min_delay = 0, max_delay = 0;  // of a packet on the undisturbed network
@@ -131,6 +146,9 @@ struct Plan {
     // Within this time an undisturbed group has settled on its master (docs/simulation.md).
     Moment settling_bound(int group) const;
     Moment longest_interval(int group) const;
+    // Whether what the operator changes of `changed` changes `group`: carpnodes have password and addresses
+    // in common.
+    bool share_settings(int changed, int group) const;
     // The groups of `group`'s set, with itself, if it is in one on `host`; all of them have the same members.
     std::vector<int> together(int host, int group) const;
     GroupConfig config(int host, int group, const Settings& settings) const;

@@ -126,8 +126,8 @@ Settings World::settings(int host, int group) const {
     s.present = contains(g.members, host);
     for (std::uint32_t place : active_) {
         const Fault& f = plan_.faults[place];
-        if (f.host != host || f.group != group) continue;
-        if (f.kind == FaultKind::reload) {
+        if (f.host != host || !plan_.share_settings(f.group, group)) continue;
+        if (f.kind == FaultKind::reload && f.group == group) {
             s.advskew = f.settings.advskew;
             s.preempt = f.settings.preempt;
         }
