@@ -16,13 +16,14 @@ import sys
 import tempfile
 
 # What each folder of src/ may include besides itself (ARCHITECTURE.md). CMakeLists.txt links the same.
-PURE = ["base", "crypto", "wire", "carp", "health", "sync"]
+PURE = ["base", "crypto", "wire", "balance", "carp", "health", "sync"]
 LAYERS = {
     "base": [],
     "crypto": ["base"],
     "wire": ["base", "crypto"],
-    "carp": ["base", "crypto", "wire"],
-    "health": ["base", "crypto", "wire", "carp"],
+    "balance": ["base", "crypto"],
+    "carp": ["base", "crypto", "wire", "balance"],
+    "health": ["base", "crypto", "wire", "balance", "carp"],
     "sync": ["base", "crypto", "wire"],
     "config": PURE,
     "control": PURE + ["config"],
@@ -74,6 +75,7 @@ UNFINISHED = r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b"
 CONFIG_KEYS = ["control", "dataplane", "group", "name", "interface", "vhid", "addresses", "password", "password-file", "key-hex",
                "advbase", "advskew", "preempt", "preempt-delay", "mac", "peers", "peer-routed", "interface-groups",
                "accept-password", "accept-password-file", "accept-key-hex", "accept-addresses", "together",
+               "carpnodes", "balancing", "hash", "weights",
                "hold-down", "hook", "on", "groups", "command", "timeout",
                "track", "route", "gateway", "probe", "device", "tcp", "http", "status", "process", "file", "script", "demote",
                "withdraw", "interval", "rise", "fall",
@@ -81,6 +83,7 @@ CONFIG_KEYS = ["control", "dataplane", "group", "name", "interface", "vhid", "ad
                "ignore-addresses", "protocols", "zones"]
 PROTOCOL = "docs/protocol/carp.md"
 SYNC_PROTOCOL = "docs/protocol/sync.md"
+BALANCE_PROTOCOL = "docs/protocol/balance.md"  # its rules are N1 and so on, in any file but SYNC_FILES
 SYNC_FILES = r"src/(sync/|wire/(sync|flow)_?\w*\.).*"  # whose rules stand there
 CONFIG_MANUAL = "docs/man/carpd.toml.5"
 
@@ -225,7 +228,8 @@ def check_protocol_documents(tree):
                 tree.error(document, 1, f"does not mention {enum} `{word}`")
     defined = {document: {a or b for a, b in re.findall(r"^\| *\*\*([A-Z]\d+)\*\*|^- \*\*([A-Z]\d+)\*\*",
                                                         tree.text.get(document, ""), re.M)}
-               for document in (PROTOCOL, SYNC_PROTOCOL)}
+               for document in (PROTOCOL, SYNC_PROTOCOL, BALANCE_PROTOCOL)}
+    defined[PROTOCOL] |= defined[BALANCE_PROTOCOL]
     for name in tree.files(r"(src|sim|lab|bench|tests)/.*\.(cc|h)"):
         document = SYNC_PROTOCOL if re.fullmatch(SYNC_FILES, name) else PROTOCOL
         for rule, line in cited_rules(tree.text[name]):

@@ -19,6 +19,8 @@ struct Options {
 ExitCode status_command(const Options& options, const std::string& group);
 // Why this host is or isn't MASTER of a group, or of each.
 ExitCode explain_command(const Options& options, const std::string& group);
+// Who serves a client in each pool, or the one named `pool`, and why. `client` is an IP address or a MAC.
+ExitCode client_command(const Options& options, const std::string& client, const std::string& pool);
 ExitCode monitor_command(const Options& options);
 // state, demote, stop and reload: carpd does it or says why not.
 ExitCode order_command(const Options& options, const Request& order);

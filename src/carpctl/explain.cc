@@ -51,6 +51,7 @@ std::string render_explanation(const Facts& facts, bool with_details, const Pain
         out += text;
     };
     for (const Json& group : facts.status.at("groups")) add(text(group, "name"), explain_group(group, facts));
+    for (const Json& pool : pools_of(facts.status)) add(text(pool, "name"), explain_hosts(pool));
     add("sync", explain_sync(facts));
     add("carpd", explain_host(facts));
     return out;
@@ -59,6 +60,8 @@ std::string render_explanation(const Facts& facts, bool with_details, const Pain
 Json explanation(const Facts& facts) {
     Json json = facts.status;
     for (Json& group : json.at("groups")) group["reasons"] = to_json(explain_group(group, facts));
+    if (json.contains("pools"))
+        for (Json& pool : json.at("pools")) pool["reasons"] = to_json(explain_hosts(pool));
     if (Json& sync = json.at("sync"); !sync.is_null()) {
         sync["reasons"] = to_json(explain_sync(facts));
         sync["status"] = facts.sync_status;

@@ -27,6 +27,8 @@ struct Facts {
 
 // Of one element of the status's groups.
 Reasons explain_group(const nlohmann::ordered_json& group, const Facts& facts);
+// Of one element of the status's pools: where its hosts don't agree, or a share is on its way.
+Reasons explain_hosts(const nlohmann::ordered_json& pool);
 // State synchronisation, and what it does to mastership; nothing where it isn't configured.
 Reasons explain_sync(const Facts& facts);
 // What concerns no single group and needs attention.

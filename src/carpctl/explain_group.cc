@@ -312,6 +312,7 @@ void explain_backup(const Json& group, const Facts& facts, Reasons& out) {
 Reasons explain_group(const Json& group, const Facts& facts) {
     Reasons reasons;
     explain_state(group, reasons);
+    explain_pool(group, reasons);
     const std::string state = text(group, "state");
     if (state == "master")
         explain_master(group, facts, reasons);

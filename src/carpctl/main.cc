@@ -20,12 +20,14 @@ struct CommandLine {
     Request request;
     std::optional<SyncRequest> sync{};  // of `carpctl sync`
     bool explain = false;
+    std::string client;
     std::string state;
     bool is_interface_group = false;
 };
 
 void add_group(CLI::App& command, CommandLine& line, bool required) {
-    command.add_option("GROUP", line.request.group, "the group's name")->required(required);
+    command.add_option("GROUP", line.request.group, "the group's name, or a pool's for all its carpnodes")
+        ->required(required);
 }
 
 void add_command(
@@ -71,6 +73,11 @@ void describe(CLI::App& app, CommandLine& line) {
                 [&](CLI::App& sub) { add_group(sub, line, false); });
     CLI::App* explain = app.add_subcommand("explain", "Say why this host is, or is not, MASTER");
     add_group(*explain, line, false);
+    explain
+        ->add_option(
+            "--client", line.client,
+            "instead: who serves this client, an IP address or a MAC, of the pools, or of the pool GROUP")
+        ->type_name("ADDRESS");
     explain->callback([&line] { line.explain = true; });
     add_command(app, line, Command::monitor, "Show every change as it happens, until interrupted");
     add_command(app, line, Command::state, "Make a group MASTER or BACKUP, once", [&](CLI::App& sub) {
@@ -94,6 +101,7 @@ void describe(CLI::App& app, CommandLine& line) {
 
 ExitCode run(const CommandLine& line) {
     if (line.sync) return sync_command(line.options, *line.sync);
+    if (!line.client.empty()) return client_command(line.options, line.client, line.request.group);
     if (line.explain) return explain_command(line.options, line.request.group);
     switch (line.request.command) {
         case Command::status: return status_command(line.options, line.request.group);

@@ -61,6 +61,22 @@ int number(const Json& object, const char* key) {
     return integer<int>(object.at(key));
 }
 
+std::string percent(const Json& share) {
+    return fmt::format("{:.1f} %", 100 * std::clamp(share.get<double>(), 0.0, 1.0));
+}
+
+const Json& balance_of(const Json& group) {
+    static const Json kNone;
+    const auto found = group.find("balance");
+    return found != group.end() ? *found : kNone;
+}
+
+const Json& pools_of(const Json& status) {
+    static const Json kNone = Json::array();
+    const auto found = status.find("pools");
+    return found != status.end() ? *found : kNone;
+}
+
 std::uint64_t count(const Json& object, const char* key) {
     return integer<std::uint64_t>(object.at(key));
 }

@@ -34,6 +34,11 @@ T integer(const Json& value) {
     return static_cast<T>(std::clamp(value.get<double>(), std::is_signed_v<T> ? -1e9 : 0.0, 1e9));
 }
 int number(const Json& object, const char* key);
+std::string percent(const Json& share);  // "33.3 %"
+// What a group is in its pool; null where it is in none, or of a carpd that knew none.
+const Json& balance_of(const Json& group);
+// Of a status; an empty list of a carpd that knew none.
+const Json& pools_of(const Json& status);
 std::uint64_t count(const Json& object, const char* key);
 bool is_zero(const Json& count);
 

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "carpctl/explain.h"
 #include "carpctl/parts.h"
+#include "carpctl/render_pools.h"
 #include "control/human.h"
 #include "control/refusal.h"
 
@@ -65,6 +67,30 @@ Row overview_row(const Json& group) {
             std::to_string(number(group, "demotion")),
             master(group),
             short_addresses(group.at("addresses"))};
+}
+
+// Those of groups that one host serves; carpnodes stand with their pool.
+std::string group_rows(const Json& groups, const Paint& paint) {
+    std::vector<Row> rows = {
+        {"GROUP", "STATE", "SINCE", "INTERFACE", "VHID", "SKEW", "DEMOTION", "MASTER", "ADDRESSES"}};
+    std::vector<std::string> states = {""};
+    for (const Json& group : groups) {
+        if (!balance_of(group).is_null()) continue;
+        rows.push_back(overview_row(group));
+        states.push_back(text(group, "state"));
+    }
+    if (rows.size() == 1 && !groups.empty()) return {};
+    const auto widths = column_widths(rows);
+    std::string out;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        for (std::size_t column = 0; column < rows[i].size(); ++column) {
+            const bool last = column + 1 == rows[i].size();
+            const std::string cell = last ? rows[i][column] : pad(rows[i][column], widths[column]);
+            out += i == 0 ? paint.dim(cell) : column == 1 ? paint.state(states[i], cell) : cell;
+            out += last ? "\n" : "  ";
+        }
+    }
+    return out;
 }
 
 // What an administrator should know of a group without asking for it.
@@ -157,6 +183,17 @@ std::string preemption(const Json& group) {
     return fmt::format(", or from a slower one (preempt) {} after it came up", duration(delay));
 }
 
+void add_pool(const Json& balance, Details& out) {
+    if (balance.is_null()) return;
+    const std::string_view by = balance.at("master").is_null()      ? "nobody known"
+                                : balance.at("at_home").get<bool>() ? "at home"
+                                                                    : "served by a stand-in";
+    out.add("pool",
+            fmt::format("{}, {} by {} hash: carpnode {} of {}, {} of the clients, {}", text(balance, "pool"),
+                        text(balance, "mode"), text(balance, "hash"), number(balance, "carpnode") + 1,
+                        number(balance, "carpnodes"), percent(balance.at("share")), by));
+}
+
 void add_election(const Json& group, Details& out) {
     out.add("advertises", fmt::format("every {}", duration(group.at("advertisement_interval_ms"))));
     out.add("takes over",
@@ -207,24 +244,10 @@ std::string Paint::state(std::string_view state, std::string_view text) const {
 }
 
 std::string render_overview(const Json& status, const Paint& paint) {
-    std::vector<Row> rows = {
-        {"GROUP", "STATE", "SINCE", "INTERFACE", "VHID", "SKEW", "DEMOTION", "MASTER", "ADDRESSES"}};
     const Json& groups = status.at("groups");
-    for (const Json& group : groups) rows.push_back(overview_row(group));
-    const auto widths = column_widths(rows);
-
-    std::string out;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        for (std::size_t column = 0; column < rows[i].size(); ++column) {
-            const bool last = column + 1 == rows[i].size();
-            const std::string cell = last ? rows[i][column] : pad(rows[i][column], widths[column]);
-            const bool is_state = i > 0 && column == 1;
-            out += i == 0     ? paint.dim(cell)
-                   : is_state ? paint.state(text(groups[i - 1], "state"), cell)
-                              : cell;
-            out += last ? "\n" : "  ";
-        }
-    }
+    std::string out = group_rows(groups, paint);
+    const std::string pools = render_pools(status, paint);
+    if (!pools.empty()) out += (out.empty() ? "" : "\n") + pools;
     std::string below;
     if (const int restarts = number(status, "restarts"); restarts > 0)
         below += paint.warning(fmt::format(
@@ -238,6 +261,9 @@ std::string render_overview(const Json& status, const Paint& paint) {
     for (const Json& group : groups)
         for (const std::string& note : notes(group))
             below += fmt::format("{} {}\n", paint.bold(text(group, "name") + ":"), paint.warning(note));
+    for (const Json& pool : pools_of(status))
+        for (const Reason& reason : explain_hosts(pool))
+            below += fmt::format("{} {}\n", paint.bold(text(pool, "name") + ":"), paint.warning(reason.text));
     const std::string refused = refused_packets(status.at("dropped"), "  ", paint);
     if (!refused.empty()) below += "refused packets of no group:\n" + refused;
     if (status.contains("sync") && !status.at("sync").is_null()) out += sync_line(status.at("sync"), paint);
@@ -253,6 +279,7 @@ std::string render_group(const Json& group, const Paint& paint) {
     out += fmt::format("  {}\n", bsd_line(group));
     Details details(paint);
     add_identity(group, details);
+    add_pool(balance_of(group), details);
     add_election(group, details);
     add_counters(group.at("counters"), details);
     out += details.take();

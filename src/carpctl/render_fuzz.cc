@@ -1,6 +1,7 @@
 // Any JSON as an answer of carpd's: shown, or refused by the exception that the header promises.
 #include "carpctl/explain.h"
 #include "carpctl/render.h"
+#include "carpctl/render_pools.h"
 #include "carpctl/render_sync.h"
 
 namespace {
@@ -21,6 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Paint paint(true);
     try_to([&] { return render_overview(json, paint); });
     try_to([&] { return render_change(json, paint); });
+    try_to([&] { return render_client(json, paint); });
     try_to([&] { return render_sync_status(json, paint); });
     try_to([&] { return render_sync_flow(json, paint); });
     const Facts facts{json, json};  // of either kind, with what the other has

@@ -69,10 +69,14 @@ bool watch(int epoll, const std::vector<int>& fds) {
 }
 
 // Null: the data plane does without.
-Expected<std::unique_ptr<Gate>, SysError> open_gate(Netlink& netlink, DataPlaneChoice choice) {
-    if (choice == DataPlaneChoice::macvlan) return std::unique_ptr<Gate>();
+Expected<std::unique_ptr<Gate>, SysError> open_gate(Netlink& netlink, const Config& config) {
+    if (config.dataplane == DataPlaneChoice::macvlan) return std::unique_ptr<Gate>();
     auto gate = Gate::open(netlink);
-    if (gate || choice == DataPlaneChoice::bpf) return gate;
+    if (gate || config.dataplane == DataPlaneChoice::bpf) return gate;
+    if (config.has_pools())
+        return Unexpected{
+            SysError{"balance load (carpnodes) without the BPF gate: cannot " + gate.error().operation,
+                     gate.error().object, gate.error().error}};
     log(LogLevel::warning,
         fmt::format(
             "{}; macvlan devices serve instead: the supervisor ends what a dead or frozen engine "
@@ -92,7 +96,7 @@ Expected<std::unique_ptr<Engine>, SysError> Engine::open(std::shared_ptr<const C
     auto owned_netlink = std::make_unique<Netlink>(std::move(*netlink));
     auto monitor = LinkMonitor::open(*owned_netlink);
     if (!monitor) return Unexpected{monitor.error()};
-    auto gate = open_gate(*owned_netlink, config->dataplane);
+    auto gate = open_gate(*owned_netlink, *config);
     if (!gate) return Unexpected{gate.error()};
     DataPlane data_plane(*owned_netlink, std::move(*gate));
     auto socket = CarpSocket::open();
@@ -305,31 +309,6 @@ void Engine::release_removed_groups() {
     }
 }
 
-std::string Engine::reload() {
-    auto file = load_config(path_);
-    if (!file) {
-        std::string text = "the configuration was not changed:";
-        for (const ConfigError& error : file.error()) text += "\n" + error.to_string(path_);
-        for (const ConfigError& error : file.error()) log(LogLevel::error, error.to_string(path_));
-        log(LogLevel::error, "the configuration was not changed, because of the errors above");
-        return error_line(text);
-    }
-    kill(supervision_.supervisor, SIGUSR1);  // it reads the file, too, while we are busy with what it says
-    for (const ConfigError& warning : file->warnings) log(LogLevel::warning, warning.to_string(path_));
-    Config& next = file->config;
-    if (std::exchange(next.dataplane, config_->dataplane) != config_->dataplane)
-        log(LogLevel::warning, "another dataplane takes effect at the next start");
-    if (std::exchange(next.control, config_->control) != config_->control)
-        log(LogLevel::warning, "a new path of the control socket takes effect at the next start");
-    kernel_.helper.set_wanted(next.needs_helper());
-    configure_tracks(next.tracks);
-    configure_sync(next.sync);
-    configure(keep(std::move(*file)));
-    give_back_memory();
-    log(LogLevel::notice, fmt::format("reloaded {}: {} groups", path_, config_->groups.size()));
-    return ok_line();
-}
-
 // ---- interfaces
 
 void Engine::update_links(const LinkMonitor::Changes& changes) {
@@ -428,6 +407,7 @@ void Engine::repair(GroupId id, Group& group) {
     log(LogLevel::warning,
         fmt::format("{}: somebody else removed what it had on {}; it was put back", group.config->name,
                     both ? device + " or " + group.config->interface : device));
+    if (group.config->balance) return;  // rule N5
     const AnnounceAddresses again{id};
     perform(std::span(&again, 1));
 }

@@ -20,6 +20,7 @@
 #include "carpd/helper_link.h"
 #include "carpd/sync_link.h"
 #include "config/config.h"
+#include "control/pool_status.h"
 #include "control/request.h"
 #include "control/status.h"
 #include "health/verdicts.h"
@@ -69,7 +70,9 @@ class Engine : private Port {
     // One that is being given.
     struct StatusAnswer {
         GroupId next = 0;
-        bool has_groups = false;
+        bool is_at_pools = false;   // after the groups
+        bool has_elements = false;  // of groups, or of pools
+        bool is_all(const Node& node) const { return is_at_pools && next >= node.group_slots(); }
     };
     // Everything that was opened.
     struct Kernel {
@@ -104,14 +107,19 @@ class Engine : private Port {
     void begin_status(LineServer::ClientId client);
     bool can_continue_answers() const;
     void continue_answers();
-    bool continue_answer(LineServer::ClientId client, StatusAnswer& answer, int groups);
+    bool continue_answer(LineServer::ClientId client, StatusAnswer& answer, int elements);
+    std::string element(GroupId id, bool is_pool) const;
+    std::vector<GroupId> groups_called(const std::string& name) const;
+    std::string status(const std::vector<GroupId>& groups) const;
+    std::string set_state(const std::vector<GroupId>& groups, State state);
+    std::string tell_who_serves(const Request& request) const;
     void configure_tracks(const std::vector<TrackConfig>& tracks);
     void hear_verdicts();
     void tell_failing_tracks();
     void configure_sync(const std::optional<SyncConfig>& sync);
     void hear_sync();
     void follow_sync();
-    std::string demote(const Request& request, std::optional<GroupId> id);
+    std::string demote(const Request& request, const std::vector<GroupId>& groups);
     std::string reload();
     int wait(std::span<epoll_event> events, bool has_chores);
     void arm_timer();
@@ -134,12 +142,15 @@ class Engine : private Port {
     void perform(std::span<const CommitFlows> actions) override;
     void perform(std::span<InstallAddresses> actions) override;
     void perform(const RenewLease& action) override;
+    void perform(const SetPool& action) override;
+    void perform(const SendFloodProbe& action) override;
     void perform(std::span<const AnnounceAddresses> actions) override;
     void perform(const ReportTransition& action) override;
     void perform(const ReportRival& action) override;
     void perform(const ReportHeld& action) override;
     void perform(const ReportDemotion& action) override;
     void perform(const ReportUncommitted& action) override;
+    void perform(const ReportPool& action) override;
 
     std::shared_ptr<const Config> config_;
     std::string path_;

@@ -16,9 +16,9 @@ namespace carpd {
 
 namespace {
 
-// Of a status answer: how many groups are told at once, and how many bytes may wait for a client to read
-// them.
-constexpr int kGroupsAtOnce = 32;
+// Of a status answer: how many groups and pools are told at once, and how many bytes may wait for a client to
+// read them.
+constexpr int kElementsAtOnce = 32;
 constexpr std::size_t kMuchUnsent = 256 * 1024;
 
 }  // namespace
@@ -30,29 +30,17 @@ void Engine::handle_line(LineServer::ClientId client, std::string_view line) {
 }
 
 std::string Engine::execute(const Request& request, LineServer::ClientId client) {
-    std::optional<GroupId> id;
-    if (!request.group.empty()) {
-        id = node_.find_group(request.group);
-        if (!id) return error_line(unknown(request.group));
-    }
+    const std::vector<GroupId> groups = groups_called(request.group);
+    if (!request.group.empty() && groups.empty()) return error_line(unknown(request.group));
     switch (request.command) {
-        case Command::status:
-            return status_head(processes(), now_) +
-                   status_of(node_, *node_.group(*id), now_, kernel_.data_plane.has_gate()) +
-                   status_tail(node_, verdicts_, now_);
+        case Command::status: return status(groups);
         case Command::monitor:
             monitors_.insert(client);
             kernel_.control.subscribe(client);
             return ok_line();
-        case Command::state: {
-            bool done = false;
-            pump_.input(now_, [&](Node& node, Actions& out) {
-                done = node.handle_request(now_, *id, request.state, out);
-            });
-            if (done) return ok_line();
-            return error_line(fmt::format("{} is in INIT: {}", request.group, reason_of(*node_.group(*id))));
-        }
-        case Command::demote: return demote(request, id);
+        case Command::state: return set_state(groups, request.state);
+        case Command::demote: return demote(request, groups);
+        case Command::client: return tell_who_serves(request);
         case Command::reload: return reload();
         case Command::stop:
             log(LogLevel::notice, "stopping on request");
@@ -61,6 +49,51 @@ std::string Engine::execute(const Request& request, LineServer::ClientId client)
     }
     CARPD_ASSERT(false);
     return {};
+}
+
+// One group, or the carpnodes of a pool.
+std::vector<GroupId> Engine::groups_called(const std::string& name) const {
+    if (const auto id = node_.find_group(name)) return {*id};
+    std::vector<GroupId> carpnodes;
+    for (GroupId id = 0; id < node_.group_slots(); ++id)
+        if (const Balancer* pool = node_.pool(id); pool && pool->config().pool == name)
+            carpnodes.push_back(id);
+    return carpnodes;
+}
+
+std::string Engine::status(const std::vector<GroupId>& groups) const {
+    std::string of_groups, of_pools;
+    std::set<const Balancer*> pools;
+    for (GroupId id : groups) {
+        of_groups += (of_groups.empty() ? "" : ",") + element(id, false);
+        if (const Balancer* pool = node_.pool(id); pool && pools.insert(pool).second)
+            of_pools += (of_pools.empty() ? "" : ",") + element(pool->leader(), true);
+    }
+    return status_head(processes(), now_) + of_groups + std::string(kStatusPools) + of_pools +
+           status_tail(node_, verdicts_, now_);
+}
+
+std::string Engine::set_state(const std::vector<GroupId>& groups, State state) {
+    std::string in_init;
+    pump_.input(now_, [&](Node& node, Actions& out) {
+        for (GroupId id : groups)
+            if (!node.handle_request(now_, id, state, out))
+                in_init += fmt::format("{}{} is in INIT: {}", in_init.empty() ? "" : "; ",
+                                       node.group(id)->config().name, reason_of(*node.group(id)));
+    });
+    return in_init.empty() ? ok_line() : error_line(in_init);
+}
+
+std::string Engine::tell_who_serves(const Request& request) const {
+    std::vector<const Balancer*> pools;
+    for (GroupId id = 0; id < node_.group_slots(); ++id) {
+        const Balancer* pool = node_.pool(id);
+        if (!pool || pool->leader() != id) continue;
+        if (request.group.empty() || request.group == pool->config().pool) pools.push_back(pool);
+    }
+    if (pools.empty() && !request.group.empty())
+        return error_line(fmt::format("{} is no pool; its MASTER serves all clients", request.group));
+    return client_line(node_, pools, {request.address, request.mac}, now_);
 }
 
 Processes Engine::processes() const {
@@ -84,23 +117,37 @@ void Engine::continue_answers() {
     for (auto at = answers_.begin(); at != answers_.end();) {
         auto& [client, answer] = *at;
         const bool can_go_on = kernel_.control.unsent(client) < kMuchUnsent;
-        const bool is_over =
-            !kernel_.control.is_open(client) || (can_go_on && continue_answer(client, answer, kGroupsAtOnce));
+        const bool is_over = !kernel_.control.is_open(client) ||
+                             (can_go_on && continue_answer(client, answer, kElementsAtOnce));
         at = is_over ? answers_.erase(at) : std::next(at);
     }
 }
 
+// Of a group, or of the pool that it leads; empty if it is none.
+std::string Engine::element(GroupId id, bool is_pool) const {
+    const VirtualHost* group = node_.group(id);
+    if (group == nullptr) return {};
+    if (!is_pool) return status_of(node_, *group, now_, kernel_.data_plane.has_gate());
+    const Balancer* pool = node_.pool(id);
+    return pool && pool->leader() == id ? status_of(node_, *pool, now_, kernel_.data_plane.traffic_of(id))
+                                        : "";
+}
+
 // Returns whether that was all.
-bool Engine::continue_answer(LineServer::ClientId client, StatusAnswer& answer, int groups) {
+bool Engine::continue_answer(LineServer::ClientId client, StatusAnswer& answer, int elements) {
     std::string text;
-    for (; answer.next < node_.group_slots() && groups > 0; ++answer.next) {
-        const VirtualHost* group = node_.group(answer.next);
-        if (group == nullptr) continue;
-        if (std::exchange(answer.has_groups, true)) text += ',';
-        text += status_of(node_, *group, now_, kernel_.data_plane.has_gate());
-        --groups;
+    for (; elements > 0 && !answer.is_all(node_); ++answer.next) {
+        if (answer.next >= node_.group_slots()) {
+            text += kStatusPools;
+            answer = {.next = 0, .is_at_pools = true};
+        }
+        const std::string one = element(answer.next, answer.is_at_pools);
+        if (one.empty()) continue;
+        if (std::exchange(answer.has_elements, true)) text += ',';
+        text += one;
+        --elements;
     }
-    const bool is_all = answer.next >= node_.group_slots();
+    const bool is_all = answer.is_all(node_);
     if (is_all)
         kernel_.control.send(client, text + status_tail(node_, verdicts_, now_));
     else
@@ -108,8 +155,8 @@ bool Engine::continue_answer(LineServer::ClientId client, StatusAnswer& answer, 
     return is_all;
 }
 
-std::string Engine::demote(const Request& request, std::optional<GroupId> id) {
-    if (!id) {
+std::string Engine::demote(const Request& request, const std::vector<GroupId>& groups) {
+    if (groups.empty()) {
         std::set<std::string> known{std::string(kAllGroups)};
         for (const GroupConfig& group : config_->groups)
             known.insert(group.interface_groups.begin(), group.interface_groups.end());
@@ -117,11 +164,13 @@ std::string Engine::demote(const Request& request, std::optional<GroupId> id) {
             return error_line(
                 unknown_group("interface group", request.interface_group, {known.begin(), known.end()}));
     }
-    bool done = false;
+    bool done = true;
     pump_.input(now_, [&](Node& node, Actions& out) {
-        done = id ? node.demote_group(now_, *id, request.name, request.amount, out)
-                  : node.demote_interface_group(now_, request.interface_group, request.name, request.amount,
-                                                out);
+        for (GroupId id : groups)
+            done = node.demote_group(now_, id, request.name, request.amount, out) && done;
+        if (groups.empty())
+            done =
+                node.demote_interface_group(now_, request.interface_group, request.name, request.amount, out);
     });
     if (done) return ok_line();
     return error_line(
@@ -130,7 +179,10 @@ std::string Engine::demote(const Request& request, std::optional<GroupId> id) {
 
 std::string Engine::unknown(const std::string& group) const {
     std::vector<std::string> names;
-    for (const GroupConfig& known : config_->groups) names.push_back(known.name);
+    for (const GroupConfig& known : config_->groups) {
+        const std::string& name = known.balance ? known.balance->pool : known.name;
+        if (names.empty() || names.back() != name) names.push_back(name);
+    }
     return unknown_group("group", group, names);
 }
 

@@ -3,6 +3,7 @@
 // (docs/man/carpd.toml.5).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -79,6 +80,11 @@ struct Config {
 
     // Whether there is anything for the process `carpd: helper` to do.
     bool needs_helper() const { return !hooks.empty() || !tracks.empty(); }
+    // Whether any group is a carpnode, which only the BPF gate can serve.
+    bool has_pools() const {
+        return std::any_of(groups.begin(), groups.end(),
+                           [](const GroupConfig& group) { return bool{group.balance}; });
+    }
 };
 
 // The socket at which the process `carpd: sync` answers carpctl; `control` is Config::control.

@@ -39,6 +39,14 @@ std::string list(const auto& values) {
     return "[" + text + "]";
 }
 
+std::string show(const BalanceConfig& pool) {
+    std::string carpnodes;
+    for (const Carpnode& c : pool.carpnodes)
+        carpnodes += fmt::format(" {}:{}*{}", c.vhid, c.advskew, c.weight);
+    return fmt::format("  carpnode of {}: {} by {} hash{}\n", pool.pool, to_string(pool.mode),
+                       to_string(pool.hash), carpnodes);
+}
+
 std::string show(const GroupConfig& g) {
     std::string key;
     for (std::uint8_t byte : g.key) key += fmt::format("{:02x}", byte);
@@ -55,6 +63,7 @@ std::string show(const GroupConfig& g) {
            (g.accepts_another() ? fmt::format("  accepts {}key {}\n", g.accept_key ? "another " : "its ",
                                               list(g.accept_addresses))
                                 : "") +
+           (g.balance ? show(*g.balance) : "") +
            (g.together.empty() ? "" : fmt::format("  together {}\n", g.together));
 }
 

@@ -18,8 +18,7 @@ constexpr std::size_t kMostHooks = 64;
 
 class HookReader {
  public:
-    HookReader(Reader& reader, const std::map<std::string, std::uint32_t>& groups)
-        : reader_(reader), groups_(groups) {}
+    HookReader(Reader& reader, const GroupNames& groups) : reader_(reader), groups_(groups) {}
 
     HookConfig read(const toml::table& table) {
         HookConfig hook;
@@ -63,13 +62,12 @@ class HookReader {
     }
 
     Reader& reader_;
-    const std::map<std::string, std::uint32_t>& groups_;
+    const GroupNames& groups_;
 };
 
 }  // namespace
 
-std::vector<HookConfig> read_hooks(Reader& reader, const toml::node& node,
-                                   const std::map<std::string, std::uint32_t>& groups) {
+std::vector<HookConfig> read_hooks(Reader& reader, const toml::node& node, const GroupNames& groups) {
     std::vector<HookConfig> hooks;
     const toml::array* sections = reader.sections(node, "hook");
     if (sections == nullptr) return hooks;

@@ -11,7 +11,6 @@
 namespace carpd {
 
 // `node` is what stands under "hook", `groups` has the names of the file's groups. Those without an error.
-std::vector<HookConfig> read_hooks(Reader& reader, const toml::node& node,
-                                   const std::map<std::string, std::uint32_t>& groups);
+std::vector<HookConfig> read_hooks(Reader& reader, const toml::node& node, const GroupNames& groups);
 
 }  // namespace carpd

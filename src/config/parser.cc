@@ -10,7 +10,9 @@
 
 #include "config/config.h"
 #include "config/hooks.h"
+#include "config/pool.h"
 #include "config/reader.h"
+#include "config/sets.h"
 #include "config/sync_section.h"
 #include "config/tracks.h"
 #include "config/values.h"
@@ -22,7 +24,7 @@ namespace {
 constexpr std::array<std::string_view, 8> kFileKeys = {"control", "dataplane", "hold-down", "group",
                                                        "hook",    "together",  "track",     "sync"};
 constexpr std::array<std::string_view, 2> kTogetherKeys = {"name", "groups"};
-constexpr std::array<std::string_view, 19> kGroupKeys = {"name",
+constexpr std::array<std::string_view, 23> kGroupKeys = {"name",
                                                          "interface",
                                                          "vhid",
                                                          "addresses",
@@ -40,7 +42,11 @@ constexpr std::array<std::string_view, 19> kGroupKeys = {"name",
                                                          "accept-password",
                                                          "accept-password-file",
                                                          "accept-key-hex",
-                                                         "accept-addresses"};
+                                                         "accept-addresses",
+                                                         "carpnodes",
+                                                         "balancing",
+                                                         "hash",
+                                                         "weights"};
 
 std::string place_of(std::string_view key) {
     if (std::find(kGroupKeys.begin(), kGroupKeys.end(), key) != kGroupKeys.end())
@@ -90,9 +96,9 @@ class Parser : public Reader {
     void read_interface_groups(const toml::table& table, GroupConfig& group);
     void check_peer_families(const toml::node& peers, const GroupConfig& group);
     void read_together(const toml::table& table);
-    GroupConfig* read_member(const toml::node& node);
-    void claim(std::map<std::string, std::uint32_t>& names, const std::string& name, Position at,
-               std::string_view what);
+    bool claim_vhid(const GroupConfig& group, std::uint8_t vhid, Position at);
+    void claim_name(const std::string& name, GroupName what);
+    void add(GroupConfig group, std::optional<BalanceConfig> pool);
 
     const toml::node* require(const toml::table& table, std::string_view key, std::string_view hint);
 
@@ -103,8 +109,8 @@ class Parser : public Reader {
     // identity where it is link-local.
     std::map<std::pair<std::string, std::uint8_t>, std::uint32_t> vhids_;
     std::map<std::pair<IpAddress, std::string>, std::uint32_t> addresses_;
-    std::map<std::string, std::uint32_t> names_;
-    std::map<std::string, std::uint32_t> set_names_;
+    GroupNames names_;
+    SetReader sets_{*this, names_, file_.config.groups};
 };
 
 Expected<ConfigFile, ConfigErrors> Parser::result() {
@@ -180,7 +186,10 @@ void Parser::read_group(const toml::table& table) {
     GroupConfig group;
     refuse_unknown_keys(table, kGroupKeys, place_of);
     read_interface(table, group);
-    read_vhid(table, group);
+    auto pool = read_pool(*this, table, file_.config.dataplane,
+                          [&](std::uint8_t vhid, Position at) { return claim_vhid(group, vhid, at); });
+    if (!table.contains("carpnodes")) read_vhid(table, group);
+    if (pool) group.vhid = Vhid{pool->leader()};
     read_name(table, group);
     read_addresses(table, group);
     read_timing(table, group);
@@ -189,7 +198,24 @@ void Parser::read_group(const toml::table& table) {
     read_mac(table, group);
     read_peers(table, group);
     read_interface_groups(table, group);
-    file_.config.groups.push_back(std::move(group));
+    add(std::move(group), std::move(pool));
+}
+
+// A pool is a group for each of its carpnodes.
+void Parser::add(GroupConfig group, std::optional<BalanceConfig> pool) {
+    auto& groups = file_.config.groups;
+    const auto name = names_.find(group.name);
+    if (!pool || name == names_.end()) return groups.push_back(std::move(group));
+    for (GroupConfig& carpnode : groups_of(std::move(*pool), group)) {
+        claim_name(carpnode.name, {.at = name->second.at, .is_carpnode = true});
+        name->second.carpnodes.push_back(carpnode.name);
+        groups.push_back(std::move(carpnode));
+    }
+}
+
+void Parser::read_together(const toml::table& table) {
+    refuse_unknown_keys(table, kTogetherKeys, place_of);
+    sets_.read(table);
 }
 
 // ---- a group's keys
@@ -206,14 +232,17 @@ void Parser::read_vhid(const toml::table& table, GroupConfig& group) {
     if (node == nullptr) return;
     const auto vhid = number(*node, "vhid", 1, 255);
     if (!vhid) return;
-    group.vhid = Vhid{static_cast<std::uint8_t>(*vhid)};
-    if (group.interface.empty()) return;
-    const Position at = position_of(*node);
-    const auto [found, is_new] = vhids_.try_emplace({group.interface, group.vhid.value}, at.line);
-    if (is_new) return;
-    fail(at, fmt::format("vhid {} is used twice on {}", *vhid, group.interface),
-         fmt::format("the group with its vhid in line {} has it already", found->second));
-    group.vhid = {};  // so that its default name isn't blamed, too
+    if (claim_vhid(group, static_cast<std::uint8_t>(*vhid), position_of(*node)))
+        group.vhid = Vhid{static_cast<std::uint8_t>(*vhid)};  // else its default name isn't blamed, too
+}
+
+bool Parser::claim_vhid(const GroupConfig& group, std::uint8_t vhid, Position at) {
+    if (group.interface.empty()) return true;
+    const auto [found, is_new] = vhids_.try_emplace({group.interface, vhid}, at.line);
+    if (!is_new)
+        fail(at, fmt::format("vhid {} is used twice on {}", vhid, group.interface),
+             fmt::format("the group with its vhid in line {} has it already", found->second));
+    return is_new;
 }
 
 void Parser::read_name(const toml::table& table, GroupConfig& group) {
@@ -228,15 +257,15 @@ void Parser::read_name(const toml::table& table, GroupConfig& group) {
         if (group.interface.empty() || group.vhid.value == 0) return;
         group.name = fmt::format("{}-{}", group.interface, group.vhid.value);
     }
-    claim(names_, group.name, at, "group");
+    claim_name(group.name, {.at = at, .is_pool = table.contains("carpnodes")});
 }
 
-void Parser::claim(std::map<std::string, std::uint32_t>& names, const std::string& name, Position at,
-                   std::string_view what) {
-    const auto [found, is_new] = names.try_emplace(name, at.line);
+void Parser::claim_name(const std::string& name, GroupName what) {
+    const Position at = what.at;
+    const auto [found, is_new] = names_.try_emplace(name, std::move(what));
     if (!is_new)
         fail(at, fmt::format("name '{}' is used twice", name),
-             fmt::format("the {} of line {} has it already", what, found->second));
+             fmt::format("the group of line {} has it already", found->second.at.line));
 }
 
 void Parser::read_addresses(const toml::table& table, GroupConfig& group) {
@@ -437,61 +466,6 @@ void Parser::check_peer_families(const toml::node& peers, const GroupConfig& gro
             warn(position_of(peers), fmt::format("the group has {} peers, but no {} address", name, name),
                  "these peers are sent nothing");
     }
-}
-
-// ---- sets
-
-void Parser::read_together(const toml::table& table) {
-    refuse_unknown_keys(table, kTogetherKeys, place_of);
-    const toml::node *name = table.get("name"), *node = table.get("groups");
-    if (name == nullptr)
-        fail(position_of(table), "the set has no name", "add the name by which the log calls it");
-    const auto set = name != nullptr ? text(*name, "name") : std::nullopt;
-    if (set)
-        if (const auto complaint = check_name(*set)) fail(position_of(*name), *complaint);
-    if (set) claim(set_names_, *set, position_of(*name), "set");
-    if (node == nullptr)
-        return fail(position_of(table), "the set has no groups",
-                    "add the names of the groups that move together, like [\"lan\", \"wan\"]");
-    const toml::array* array = list(*node, "groups");
-    if (array == nullptr) return;
-    const GroupConfig* first = nullptr;
-    for (const toml::node& element : *array) {
-        GroupConfig* member = read_member(element);
-        if (member == nullptr) continue;
-        member->together = set.value_or("?");
-        if (first == nullptr) first = member;
-        if (member->advbase != first->advbase)
-            warn(position_of(element),
-                 fmt::format("the advbase of '{}' is not that of '{}'", member->name, first->name),
-                 "a set takes over when the slowest of its groups may");
-    }
-    if (array->size() < 2)
-        fail(position_of(*node), "the set has fewer than two groups",
-             "a group alone needs no set; remove it");
-}
-
-// Null, and an error, if the group can't be in this set.
-GroupConfig* Parser::read_member(const toml::node& node) {
-    const Position at = position_of(node);
-    const auto name = text(node, "a group's name");
-    if (!name) return nullptr;
-    auto& groups = file_.config.groups;
-    const auto found = std::find_if(groups.begin(), groups.end(),
-                                    [&](const GroupConfig& group) { return group.name == *name; });
-    if (found == groups.end()) {
-        std::vector<std::string_view> known;
-        for (const GroupConfig& group : groups)
-            if (!group.name.empty()) known.push_back(group.name);
-        fail(at, fmt::format("there is no group '{}'", *name),
-             fmt::format("there are: {}", fmt::join(known, ", ")));
-        return nullptr;
-    }
-    if (!found->together.empty()) {
-        fail(at, fmt::format("group '{}' is in a set already", *name), "a group can be in one set, once");
-        return nullptr;
-    }
-    return &*found;
 }
 
 }  // namespace

@@ -14,12 +14,16 @@ namespace {
 
 constexpr int kMostDelay = 3600;  // seconds
 
-std::string meant_group(const std::string& name, const std::map<std::string, std::uint32_t>& known) {
+std::string meant_group(const std::string& name, const GroupNames& known) {
     std::vector<std::string_view> names;
-    for (const auto& [group, line] : known) names.push_back(group);
+    for (const auto& [group, what] : known) names.push_back(group);
     if (const auto meant = nearest(name, names); !meant.empty())
         return fmt::format("did you mean '{}'?", meant);
     return "write the name of a [[group]]";
+}
+
+std::vector<std::string> groups_called(const GroupNames::value_type& name) {
+    return name.second.is_pool ? name.second.carpnodes : std::vector{name.first};
 }
 
 ConfigErrors sorted(ConfigErrors errors) {
@@ -29,6 +33,13 @@ ConfigErrors sorted(ConfigErrors errors) {
 }
 
 }  // namespace
+
+std::vector<std::string_view> names_of_sections(const GroupNames& names) {
+    std::vector<std::string_view> result;
+    for (const auto& [name, what] : names)
+        if (!what.is_carpnode) result.push_back(name);
+    return result;
+}
 
 Position position_of(const toml::source_region& source) {
     return {source.begin.line, source.begin.column};
@@ -147,21 +158,24 @@ const toml::array* Reader::filled_list(const toml::node& node, std::string_view 
     return nullptr;
 }
 
-std::vector<std::string> Reader::group_names(const toml::node& node,
-                                             const std::map<std::string, std::uint32_t>& known) {
+std::vector<std::string> Reader::group_names(const toml::node& node, const GroupNames& known) {
     std::vector<std::string> names;
     const toml::array* array = filled_list(node, "groups", "leave it out for all groups");
     if (array == nullptr) return names;
     for (const toml::node& element : *array) {
         const auto name = text(element, "a group");
         if (!name) continue;
-        if (!known.contains(*name))
+        const auto found = known.find(*name);
+        if (found == known.end()) {
             fail(position_of(element), fmt::format("there is no group '{}'", *name),
                  meant_group(*name, known));
-        else if (std::find(names.begin(), names.end(), *name) != names.end())
-            fail(position_of(element), fmt::format("group '{}' is given twice", *name));
-        else
-            names.push_back(*name);
+            continue;
+        }
+        for (const std::string& group : groups_called(*found))
+            if (std::find(names.begin(), names.end(), group) != names.end())
+                fail(position_of(element), fmt::format("group '{}' is given twice", group));
+            else
+                names.push_back(group);
     }
     return names;
 }

@@ -23,6 +23,19 @@ Position position_of(const toml::node& node);
 // "a string", "a list", ...
 std::string_view type_name(const toml::node& node);
 
+// A [[group]], by whose name others call it. Of a pool each carpnode is a group of its own, POOL:VHID.
+struct GroupName {
+    Position at;
+    bool is_pool = false;
+    bool is_carpnode = false;
+    std::vector<std::string> carpnodes{};  // of a pool without errors: their names
+};
+// All names of the file's groups: of groups, pools and carpnodes.
+using GroupNames = std::map<std::string, GroupName>;
+
+// Without the carpnodes.
+std::vector<std::string_view> names_of_sections(const GroupNames& names);
+
 class Reader {
  public:
     void fail(Position at, std::string message, std::string hint = {});
@@ -43,9 +56,8 @@ class Reader {
     // As above, and not empty.
     const toml::array* filled_list(const toml::node& node, std::string_view key, std::string_view if_empty,
                                    std::string_view of = "strings");
-    // A list of names of groups, all of which are in `known`, none twice.
-    std::vector<std::string> group_names(const toml::node& node,
-                                         const std::map<std::string, std::uint32_t>& known);
+    // A list of names of groups, all of which are in `known`, none twice. A pool's is that of its carpnodes.
+    std::vector<std::string> group_names(const toml::node& node, const GroupNames& known);
     // A program's absolute path and its arguments; empty after an error.
     std::vector<std::string> command(const toml::node& node, std::string_view key);
     // The tables under [[KEY]], which are all that is in it.

@@ -215,6 +215,21 @@ class SyncReader {
         if (*commit != "takeover" && *commit != "direct")
             reader_.fail(position_of(*node), fmt::format("commit is '{}'", *commit),
                          "it must be \"direct\" or \"takeover\"");
+        if (sync_.commit_at_takeover) refuse_takeover_with_weights(*node);
+    }
+
+    // There hosts get flows that take nothing over.
+    void refuse_takeover_with_weights(const toml::node& commit) {
+        const auto& groups = file_.config.groups;
+        const auto pool = std::find_if(groups.begin(), groups.end(), [](const GroupConfig& group) {
+            return group.balance && group.balance->hash == BalanceHash::weighted;
+        });
+        if (pool == groups.end()) return;
+        reader_.fail(
+            position_of(commit),
+            fmt::format("commit is \"takeover\", but pool '{}' has hash = \"weighted\"", pool->balance->pool),
+            "a lost host's share goes to hosts that take nothing over, which would lack its flows: "
+            "remove commit");
     }
 
     // ---- what

@@ -22,8 +22,7 @@ constexpr int kMostSeconds = 3600, kMostInARow = 100, kMostDemote = 240;
 
 class TrackReader {
  public:
-    TrackReader(Reader& reader, const std::map<std::string, std::uint32_t>& groups)
-        : reader_(reader), groups_(groups) {}
+    TrackReader(Reader& reader, const GroupNames& groups) : reader_(reader), groups_(groups) {}
 
     std::optional<TrackConfig> read(const toml::table& table) {
         const std::size_t errors_before = reader_.errors().size();
@@ -93,8 +92,9 @@ class TrackReader {
 
     // Every track of a group is one of its demotion's contributions, of which there is room for so many.
     void check_number_of_tracks(const toml::table& table, const TrackConfig& track) {
-        for (const auto& [group, line] : groups_) {
+        for (const auto& [group, what] : groups_) {
             const auto& of = track.groups;
+            if (what.is_pool) continue;  // its carpnodes are counted
             if (!of.empty() && std::find(of.begin(), of.end(), group) == of.end()) continue;
             if (++tracks_of_[group] == Node::kMaxTracks + 1)
                 reader_.fail(position_of(table),
@@ -124,15 +124,14 @@ class TrackReader {
     }
 
     Reader& reader_;
-    const std::map<std::string, std::uint32_t>& groups_;
+    const GroupNames& groups_;
     std::map<std::string, std::uint32_t> names_;
     std::map<std::string, std::size_t> tracks_of_;
 };
 
 }  // namespace
 
-std::vector<TrackConfig> read_tracks(Reader& reader, const toml::node& node,
-                                     const std::map<std::string, std::uint32_t>& groups) {
+std::vector<TrackConfig> read_tracks(Reader& reader, const toml::node& node, const GroupNames& groups) {
     std::vector<TrackConfig> tracks;
     const toml::array* sections = reader.sections(node, "track");
     if (sections == nullptr) return tracks;

@@ -30,6 +30,7 @@ constexpr std::array kForms = {
     CommandForm{Command::monitor, "monitor", {}, false},
     CommandForm{Command::state, "state", {"group", "state"}, true},
     CommandForm{Command::demote, "demote", {"group", "interface_group", "amount", "name"}, false},
+    CommandForm{Command::client, "client", {"group", "address", "mac"}, false},
     CommandForm{Command::stop, "stop", {}, false},
     CommandForm{Command::reload, "reload", {}, false},
 };
@@ -68,6 +69,16 @@ std::optional<std::string> read_demotion(const Json& object, Request& request) {
     return "the name of a demotion has 1 to 32 letters, digits, '_', '-' and '.', and is none of the "
            "daemon's own "
            "(send_error, addresses, hold_down, sync)";
+}
+
+std::optional<std::string> read_client(const Json& object, Request& request) {
+    if (object.contains("address") &&
+        !(request.address = IpAddress::parse(read_text(object, "address").value_or(""))))
+        return "the client's address is no IP address";
+    if (object.contains("mac") && !(request.mac = MacAddress::parse(read_text(object, "mac").value_or(""))))
+        return "the client's mac is not like 52:54:00:12:34:56";
+    if (request.address || request.mac) return std::nullopt;
+    return "client needs an address or a mac";
 }
 
 }  // namespace
@@ -116,6 +127,8 @@ Expected<Request, std::string> parse_request(std::string_view line) {
         request.amount = amount->get<int>();
         if (const auto complaint = read_demotion(object, request)) return refuse(*complaint);
     }
+    if (request.command == Command::client)
+        if (const auto complaint = read_client(object, request)) return refuse(*complaint);
     return request;
 }
 
@@ -128,6 +141,8 @@ std::string to_line(const Request& request) {
         object["amount"] = request.amount;
         object["name"] = request.name;
     }
+    if (request.address) object["address"] = request.address->to_string();
+    if (request.mac) object["mac"] = request.mac->to_string();
     return dump(object);
 }
 

@@ -4,13 +4,19 @@
 //   {"command":"monitor"}                                         reply: ok_line(), then a line per change
 //   {"command":"state","group":"lan","state":"backup"}            reply: ok_line() or error_line()
 //   {"command":"demote","group":"lan","amount":10,"name":"maintenance"}     or with "interface_group"
+//   {"command":"client","address":"192.0.2.7"}                    reply: client_line(); also or instead
+//   "mac",
+//                                                                 and "group" for one pool
 //   {"command":"stop"}  {"command":"reload"}
+//
+// The name of a pool stands for all its carpnodes.
 //
 // The engine parses what comes from anybody who may open the socket, so nothing here throws or trusts.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,7 +29,7 @@ namespace carpd {
 
 inline constexpr std::size_t kMaxRequestSize = 4096;  // bytes in a line
 
-enum class Command : std::uint8_t { status, monitor, state, demote, stop, reload };
+enum class Command : std::uint8_t { status, monitor, state, demote, client, stop, reload };
 
 std::string_view to_string(Command command);
 // Whether one is called so.
@@ -36,6 +42,8 @@ struct Request {
     State state = State::backup;          // state: BACKUP or MASTER
     int amount = 0;                       // demote: -255..255; 0 ends it
     std::string name{kOperatorDemotion};  // demote: what it is called
+    std::optional<IpAddress> address{};   // client: at least one of the two
+    std::optional<MacAddress> mac{};
     bool operator==(const Request&) const = default;
 };
 

@@ -25,6 +25,11 @@ TEST(ParseRequest, UnderstandsEveryCommand) {
     EXPECT_EQ(
         *parse_request(R"({"command":"demote","interface_group":"wan","amount":9,"name":"night-work"})"),
         (Request{.command = Command::demote, .interface_group = "wan", .amount = 9, .name = "night-work"}));
+    EXPECT_EQ(
+        *parse_request(R"({"command":"client","address":"2001:db8::7","group":"web"})"),
+        (Request{.command = Command::client, .group = "web", .address = IpAddress::parse("2001:db8::7")}));
+    EXPECT_EQ(*parse_request(R"({"command":"client","mac":"52:54:00:12:34:5F"})"),
+              (Request{.command = Command::client, .mac = MacAddress::parse("52:54:00:12:34:5f")}));
     EXPECT_EQ(*parse_request(R"({"command":"stop"})"), (Request{.command = Command::stop}));
     EXPECT_EQ(*parse_request(R"({"command":"reload"})"), (Request{.command = Command::reload}));
 }
@@ -35,6 +40,9 @@ TEST(ParseRequest, ReadsBackWhatToLineWrote) {
           Request{.command = Command::monitor}, Request{.command = Command::stop},
           Request{.command = Command::state, .group = "x", .state = State::backup},
           Request{.command = Command::demote, .group = "x", .amount = 255},
+          Request{.command = Command::client,
+          .address = IpAddress::parse("192.0.2.7"),
+          .mac = MacAddress::parse("52:54:00:12:34:56")},
           Request{.command = Command::demote, .interface_group = "carp", .amount = 1, .name = "n"}}) {
         const std::string line = to_line(request);
         EXPECT_EQ(line.find('\n'), std::string::npos) << line;
@@ -48,6 +56,17 @@ TEST(ParseRequest, RefusesWhatIsNoObject) {
         EXPECT_EQ(refusal(line), "the request is not a JSON object") << line;
     EXPECT_EQ(refusal(std::string(kMaxRequestSize, '[')), "the request is not a JSON object");
     EXPECT_EQ(refusal(std::string("{\"command\":\"stop\"}\0", 19)), "the request is not a JSON object");
+}
+
+TEST(ParseRequest, AsksForAClientItCanFind) {
+    EXPECT_EQ(refusal(R"({"command":"client"})"), "client needs an address or a mac");
+    EXPECT_EQ(refusal(R"({"command":"client","group":"web"})"), "client needs an address or a mac");
+    for (const char* address : {R"("192.0.2")", R"("192.0.2.1/24")", "7", "null", R"("")"})
+        EXPECT_EQ(refusal(std::string(R"({"command":"client","address":)") + address + "}"),
+                  "the client's address is no IP address");
+    EXPECT_EQ(refusal(R"({"command":"client","address":"192.0.2.1","mac":"5254"})"),
+              "the client's mac is not like 52:54:00:12:34:56");
+    EXPECT_EQ(refusal(R"({"command":"client","client":"192.0.2.1"})"), "client takes no 'client'");
 }
 
 TEST(ParseRequest, SaysWhatIsWrong) {

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "balance/macs.h"
 #include "control/human.h"
 #include "control/json.h"
+#include "control/pool_json.h"
 
 namespace carpd {
 
@@ -134,6 +136,11 @@ double exact_milliseconds(Duration d) {
     return std::chrono::duration<double, std::milli>(d).count();
 }
 
+// That the group's addresses answer with.
+MacAddress answering_mac(const GroupConfig& config) {
+    return config.balance && config.balance->by_ip() ? pool_mac(*config.balance) : virtual_mac(config.vhid);
+}
+
 Json group_status(const Node& node, const VirtualHost& host, Instant now, bool has_gate) {
     const GroupConfig& config = host.config();
     const LinkStatus& link = link_of(node, config.interface);
@@ -169,9 +176,10 @@ Json group_status(const Node& node, const VirtualHost& host, Instant now, bool h
         {"preempt_delay_remaining_ms", remaining(will_preempt ? host.preempts_at() : kNever, now)},
         {"hold_down_remaining_ms", remaining(host.hold_down_ends(), now)},
         {"mac", has_virtual_mac ? "virtual" : "interface"},
-        {"virtual_mac", has_virtual_mac ? Json(virtual_mac(config.vhid).to_string()) : Json(nullptr)},
+        {"virtual_mac", has_virtual_mac ? Json(answering_mac(config).to_string()) : Json(nullptr)},
         {"dataplane", has_gate ? "bpf" : "macvlan"},
         {"lease_remaining_ms", remaining(host.lease_until(), now)},
+        {"balance", balance_of(node, host)},
         {"peers", texts(config.peers)},
         {"peer_routed", config.peer_routed},
         {"has_password", config.key != Key{}},

@@ -52,10 +52,12 @@ std::string reason_of(const VirtualHost& group, const Verdicts& verdicts);
 std::string reason_of(const ReportTransition& report);
 
 // The answer to a status request, in parts that are one line together: the engine of thousands of groups does
-// other things between them. Groups stand between head and tail, with commas between them. `has_gate`: the
-// data plane is the BPF gate, and the kernel enforces the leases.
+// other things between them: head, groups, kStatusPools, pools (control/pool_status.h), tail, with commas
+// between groups and between pools. `has_gate`: the data plane is the BPF gate, and the kernel enforces the
+// leases.
 std::string status_head(const Processes& processes, Instant now);
 std::string status_of(const Node& node, const VirtualHost& group, Instant now, bool has_gate);
+inline constexpr std::string_view kStatusPools = "],\"pools\":[";
 std::string status_tail(const Node& node, const Verdicts& verdicts, Instant now);
 
 // A change, as a monitor gets it. `time` is the wall clock as text (RFC 3339, milliseconds); the core knows
