@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "bench/balance.h"
 #include "bench/failover.h"
 #include "bench/micro.h"
 #include "bench/scale.h"
@@ -14,7 +15,8 @@
 
 namespace {
 
-const std::map<std::string, nlohmann::json (*)()> kBenchmarks = {{"failover", carpd::bench::failover},
+const std::map<std::string, nlohmann::json (*)()> kBenchmarks = {{"balance", carpd::bench::balance},
+                                                                 {"failover", carpd::bench::failover},
                                                                  {"micro", carpd::bench::micro},
                                                                  {"scale", carpd::bench::scale},
                                                                  {"sync", carpd::bench::sync}};

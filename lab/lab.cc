@@ -183,6 +183,20 @@ std::string Lab::segment(int number) {
     return bridge;
 }
 
+void Lab::make_hub() {
+    switch_.ip(fmt::format("link set {} type bridge ageing_time 0", segment(0)));
+}
+
+void Lab::make_snooping() {
+    const std::string bridge = segment(0);
+    switch_.set(fmt::format("net/ipv6/conf/{}/disable_ipv6", bridge), "0");  // to ask, it needs an address
+    // In hundredths of a second; it begins when its first question has been answered.
+    switch_.ip(fmt::format(
+        "link set {} type bridge mcast_query_response_interval 50 "
+        "mcast_startup_query_interval 50 mcast_query_interval 200 mcast_querier 1 mcast_snooping 1",
+        bridge));
+}
+
 Host& Lab::add_host(const std::string& name) {
     return hosts_.emplace_back(*this, name, static_cast<std::uint8_t>(hosts_.size()));
 }

@@ -100,6 +100,11 @@ class Lab {
     const Namespace& switch_space() const { return switch_; }
     // Makes segment `number`'s bridge unless it is there already; returns its name.
     std::string segment(int number);
+    // Segment 0 is a hub from now on: every frame comes to all.
+    void make_hub();
+    // Its switch listens to who joins which multicast group, asks for that all the time, and keeps back what
+    // nobody joined.
+    void make_snooping();
     // A folder for files of this lab.
     const std::string& folder() const { return folder_; }
 

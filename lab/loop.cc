@@ -2,6 +2,7 @@
 
 #include <sched.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 
 #include <cerrno>
@@ -60,6 +61,13 @@ void Loop::work(int space) {
         const std::shared_ptr<Handler> handler = found->second;  // it may forget itself
         (*handler)();
     }
+}
+
+void make_room_for_sockets() {
+    rlimit limit{};
+    check(getrlimit(RLIMIT_NOFILE, &limit), "RLIMIT_NOFILE");
+    limit.rlim_cur = limit.rlim_max;
+    check(setrlimit(RLIMIT_NOFILE, &limit), "RLIMIT_NOFILE");
 }
 
 }  // namespace carpd::lab

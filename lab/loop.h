@@ -51,4 +51,7 @@ class Loop {
     std::thread thread_;
 };
 
+// As many as the machine allows: the usual limit is about a thousand descriptors.
+void make_room_for_sockets();
+
 }  // namespace carpd::lab

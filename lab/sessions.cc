@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include "lab/error.h"
 #include "lab/lab.h"
 #include "lab/traffic_server.h"
+#include "lab/web_server.h"
 
 namespace carpd::lab {
 
@@ -23,14 +23,6 @@ constexpr std::size_t kEchoHeader = 8;  // ICMP's
 // How long a datagram's answer is waited for before it is said again.
 constexpr Span kAgain = 200ms;
 
-// The usual limit is about a thousand descriptors.
-void make_room_for_sockets() {
-    rlimit limit{};
-    check(getrlimit(RLIMIT_NOFILE, &limit), "RLIMIT_NOFILE");
-    limit.rlim_cur = limit.rlim_max;
-    check(setrlimit(RLIMIT_NOFILE, &limit), "RLIMIT_NOFILE");
-}
-
 }  // namespace
 
 Sessions::Sessions(Host& client, const std::string& server, SessionKind kind, int count, Span period)
@@ -38,30 +30,45 @@ Sessions::Sessions(Host& client, const std::string& server, SessionKind kind, in
       kind_(kind),
       sessions_(static_cast<std::size_t>(count)),
       loop_(client.space()) {
-    make_room_for_sockets();
     client.set("net/ipv4/ping_group_range", "0 0");  // root may open sockets for ping
+    begin(client, period);
+}
+
+Sessions::Sessions(const Crowd& crowd, const std::string& server, Span period)
+    : server_(IpAddress::parse(server).value(), WebServer::kPort),
+      kind_(SessionKind::tcp),
+      crowd_(&crowd),
+      sessions_(static_cast<std::size_t>(crowd.size())),
+      loop_(crowd.host().space()) {
+    begin(crowd.host(), period);
+}
+
+void Sessions::begin(Host& client, Span period) {
+    make_room_for_sockets();
     client.space().inside([&] {
-        for (Session& session : sessions_) session.socket = open_one();
+        for (std::size_t i = 0; i < sessions_.size(); ++i) sessions_[i].socket = open_one(i);
     });
     {
         const auto lock = loop_.lock();
         for (Session& session : sessions_)
             loop_.watch(session.socket.get(), EPOLLIN, [this, &session] { hear(session); });
     }
-    if (const int answered = survivors(10s); answered != count)
-        fail("{} of {} sessions with {} were answered", answered, count, server);
+    if (const int answered = survivors(10s); answered != count())
+        fail("{} of {} sessions were answered", answered, count());
     const auto lock = loop_.lock();
-    loop_.every(period / count, [this] { say(sessions_[next_++ % sessions_.size()]); });
+    loop_.every(period / count(), [this] { say(sessions_[next_++ % sessions_.size()]); });
 }
 
-UniqueFd Sessions::open_one() const {
+UniqueFd Sessions::open_one(std::size_t number) const {
     const int domain = server_.storage.ss_family;
     const int type = (kind_ == SessionKind::tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC;
     const int ping = domain == AF_INET ? static_cast<int>(IPPROTO_ICMP) : static_cast<int>(IPPROTO_ICMPV6);
-    UniqueFd socket(check(::socket(domain, type, kind_ == SessionKind::ping ? ping : 0), "socket"));
+    UniqueFd socket =
+        crowd_ ? crowd_->socket(static_cast<int>(number), address_of(server_.get()).family(), type)
+               : UniqueFd(check(::socket(domain, type, kind_ == SessionKind::ping ? ping : 0), "socket"));
     const timeval patience{5, 0};
     check(setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience), "SO_SNDTIMEO");
-    check(connect(socket.get(), server_.get(), server_.size), "connecting through the firewall");
+    check(connect(socket.get(), server_.get(), server_.size), "connecting a session");
     check(fcntl(socket.get(), F_SETFL, O_NONBLOCK), "O_NONBLOCK");
     return socket;
 }
@@ -100,11 +107,15 @@ void Sessions::hear(Session& session) {
 void Sessions::understand(Session& session, std::uint64_t word) {
     if ((word & kCall) != 0) {
         session.called = std::max(session.called, word & ~kCall);
-    } else if (word > 0 && word <= session.said) {
-        session.heard = std::max(session.heard, word);
-        requests_[word - 1].answered = Clock::now();
-        requests_[word - 1].by = 0;
+        return;
     }
+    const auto by = static_cast<std::uint8_t>(word >> WebServer::kNumberShift);  // 0 of a TrafficServer
+    word &= (std::uint64_t{1} << WebServer::kNumberShift) - 1;
+    if (word == 0 || word > session.said) return;
+    session.heard = std::max(session.heard, word);
+    session.by = by;
+    requests_[word - 1].answered = Clock::now();
+    requests_[word - 1].by = by;
 }
 
 int Sessions::survivors(Span patience) {
@@ -132,6 +143,13 @@ int Sessions::survivors(Span patience) {
         },
         patience);
     return answered;
+}
+
+std::vector<std::uint8_t> Sessions::servers() const {
+    const auto lock = loop_.lock();
+    std::vector<std::uint8_t> result;
+    for (const Session& session : sessions_) result.push_back(session.by);
+    return result;
 }
 
 int Sessions::called(std::uint64_t number, Span patience) const {

@@ -7,6 +7,9 @@
 //
 // carpd-demo firewall: two firewalls that synchronise their state tables, and the connections through them.
 // Exit 0 only if all survived.
+//
+// carpd-demo balance: three servers that share 500 clients among them. Exit 0 only if nobody but the clients
+// of a server that dies noticed anything, and those no longer than the protocol has it.
 
 #include <fmt/format.h>
 
@@ -15,6 +18,7 @@
 #include <vector>
 
 #include "lab/demo/firewall_stage.h"
+#include "lab/demo/pool_stage.h"
 #include "lab/demo/stage.h"
 
 namespace {
@@ -166,12 +170,82 @@ bool play_firewalls(Screen& screen) {
     return unnoticed;
 }
 
+// ---- three servers
+
+constexpr const char* kPoolIntroduction = R"(
+carpd: one address, three hosts at work
+
+                                +-- web1   carpnodes 1:10 2:24 3:20
+    500 clients -- switch ------+-- web2   carpnodes 1:20 2:10 3:24
+                                +-- web3   carpnodes 1:24 2:20 3:10
+
+  All have 10.1.0.100 and 2001:db8::100 at the MAC 01:00:5e:00:01:01, and get every packet; each serves the clients
+  of the carpnodes of which it is MASTER. With hash = "weighted" those of a lost one are spread over all others.
+  Each client asks by UDP four times a second, IPv4 and IPv6, and by a TCP connection of its own every second.)";
+
+constexpr const char* kPoolLegend = R"(
+  Servers: M serves  b stands by  x dead
+  Clients: # all answered  + some lost  . all lost)";
+
+constexpr const char* kPoolColourLegend = R"(
+  Servers: █ serves  ─ stands by  x dead
+  Clients: ▅ all answered  ▂ some lost  · all lost)";
+
+constexpr Span kPoolBound = 234ms;  // three intervals of the next host
+
+std::vector<PoolAct> pool_acts(PoolStage& stage) {
+    std::vector<PoolAct> acts;
+    acts.push_back(stage.open("Three servers start"));
+    acts.push_back(stage.play("web2 dies", 1, {0, 2}, [&] { stage.power_off(1); }));
+    acts.push_back(stage.play("It comes back", 1, {0, 1, 2}, [&] { stage.boot(1); }));
+    acts.push_back(stage.play("web3 is drained", 2, {0, 1}, [&] { stage.demote(2, 100); }));
+    acts.push_back(stage.play("It is taken back", 2, {0, 1, 2}, [&] { stage.demote(2, 0); }));
+    return acts;
+}
+
+bool is_good(const PoolAct& act, bool died) {
+    return act.even && act.others_lost == 0 && act.alive == act.sessions &&
+           (died ? act.outage <= kPoolBound + kSlack : act.lost == 0);
+}
+
+bool play_pool(Screen& screen) {
+    screen.text(kPoolIntroduction);
+    screen.text(screen.is_terminal() ? kPoolColourLegend : kPoolLegend);
+    PoolStage stage(screen);
+    const std::vector<PoolAct> acts = pool_acts(stage);
+    std::vector<std::vector<std::string>> rows = {
+        {"", "web1", "web2", "web3", "requests", "lost", "of others' clients", "outage", "connections", ""}};
+    bool all_good = true;
+    for (const PoolAct& act : acts) {
+        const bool good = is_good(act, &act == &acts[1]);
+        all_good = all_good && good;
+        rows.push_back({act.title});
+        for (const int share : act.shares) rows.back().push_back(fmt::format("{}", share));
+        for (std::string text :
+             {fmt::format("{}", act.asked), fmt::format("{}", act.lost), fmt::format("{}", act.others_lost),
+              act.lost > 0 ? fmt::format("{:.0f} ms", to_ms(act.outage)) : std::string("-"),
+              act.sessions > 0 ? fmt::format("{} of {}", act.alive, act.sessions) : std::string("-"),
+              std::string(good ? "ok" : "FAILED")})
+            rows.back().push_back(std::move(text));
+    }
+    screen.heading("Summary");
+    screen.table(rows);
+    screen.text(
+        fmt::format("\n  Connections: of those to servers that live, how many live. The outage of the dead "
+                    "server's clients may be\n"
+                    "  {:.0f} ms, and {:.0f} ms for this machine.",
+                    to_ms(kPoolBound), to_ms(kSlack)));
+    screen.verdict(all_good, all_good ? "Every client was served, and none but the dead server's noticed."
+                                      : "Clients were NOT served as they should have been.");
+    return all_good;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     const std::string what = argc > 1 ? argv[1] : "";
-    if (argc > 2 || (argc == 2 && what != "firewall")) {
-        fmt::print(stderr, "usage: carpd-demo [firewall]\n");
+    if (argc > 2 || (argc == 2 && what != "firewall" && what != "balance")) {
+        fmt::print(stderr, "usage: carpd-demo [firewall|balance]\n");
         return 2;
     }
     if (const std::string why_not = why_no_lab(); !why_not.empty()) {
@@ -180,7 +254,11 @@ int main(int argc, char** argv) {
     }
     Screen screen;
     try {
-        return (what.empty() ? play(screen) : play_firewalls(screen)) ? 0 : 1;
+        return (what.empty()        ? play(screen)
+                : what == "balance" ? play_pool(screen)
+                                    : play_firewalls(screen))
+                   ? 0
+                   : 1;
     } catch (const Interrupted&) {
         fmt::print("\nInterrupted; everything is cleaned up.\n");
         return 130;

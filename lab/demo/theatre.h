@@ -31,7 +31,7 @@ class Theatre {
     // Blocks the signals: make it before there are threads, which inherit that.
     explicit Theatre(Screen& screen);
 
-    Screen& screen() { return screen_; }
+    Screen& screen() const { return screen_; }
     // What a column of the strips stands for, from the next act on.
     void set_column(Span column) { column_ = column; }
 

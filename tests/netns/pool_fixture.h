@@ -1,0 +1,52 @@
+// What the tests of load balancing share: a pool of three servers, clients that ask it by every way, and what
+// has to be true of the answers.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <optional>
+
+#include "lab/questions.h"
+#include "lab/server_pool.h"
+#include "lab/sessions.h"
+#include "netns_test.h"
+
+namespace carpd::lab {
+
+class PoolFixture : public NetnsTest {
+ protected:
+    static constexpr int kClients = 60;
+    static constexpr Span kRound = 300ms;  // in which each client asks
+
+    // Three servers that are at home, and clients on their LAN.
+    void build(const PoolOptions& options);
+    // The clients ask all the time from now on: IPv4 and IPv6, UDP, TCP and ping.
+    void ask();
+    void TearDown() override;
+
+    ServerPool& pool() { return *pool_; }
+    PoolServer& server(int index) { return pool_->server(index); }
+    Crowd& crowd() { return *crowd_; }
+
+    // About a client of this address.
+    using ServerOf = std::function<int(int client, const IpAddress& service)>;
+    using Counts = std::function<bool(int client, const IpAddress& service)>;
+    // The server whose a client is, as long as all are at home; with other weights than it was built with.
+    int home_of(int client, const IpAddress& service) const;
+    void set_weights(const std::vector<int>& weights) { options_.weights = weights; }
+
+    // Two rounds of questions from now on are all answered, each by the server that shall.
+    void expect_served(const ServerOf& server_of);
+    // None of the questions since `from` was lost, of the clients that count; where the host changed, what
+    // nobody says again may be (rule N7), but little of it.
+    void expect_none_lost(Time from, const Counts& counts);
+    void expect_little_lost(Time from);
+
+ private:
+    PoolOptions options_;
+    std::optional<ServerPool> pool_;
+    std::optional<Crowd> crowd_;
+    std::deque<Questions> questions_;
+};
+
+}  // namespace carpd::lab
