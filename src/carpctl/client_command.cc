@@ -29,14 +29,13 @@ std::optional<MacAddress> neighbour(const IpAddress& address) {
 
 // How to find a MAC that ARP balancing needs.
 std::string advice(const IpAddress& client) {
+    const std::string ip = client.to_string();
     return fmt::format(
-        "This host's neighbour table has no MAC of {}. If the client is on the LAN, {} finds it; if it is "
-        "behind a router, "
-        "that router's counts. Give it as `--client MAC`.\n",
-        client.to_string(),
-        client.family() == Family::ipv4
-            ? fmt::format("`arping -I INTERFACE {}`", client.to_string())
-            : fmt::format("`ping {0}` and `ip neigh show {0}`", client.to_string()));
+        "This host's neighbour table has no MAC of {}. If the client is on the LAN, {}; if it is behind a "
+        "router, that router's counts. Give it as `--client MAC`.\n",
+        ip,
+        client.family() == Family::ipv4 ? fmt::format("`arping -I INTERFACE {}` finds it", ip)
+                                        : fmt::format("`ping {0}; ip neigh show {0}` find it", ip));
 }
 
 bool lacks_mac(const nlohmann::ordered_json& answer) {

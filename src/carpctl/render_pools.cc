@@ -122,8 +122,8 @@ std::string place(const Json& answer, const Json& pool) {
 
 std::string why(const Json& answer, const Json& pool) {
     const bool is_by_ip = pool.at("mode") != "arp";
-    const std::string hash = fmt::format("{} hash to {}", is_by_ip ? "The two addresses" : "The client's MAC",
-                                         count(answer, "hash"));
+    const std::string hash = fmt::format(
+        "{} to {}", is_by_ip ? "The two addresses hash" : "The client's MAC hashes", count(answer, "hash"));
     if (!answer.contains("slot"))
         return fmt::format("{}, which mod {} is {}: {}.", hash, number(pool, "carpnodes"),
                            number(answer, "carpnode"), place(answer, pool));

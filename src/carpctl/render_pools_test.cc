@@ -215,6 +215,16 @@ TEST(Client, IsServedByWeight) {
         HasSubstr("belongs to vhid 3; that is not at home, so it is vhid 1's meanwhile: the 1st of 3"));
 }
 
+TEST(Client, IsKnownByItsMac) {
+    Json answer = client();
+    answer["mac"] = "52:54:00:12:34:56";
+    answer["address"] = nullptr;
+    answer["pools"][0]["mode"] = "arp";
+    EXPECT_EQ(render_client(answer, kPlain),
+              "web: 52:54:00:12:34:56 is served at 192.0.2.100 by this host, MASTER of web:1.\n"
+              "  The client's MAC hashes to 99, which mod 3 is 0: the 1st of 3 carpnodes.\n");
+}
+
 TEST(Client, SaysWhatItCannotKnow) {
     Json answer = client();
     answer["pools"][0]["answers"] = Json::array();
