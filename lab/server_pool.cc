@@ -62,10 +62,8 @@ int PoolServer::stop() {
 }
 
 void PoolServer::demote(int by) {
-    for (int vhid = 1; vhid <= servers_; ++vhid) {
-        const Result result = carpd_->carpctl({"demote", carpnode_name(vhid), fmt::format("{}", by)});
-        if (result.exit_code != 0) fail("carpctl demote: {}", result.errors);
-    }
+    const Result result = carpd_->carpctl({"demote", kPool, fmt::format("{}", by)});
+    if (result.exit_code != 0) fail("carpctl demote: {}", result.errors);
 }
 
 std::vector<int> PoolServer::carpnodes() const {
@@ -76,6 +74,14 @@ std::vector<int> PoolServer::carpnodes() const {
             if (group.at("name") == carpnode_name(vhid) && group.at("state") == "master")
                 result.push_back(vhid);
     return result;
+}
+
+bool PoolServer::hears_probes_of(int hosts) const {
+    const nlohmann::json all = carpd_->status();
+    const auto& known = all.at("pools").at(0).at("hosts");
+    return std::count_if(known.begin(), known.end(), [](const nlohmann::json& host) {
+               return host.contains("probes") && host.at("probes") == "heard";
+           }) == hosts;
 }
 
 // ---- ServerPool

@@ -60,6 +60,8 @@ class PoolServer {
     // The vhids of the carpnodes of which it is MASTER.
     std::vector<int> carpnodes() const;
     std::string state(int vhid) const { return carpd_->state(carpnode_name(vhid)); }
+    // Flood probes of exactly so many other hosts come (rule N12).
+    bool hears_probes_of(int hosts) const;
     // What the log says has this part.
     bool says(const std::string& part) const { return carpd_->log().find(part) != std::string::npos; }
 

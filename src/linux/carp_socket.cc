@@ -20,15 +20,19 @@ namespace {
 constexpr int kSendBuffer = 4 * 1024 * 1024;
 constexpr int kOn = 1;
 
-// Lets a packet pass whose byte at `protocol_offset` says CARP and that was sent to this host or to a group:
-// a promiscuous card also delivers what is meant for others.
-std::array<sock_filter, 6> carp_filter(std::uint32_t protocol_offset) {
+// Lets a packet pass whose byte at `protocol_offset` says CARP and that was sent to this host, to a group, or
+// to 00:00:5e:00:xx:xx, which to the kernel is another host's even where the card takes it in: flood probes
+// come so (rule N12). A promiscuous card also delivers what is meant for others.
+std::array<sock_filter, 8> carp_filter(std::uint32_t protocol_offset) {
     constexpr std::uint32_t kPacketType = static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_PKTTYPE);
+    constexpr std::uint32_t kDestinationMac = static_cast<std::uint32_t>(SKF_LL_OFF);
     return {{
-        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kPacketType),
-        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, PACKET_MULTICAST, 3, 0),
         BPF_STMT(BPF_LD | BPF_B | BPF_ABS, protocol_offset),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kCarpProtocol, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kCarpProtocol, 0, 5),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kPacketType),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, PACKET_MULTICAST, 0, 2),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kDestinationMac),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x00005e00, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
         BPF_STMT(BPF_RET | BPF_K, 0),
     }};

@@ -96,6 +96,17 @@ TEST_F(CarpSocketTest, DoesNotHearWhatIsSentToOthers) {
     EXPECT_TRUE(equal(hear().bytes, sent.bytes()));
 }
 
+// Flood probes of pools come so; to the kernel they are another host's.
+TEST_F(CarpSocketTest, HearsWhatIsSentToAVirtualMac) {
+    run("ip link set eth0 promisc on");
+    const auto sent = packet("192.0.2.2", "192.0.2.100");
+    Frame frame = multicast_frame(kVirtualMac, sent.bytes());
+    std::copy_n(std::array<std::uint8_t, 6>{0x00, 0, 0x5e, 0, 0x01, 0x07}.begin(), 6,
+                frame.storage().begin());
+    ASSERT_TRUE(say(frame));
+    EXPECT_TRUE(equal(hear().bytes, sent.bytes()));
+}
+
 // A peer may send from the shared address itself, which the master's own IP stack takes for a forgery.
 TEST_F(CarpSocketTest, HearsAdvertisementsFromAnAddressOfItsOwn) {
     run("ip address add 192.0.2.100/32 dev eth0 && ip address add 2001:db8::100/128 dev eth0 nodad");

@@ -195,6 +195,11 @@ TEST_F(BalanceSwitch, SnoopsAndLetsStealthBe) {
     build({.balancing = "ip-stealth"});
     ask();
     expect_served([&](int client, const IpAddress& service) { return home_of(client, service); });
+    // And nobody takes it for one that keeps frames back.
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_TRUE(wait_until([&] { return server(i).hears_probes_of(2); }, 20s, 50ms));
+        EXPECT_FALSE(server(i).says("don't come from"));
+    }
 }
 
 // ---- mistakes and malice
