@@ -214,6 +214,7 @@ class Site {
     Site() {
         pool_.start();
         candidates_.emplace_back(kNoFilter, plain_);
+        candidates_.emplace_back(kSocket, listener_);
         candidates_.emplace_back(kGate, pool_.server(0).host());
         candidates_.emplace_back(kNftables, nftables_);
         candidates_.emplace_back(kXtCluster, xt_cluster_);
@@ -250,8 +251,13 @@ class Site {
     lab::Lab lab_;
     // Slow, so that what CARP does itself isn't in the way.
     lab::ServerPool pool_{lab_, {.servers = 2, .home_skew = 100, .next_skew = 150}};
-    lab::Host &plain_ = add_owner(lab_, "plain", 1), &nftables_ = add_owner(lab_, "nftables", 2),
-              &xt_cluster_ = add_owner(lab_, "xtcluster", 3);
+    lab::Host &plain_ = add_owner(lab_, "plain", 1), &listener_ = add_owner(lab_, "listener", 4),
+              &nftables_ = add_owner(lab_, "nftables", 2), &xt_cluster_ = add_owner(lab_, "xtcluster", 3);
+    // A BACKUP of another address.
+    lab::Carpd listener_carpd_{listener_,
+                               "dataplane = \"macvlan\"\n[[group]]\ninterface = \"eth0\"\nvhid = "
+                               "9\naddresses = [\"10.1.0.200/16\"]\n"
+                               "password = \"s3cret\"\nadvskew = 254\nadvbase = 254\nmac = \"interface\"\n"};
     std::deque<Candidate> candidates_;
     bool has_xt_cluster_ = false;
 };

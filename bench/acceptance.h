@@ -18,6 +18,8 @@ struct AcceptanceCost {
 };
 
 inline constexpr const char* kNoFilter = "no filter";
+inline constexpr const char* kSocket =
+    "carpd without a gate";  // how it hears advertisements, and nothing else
 inline constexpr const char* kGate = "carpd's gate";
 inline constexpr const char* kNftables = "nft netdev jhash + vmap";
 inline constexpr const char* kXtCluster = "xt_cluster";

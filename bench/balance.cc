@@ -17,6 +17,7 @@ namespace {
 
 constexpr int kRounds = 31, kPackets = 20'000;
 constexpr int kRuns = 5;  // of each failure
+constexpr int kAttempts = 6;
 constexpr int kChanges = 500;
 constexpr const char* kHashes[] = {"bsd", "weighted"};
 
@@ -78,10 +79,9 @@ nlohmann::json measure_changes(Changes& changes) {
 
 void add_change_goals(const Changes& changes, Goals& goals) {
     for (const OwnershipChange& c : changes) {
-        const bool is_one = c.carpnodes == 1 && c.hash == BalanceHash::bsd;
         goals.at_most(
             fmt::format("{}, {} carpnodes: from decision to taken, us", to_string(c.hash), c.carpnodes),
-            median(c.take_us), is_one ? 10 : 100);
+            median(c.take_us), c.carpnodes == 1 ? 10 : 100);
     }
 }
 
@@ -104,6 +104,14 @@ nlohmann::json print_evenness(double& worst) {
 
 // ---- failures
 
+// A run that counts, of a few.
+template <class Run>
+auto quiet_run(Run run, const char* hash) {
+    for (int attempt = 0; attempt < kAttempts; ++attempt)
+        if (auto result = run(hash)) return *result;
+    lab::fail("the machine is too busy for an advertisement every 1/256 s");
+}
+
 double moved_part(const PoolKill& kill) {
     return static_cast<double>(kill.moved) / kill.clients;
 }
@@ -117,7 +125,7 @@ nlohmann::json measure_kills(std::vector<PoolKill>& kills) {
                  {"others_moved", "moved of them", 13, 4}});
     for (int run = 0; run < kRuns; ++run)
         for (const char* hash : kHashes) {
-            const PoolKill& kill = kills.emplace_back(kill_one(hash));
+            const PoolKill& kill = kills.emplace_back(quiet_run(kill_one, hash));
             table.add({hash, kill.takeover_ms, kill.outage_ms, kill.asked, kill.lost, moved_part(kill)});
         }
     return table.rows();
@@ -132,7 +140,7 @@ nlohmann::json measure_drains(std::vector<PoolDrain>& drains) {
                  {"ended", "ended", 5}});
     for (int run = 0; run < kRuns; ++run)
         for (const char* hash : kHashes) {
-            const PoolDrain& drain = drains.emplace_back(drain_one(hash));
+            const PoolDrain& drain = drains.emplace_back(quiet_run(drain_one, hash));
             table.add({hash, drain.drained_ms, drain.asked, drain.lost, drain.sessions, drain.ended});
         }
     return table.rows();

@@ -40,16 +40,27 @@ struct Site {
         }
         const Time from = Clock::now();
         std::this_thread::sleep_for(kKnown);
-        for (const Questions* stream : streams())
-            if (!stream->wait_answered(from, from + kKnown, 5s)) lab::fail("not all clients are served");
+        for (const Questions* stream : streams()) is_stable &= stream->wait_answered(from, from + kKnown, 5s);
+        changed_before = transitions();
     }
     lab::PoolServer& fated() { return pool.server(kFated); }
+    // How often a carpnode changed to whose server nothing happens.
+    std::uint64_t transitions() {
+        std::uint64_t sum = 0;
+        for (const int other : {kFated - 1, kFated + 1})
+            for (const int vhid : {kFated, kFated + 2})  // at home with those two
+                sum += pool.server(other).carpd().transitions(lab::PoolServer::carpnode_name(vhid));
+        return sum;
+    }
+    bool was_quiet() { return is_stable && transitions() == changed_before; }
     std::vector<const Questions*> streams() const { return {&by_udp[0], &by_udp[1], &by_tcp[0], &by_tcp[1]}; }
 
     lab::Lab lab;
     lab::ServerPool pool;
     lab::Crowd crowd;
     std::deque<Questions> by_udp, by_tcp;
+    bool is_stable = true;
+    std::uint64_t changed_before = 0;
 };
 
 // When the host began to advertise this carpnode.
@@ -95,7 +106,7 @@ double ms_until_last_lost(const Questions& stream, const std::vector<bool>& is_h
 
 }  // namespace
 
-PoolKill kill_one(const std::string& hash) {
+std::optional<PoolKill> kill_one(const std::string& hash) {
     Site site(hash);
     lab::Capture capture(site.pool.server(kFated + 1).host());
     const Time killed = Clock::now();
@@ -107,6 +118,7 @@ PoolKill kill_one(const std::string& hash) {
     };
     if (!lab::wait_until(is_taken, 5s)) lab::fail("nobody takes over:\n{}", site.pool.logs());
     std::this_thread::sleep_until(killed + kAfter);
+    if (!site.was_quiet()) return {};
     const Time end = killed + kAfter - 1s;
 
     PoolKill result{.takeover_ms = lab::to_ms(*taken - killed)};
@@ -119,12 +131,13 @@ PoolKill kill_one(const std::string& hash) {
     return result;
 }
 
-PoolDrain drain_one(const std::string& hash) {
+std::optional<PoolDrain> drain_one(const std::string& hash) {
     Site site(hash);
     lab::Sessions sessions(site.crowd, lab::kPool4, 1s);
     const Time drained = Clock::now();
     site.fated().demote(100);
     std::this_thread::sleep_until(drained + kAfter);
+    if (!site.was_quiet()) return {};
     const Time end = drained + kAfter - 1s;
 
     PoolDrain result{.sessions = sessions.count()};

@@ -1,6 +1,7 @@
 // What 500 clients of three servers that share their work notice when one of them fails, or is drained.
 #pragma once
 
+#include <optional>
 #include <string>
 
 namespace carpd::bench {
@@ -20,7 +21,8 @@ struct PoolDrain {
 };
 
 // The server at home advertises every 1/256 s, and the next one takes over after 3 * 2/256 s of silence.
-PoolKill kill_one(const std::string& hash);
-PoolDrain drain_one(const std::string& hash);
+// Nothing if the machine was too busy for that: a carpnode changed to whose server nothing happened.
+std::optional<PoolKill> kill_one(const std::string& hash);
+std::optional<PoolDrain> drain_one(const std::string& hash);
 
 }  // namespace carpd::bench
