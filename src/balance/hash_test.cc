@@ -9,7 +9,7 @@ IpAddress ip(const char* text) {
     return *IpAddress::parse(text);
 }
 
-// The examples of docs/protocol/carp.md §5.1.
+// The examples of docs/protocol/balance.md §6.
 TEST(BalanceHash, XorsAllWordsOfBothAddresses) {
     EXPECT_EQ(hash_of(ip("192.0.2.10"), ip("198.51.100.1")), 0x0633660bu);
     EXPECT_EQ(hash_of(ip("10.0.0.7"), ip("10.0.0.100")), 0x63u);
@@ -17,7 +17,7 @@ TEST(BalanceHash, XorsAllWordsOfBothAddresses) {
     EXPECT_EQ(hash_of(ip("10.0.0.100"), ip("10.0.0.7")), 0x63u);
 }
 
-// Those of §5.2, with the key "s3cret".
+// With the key "s3cret".
 TEST(BalanceHash, HashesWhoAsksAsTheBsdsDo) {
     const ArpHash hash({'s', '3', 'c', 'r', 'e', 't'});
     EXPECT_EQ(hash.of({{0x02, 0, 0, 0, 0, 0x01}}), 0x9bf5552au);
