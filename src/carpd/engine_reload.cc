@@ -23,9 +23,8 @@ std::string Engine::reload() {
     if (file->config.has_pools() && !kernel_.data_plane.has_gate()) {
         constexpr const char* kText =
             "the configuration was not changed: carpnodes need the BPF gate, and carpd runs without it since "
-            "its "
-            "start; give dataplane = \"bpf\" and start it again, which says what is missing if it can't be "
-            "had";
+            "its start; give dataplane = \"bpf\" and start it again, which says what is missing if it can't "
+            "be had";
         log(LogLevel::error, kText);
         return error_line(kText);
     }
