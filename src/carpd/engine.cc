@@ -118,7 +118,7 @@ Expected<std::unique_ptr<Engine>, SysError> Engine::open(std::shared_ptr<const C
     std::vector<int> watched = {monitor->fd(), control->fd(), helper->fd(),
                                 sync->fd(),    timer.get(),   signals->get()};
     bool is_watched = watch(epoll_but_packets.get(), watched);
-    for (int fd : socket->fds()) watched.push_back(fd);
+    watched.push_back(socket->fd());
     if (!is_watched || !watch(epoll.get(), watched)) return Unexpected{sys_error("watch a socket")};
     return std::unique_ptr<Engine>(new Engine(
         std::move(config), std::move(path), supervision,

@@ -20,16 +20,25 @@ namespace {
 constexpr int kSendBuffer = 4 * 1024 * 1024;
 constexpr int kOn = 1;
 
-// Lets a packet pass whose byte at `protocol_offset` says CARP and that was sent to this host, to a group, or
-// to 00:00:5e:00:xx:xx, which to the kernel is another host's even where the card takes it in: flood probes
-// come so (rule N12). A promiscuous card also delivers what is meant for others.
-std::array<sock_filter, 8> carp_filter(std::uint32_t protocol_offset) {
-    constexpr std::uint32_t kPacketType = static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_PKTTYPE);
-    constexpr std::uint32_t kDestinationMac = static_cast<std::uint32_t>(SKF_LL_OFF);
+// Lets an IP packet pass that says CARP and was sent to this host, to a group, or to 00:00:5e:00:xx:xx, which
+// to the kernel is another host's even where the card takes it in: flood probes come so (rule N12). A
+// promiscuous card also delivers what is meant for others. What has a VLAN's tag comes once more, by the
+// VLAN's interface.
+std::array<sock_filter, 15> carp_filter() {
+    const auto of_the_kernel = [](int what) { return static_cast<std::uint32_t>(SKF_AD_OFF + what); };
+    constexpr std::uint32_t kDestinationMac = static_cast<std::uint32_t>(SKF_LL_OFF), kVlanId = 0x0fff;
+    constexpr std::uint32_t kIpv4Protocol = 9, kIpv6NextHeader = 6;
     return {{
-        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, protocol_offset),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kCarpProtocol, 0, 5),
-        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kPacketType),
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, of_the_kernel(SKF_AD_PROTOCOL)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 0, 11),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kIpv6NextHeader),
+        BPF_STMT(BPF_JMP | BPF_JA, 1),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kIpv4Protocol),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kCarpProtocol, 0, 7),
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, of_the_kernel(SKF_AD_VLAN_TAG)),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, kVlanId, 5, 0),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, of_the_kernel(SKF_AD_PKTTYPE)),
         BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, PACKET_MULTICAST, 0, 2),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kDestinationMac),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x00005e00, 0, 1),
@@ -43,10 +52,12 @@ bool attach(int fd, std::span<sock_filter> filter) {
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
 }
 
-bool bind_everywhere(int fd, std::uint16_t ether_type) {
+// To all protocols, though two are meant: sockets of one protocol come behind the kernel's own use of it,
+// which would copy every packet of this host first.
+bool bind_everywhere(int fd) {
     sockaddr_ll everywhere{};
     everywhere.sll_family = AF_PACKET;
-    everywhere.sll_protocol = htons(ether_type);
+    everywhere.sll_protocol = htons(ETH_P_ALL);
     return ::bind(fd, reinterpret_cast<const sockaddr*>(&everywhere), sizeof everywhere) == 0;
 }
 
@@ -97,10 +108,7 @@ Expected<CarpSocket, SysError> CarpSocket::open() {
 }
 
 std::optional<SysError> CarpSocket::open_all() {
-    constexpr std::uint32_t kIpv4Protocol = 9, kIpv6NextHeader = 6;
-    if (!open_receiver(Family::ipv4, ETH_P_IP, kIpv4Protocol) ||
-        !open_receiver(Family::ipv6, ETH_P_IPV6, kIpv6NextHeader))
-        return SysError{"open a packet socket to receive", "", errno};
+    if (!open_receiver()) return SysError{"open a packet socket to receive", "", errno};
     send_ = open_sender();
     send_apart_ = open_sender();
     if (send_) send_ring_ = SendRing::open(send_.get());
@@ -114,31 +122,26 @@ std::optional<SysError> CarpSocket::open_all() {
 }
 
 // Protocol 0 receives nothing until bind, so no packet slips in before the filter.
-bool CarpSocket::open_receiver(Family family, std::uint16_t ether_type, std::uint32_t protocol_offset) {
-    Receiver& receiver = receivers_[static_cast<std::size_t>(family)];
-    receiver.socket = UniqueFd(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const int fd = receiver.socket.get();
-    auto filter = carp_filter(protocol_offset);
-    if (fd < 0 || !attach(fd, filter)) return false;
-    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &kOn, sizeof kOn);
-    receiver.ring = ReceiveRing::open(fd);
-    return receiver.ring && bind_everywhere(fd, ether_type);
+bool CarpSocket::open_receiver() {
+    receive_ = UniqueFd(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    auto filter = carp_filter();
+    if (!receive_ || !attach(receive_.get(), filter)) return false;
+    setsockopt(receive_.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, &kOn, sizeof kOn);
+    receive_ring_ = ReceiveRing::open(receive_.get());
+    return receive_ring_ && bind_everywhere(receive_.get());
 }
 
 std::span<const Received> CarpSocket::receive() {
     received_.clear();
-    // Half a batch for each family, so that a flood of one can't silence the other.
-    for (Receiver& receiver : receivers_) {
-        receiver.ring->release();
-        for (std::size_t i = 0; i < kBatch / 2; ++i) {
-            const auto packet = receiver.ring->next();
-            if (!packet) break;
-            const sockaddr_ll& sender = *packet->sender;
-            Received received{sender.sll_ifindex, packet->bytes, {}};
-            if (sender.sll_halen == received.source_mac.bytes.size())
-                std::memcpy(received.source_mac.bytes.data(), sender.sll_addr, sender.sll_halen);
-            received_.push_back(received);
-        }
+    receive_ring_->release();
+    while (received_.size() < kBatch) {
+        const auto packet = receive_ring_->next();
+        if (!packet) break;
+        const sockaddr_ll& sender = *packet->sender;
+        Received received{sender.sll_ifindex, packet->bytes, {}};
+        if (sender.sll_halen == received.source_mac.bytes.size())
+            std::memcpy(received.source_mac.bytes.data(), sender.sll_addr, sender.sll_halen);
+        received_.push_back(received);
     }
     return received_;
 }

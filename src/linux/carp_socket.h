@@ -1,12 +1,11 @@
 // The sockets that carry advertisements: few, however many groups and interfaces there are.
 //
-// Receiving is by packet sockets, not raw IP ones: a peer may send from the shared address itself, which the
+// Receiving is by a packet socket, not raw IP ones: a peer may send from the shared address itself, which the
 // IP stack of a master would drop as its own, and an interface needs no address to hear others. A raw IP
 // socket per family stays open for sending to unicast peers, and so that the kernel doesn't answer their
 // advertisements with ICMP errors.
 #pragma once
 
-#include <array>
 #include <optional>
 #include <span>
 #include <vector>
@@ -46,9 +45,8 @@ class CarpSocket {
     static Expected<CarpSocket, SysError> open();
 
     // Readable when packets wait.
-    std::array<int, 2> fds() const { return {receivers_[0].socket.get(), receivers_[1].socket.get()}; }
-    // The next batch of waiting packets, in order within each family; empty when none waits. Valid until the
-    // next call.
+    int fd() const { return receive_.get(); }
+    // The next batch of waiting packets, in order; empty when none waits. Valid until the next call.
     std::span<const Received> receive();
 
     // Sets `sent` of each frame that could be handed to the network.
@@ -65,20 +63,16 @@ class CarpSocket {
 
  private:
     static constexpr std::size_t kBatch = 64;
-    struct Receiver {
-        UniqueFd socket;
-        std::optional<ReceiveRing> ring;
-    };
 
     CarpSocket() { received_.reserve(kBatch); }
     std::optional<SysError> open_all();
-    bool open_receiver(Family family, std::uint16_t ether_type, std::uint32_t protocol_offset);
+    bool open_receiver();
     void change_card_filter(int ifindex, int option);
     int change_membership(int ifindex, Family family, bool join);
     void send_apart(OutgoingFrame& frame, const sockaddr_ll& to);
 
-    std::array<Receiver, 2> receivers_;  // by family
-    UniqueFd send_, send_apart_;         // packet sockets
+    UniqueFd receive_, send_, send_apart_;  // packet sockets
+    std::optional<ReceiveRing> receive_ring_;
     std::optional<SendRing> send_ring_;
     UniqueFd raw_ipv4_, raw_ipv6_;
     std::vector<UniqueFd> members_[2];  // by family; each may join a limited number of interfaces

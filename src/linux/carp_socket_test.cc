@@ -32,13 +32,26 @@ class CarpSocketTest : public TwoHosts {
     }
     // The next packet that we hear; empty if none comes.
     Received hear(int timeout_ms = 5000) {
-        pollfd waiting[] = {{ours->fds()[0], POLLIN, 0}, {ours->fds()[1], POLLIN, 0}};
-        poll(waiting, 2, timeout_ms);
+        pollfd waiting{ours->fd(), POLLIN, 0};
+        poll(&waiting, 1, timeout_ms);
         const auto received = ours->receive();
         EXPECT_LE(received.size(), 1u);
         return received.empty() ? Received{} : received[0];
     }
     bool say(const Frame& frame) { return send_frame(*theirs, their_eth0, frame); }
+    // Frames of any kind, in one go.
+    void say_raw(const std::vector<std::vector<std::uint8_t>>& frames) {
+        them->enter();
+        const UniqueFd raw(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+        sockaddr_ll to{};
+        to.sll_family = AF_PACKET;
+        to.sll_ifindex = their_eth0;
+        for (const auto& frame : frames)
+            EXPECT_GT(
+                sendto(raw.get(), frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to),
+                0);
+        us->enter();
+    }
     static bool equal(Bytes a, Bytes b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
 
     std::optional<CarpSocket> ours, theirs;
@@ -160,7 +173,7 @@ TEST_F(CarpSocketTest, UnicastGoesThroughARouter) {
          {std::pair("192.0.2.1", "198.51.100.9"), std::pair("2001:db8::1", "2001:db8:9::9")}) {
         const auto sent = packet(from, to);
         ASSERT_EQ(ours->send_unicast(our_eth0, sent.bytes(), ip(to)), SendOutcome::sent);
-        ASSERT_TRUE(readable(receiver.fds()[ip(to).family() == Family::ipv4 ? 0 : 1]));
+        ASSERT_TRUE(readable(receiver.fd()));
         const auto heard = receiver.receive();
         ASSERT_EQ(heard.size(), 1u);
         EXPECT_EQ(parse_ip_packet(heard[0].bytes)->hop_limit, kHopLimit - 1);
@@ -218,10 +231,26 @@ TEST_F(CarpSocketTest, ReceivesManyPacketsInOrder) {
         ASSERT_TRUE(say(multicast_frame(kVirtualMac, sent.bytes())));
     }
     int next = 0;
-    while (next < kCount && readable(ours->fds()[0])) {
+    while (next < kCount && readable(ours->fd())) {
         for (const Received& received : ours->receive()) EXPECT_EQ(received.bytes[20], next++);
     }
     EXPECT_EQ(next, kCount);
+}
+
+std::vector<std::uint8_t> tagged_frame(std::uint16_t vlan, const AdvertisementPacket& packet) {
+    const Frame plain = multicast_frame(kVirtualMac, packet.bytes());
+    std::vector<std::uint8_t> frame(plain.bytes().begin(), plain.bytes().end());
+    const std::uint8_t tag[] = {0x81, 0x00, static_cast<std::uint8_t>(vlan >> 8),
+                                static_cast<std::uint8_t>(vlan)};
+    frame.insert(frame.begin() + 2 * ETH_ALEN, std::begin(tag), std::end(tag));
+    return frame;
+}
+
+// The tag of VLAN 0 says only how urgent a frame is.
+TEST_F(CarpSocketTest, HearsNoVlanButItsOwn) {
+    const auto tagged = packet("192.0.2.3", "224.0.0.18"), urgent = packet("192.0.2.2", "224.0.0.18");
+    say_raw({tagged_frame(10, tagged), tagged_frame(0xe000, urgent)});
+    EXPECT_TRUE(equal(hear().bytes, urgent.bytes()));
 }
 
 // A packet of protocol 112 that no place in the ring is long enough for.
@@ -233,20 +262,13 @@ std::vector<std::uint8_t> long_frame(std::size_t size, std::uint8_t mark) {
 }
 
 TEST_F(CarpSocketTest, HearsLongPacketsWholeAndInTheirPlace) {
-    them->enter();
-    const UniqueFd raw(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
-    sockaddr_ll to{};
-    to.sll_family = AF_PACKET;
-    to.sll_ifindex = their_eth0;
     const std::vector<std::size_t> sizes = {80, 81, 300, 56, 1500, 1500, 60};
-    for (std::size_t i = 0; i < sizes.size(); ++i) {
-        const auto frame = long_frame(sizes[i], static_cast<std::uint8_t>(i));
-        ASSERT_GT(
-            sendto(raw.get(), frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
-    }
-    us->enter();
+    std::vector<std::vector<std::uint8_t>> frames;
+    for (const std::size_t size : sizes)
+        frames.push_back(long_frame(size, static_cast<std::uint8_t>(frames.size())));
+    say_raw(frames);
     std::size_t next = 0;
-    while (next < sizes.size() && readable(ours->fds()[0])) {
+    while (next < sizes.size() && readable(ours->fd())) {
         for (const Received& received : ours->receive()) {
             const auto sent = long_frame(sizes[next], static_cast<std::uint8_t>(next));
             EXPECT_TRUE(equal(received.bytes, Bytes(sent).subspan(ETH_HLEN))) << next;

@@ -277,7 +277,7 @@ TEST_P(DataPlaneTest, HearsARivalThatHasTheSameVirtualMac) {
         ASSERT_TRUE(send_frame(rival, static_cast<int>(if_nametoindex("eth0")),
                                multicast_frame(kVirtualMac, sent.bytes())));
         us->enter();
-        ASSERT_TRUE(readable(socket->fds()[0]));
+        ASSERT_TRUE(readable(socket->fd()));
         const auto heard = socket->receive();
         ASSERT_EQ(heard.size(), 1u);
         EXPECT_EQ(heard[0].ifindex, eth0().ifindex());
