@@ -149,7 +149,9 @@ NOINLINE int answers(__u32 owner, const __u8 *asker, struct voice *voice)
     const struct gate_pool *pool = pool_of(owner);
     if (is_pool(owner) && !pool)
         return 0;
-    const __u32 group = !pool ? owner : pool->flags & GATE_BY_ARP ? group_by_mac(pool, asker) : pool->groups[0];
+    const __u32 group = !pool                       ? owner
+                        : pool->flags & GATE_BY_ARP ? group_by_mac(pool, owner, asker)
+                                                    : pool->groups[0];
     const struct gate_lease *lease = lease_of(group);
     if (!lease || !lasts(lease))
         return 0;
@@ -394,12 +396,12 @@ INLINE int correct_arp_sender(struct __sk_buff *skb, const struct voice *voice)
 
 // The group that speaks to this frame's destination for a pool that balances by ARP; one of the pool's MACs
 // as source has been chosen before.
-INLINE __u32 speaker(__u32 ifindex, const struct gate_pool *pool, const struct ethhdr *ethernet)
+INLINE __u32 speaker(__u32 ifindex, const struct gate_pool *pool, __u32 owner, const struct ethhdr *ethernet)
 {
     const __u32 carpnode = owner_of_mac(ifindex, ethernet->h_source) >> 16 & 0xff;
     return first_that_lasts(pool, carpnode >= 1 && carpnode <= GATE_CARPNODES
                                       ? pool->groups[carpnode - 1]
-                                      : group_by_mac(pool, ethernet->h_dest));
+                                      : group_by_mac(pool, owner, ethernet->h_dest));
 }
 
 // With which voice something leaves from an address of this owner. Returns whether it may.
@@ -410,9 +412,9 @@ NOINLINE int may_leave(struct __sk_buff *skb, __u32 owner, const struct ethhdr *
     if (is_pool(owner) && !pool)
         return 0;
     const int by_ip = pool && !(pool->flags & GATE_BY_ARP);
-    if (by_ip && !lets_out(skb, pool, flow))
+    if (by_ip && !lets_out(skb, pool, owner, flow))
         return 0;
-    const __u32 group = by_ip ? pool->groups[0] : pool ? speaker(skb->ifindex, pool, ethernet) : owner;
+    const __u32 group = by_ip ? pool->groups[0] : pool ? speaker(skb->ifindex, pool, owner, ethernet) : owner;
     const struct gate_lease *lease = lease_of(group);
     if (!lease || (!by_ip && !lasts(lease)))
         return 0;

@@ -42,12 +42,19 @@ struct {
 } leases SEC(".maps");
 
 struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, GATE_MAX_POOLS);
     __type(key, __u32);
     __type(value, struct gate_pool);
 } pools SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, GATE_MAX_POOLS);
+    __type(key, __u32);
+    __type(value, struct gate_slots);
+} slots SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -80,7 +87,8 @@ INLINE struct gate_lease *lease_of(__u32 group)
 INLINE const struct gate_pool *pool_of(__u32 owner)
 {
     __u32 number = GATE_POOL_NUMBER(owner);
-    return is_pool(owner) ? bpf_map_lookup_elem(&pools, &number) : 0;
+    const struct gate_pool *pool = is_pool(owner) ? bpf_map_lookup_elem(&pools, &number) : 0;
+    return pool && pool->count ? pool : 0;
 }
 
 INLINE int lasts_at(const struct gate_lease *lease, __u64 now)
@@ -158,15 +166,18 @@ INLINE __u32 weighted_arp_hash(const __u8 *mac)
 }
 
 // The group of the carpnode with this hash.
-INLINE __u32 group_by_hash(const struct gate_pool *pool, __u32 bsd, __u32 weighted)
+INLINE __u32 group_by_hash(const struct gate_pool *pool, __u32 owner, __u32 bsd, __u32 weighted)
 {
-    const __u32 place = pool->flags & GATE_WEIGHTED ? pool->slots[mix(weighted) % GATE_SLOTS] : bsd % pool->count;
-    return pool->groups[place % GATE_CARPNODES];
+    if (!(pool->flags & GATE_WEIGHTED))
+        return pool->groups[bsd % pool->count % GATE_CARPNODES];
+    __u32 number = GATE_POOL_NUMBER(owner);
+    const struct gate_slots *found = bpf_map_lookup_elem(&slots, &number);
+    return found ? pool->groups[found->places[mix(weighted) % GATE_SLOTS] % GATE_CARPNODES] : GATE_NOBODY;
 }
 
-INLINE __u32 group_by_mac(const struct gate_pool *pool, const __u8 *mac)
+INLINE __u32 group_by_mac(const struct gate_pool *pool, __u32 owner, const __u8 *mac)
 {
-    return group_by_hash(pool, arp_hash(pool, mac), weighted_arp_hash(mac));
+    return group_by_hash(pool, owner, arp_hash(pool, mac), weighted_arp_hash(mac));
 }
 
 // This group if its lease lasts, else the first of its pool whose lease does, else GATE_NOBODY.
@@ -192,18 +203,15 @@ INLINE void flow_behind_ipv4(const struct iphdr *ip, __u32 offset, struct flow *
         ip->protocol == IPPROTO_TCP && !(ip->frag_off & bpf_htons(IP_FRAGMENT)) ? offset + 4 * ip->ihl : 0;
 }
 
-NOINLINE void flow_of_ipv4(struct __sk_buff *skb, const struct iphdr *ip, struct flow *flow)
+// An error belongs to the flow that it quotes.
+NOINLINE void quoted_flow_of_ipv4(struct __sk_buff *skb, __u32 offset, struct flow *flow)
 {
-    flow_behind_ipv4(ip, IP_OFFSET, flow);
-    if (ip->protocol != IPPROTO_ICMP || ip->frag_off & bpf_htons(IP_FRAGMENT))
-        return;
     struct {
         __u8 type, code;
         __be16 checksum;
         __be32 rest;
         struct iphdr quote;
     } error;
-    const __u32 offset = IP_OFFSET + 4 * ip->ihl;
     if (bpf_skb_load_bytes(skb, offset, &error, sizeof error))
         return;
     switch (error.type) {
@@ -217,6 +225,13 @@ NOINLINE void flow_of_ipv4(struct __sk_buff *skb, const struct iphdr *ip, struct
     }
 }
 
+INLINE void flow_of_ipv4(struct __sk_buff *skb, const struct iphdr *ip, struct flow *flow)
+{
+    flow_behind_ipv4(ip, IP_OFFSET, flow);
+    if (ip->protocol == IPPROTO_ICMP && !(ip->frag_off & bpf_htons(IP_FRAGMENT)))
+        quoted_flow_of_ipv4(skb, IP_OFFSET + 4 * ip->ihl, flow);
+}
+
 INLINE void flow_behind_ipv6(const struct ipv6hdr *ip, __u32 offset, struct flow *flow)
 {
     __be32 words = 0;
@@ -227,24 +242,30 @@ INLINE void flow_behind_ipv6(const struct ipv6hdr *ip, __u32 offset, struct flow
     flow->tcp = ip->nexthdr == IPPROTO_TCP ? offset + sizeof *ip : 0;
 }
 
-NOINLINE void flow_of_ipv6(struct __sk_buff *skb, const struct ipv6hdr *ip, struct flow *flow)
+NOINLINE void flow_of_icmpv6(struct __sk_buff *skb, __u8 hop_limit, struct flow *flow)
 {
-    flow->is_ipv6 = 1;
-    flow_behind_ipv6(ip, IP_OFFSET, flow);
     struct {
         struct icmp6hdr icmp;
         struct ipv6hdr quote;
     } error;
-    if (ip->nexthdr != IPPROTO_ICMPV6 || bpf_skb_load_bytes(skb, ICMP_OFFSET, &error.icmp, sizeof error.icmp))
+    if (bpf_skb_load_bytes(skb, ICMP_OFFSET, &error.icmp, sizeof error.icmp))
         return;
     const __u8 type = error.icmp.icmp6_type;
     // Router and neighbour solicitations and advertisements, redirects.
-    flow->is_neighbor = type >= 133 && type <= 137 && ip->hop_limit == 255;
+    flow->is_neighbor = type >= 133 && type <= 137 && hop_limit == 255;
     if (type < ICMPV6_DEST_UNREACH || type > ICMPV6_PARAMPROB ||
         bpf_skb_load_bytes(skb, ICMP_OFFSET, &error, sizeof error))
         return;
     flow_behind_ipv6(&error.quote, ICMP_OFFSET + sizeof error.icmp, flow);
     flow->is_quoted = 1;
+}
+
+INLINE void flow_of_ipv6(struct __sk_buff *skb, const struct ipv6hdr *ip, struct flow *flow)
+{
+    flow->is_ipv6 = 1;
+    flow_behind_ipv6(ip, IP_OFFSET, flow);
+    if (ip->nexthdr == IPPROTO_ICMPV6)
+        flow_of_icmpv6(skb, ip->hop_limit, flow);
 }
 
 INLINE __u8 tcp_flags(struct __sk_buff *skb, const struct flow *flow)
@@ -307,11 +328,11 @@ INLINE __u32 group_for(const struct gate_pool *pool, __u32 owner, const struct f
         return pool->groups[(carpnode - 1) % GATE_CARPNODES];
     if (flow->is_neighbor || pool->flags & GATE_BY_ARP)
         return first_that_lasts(pool, GATE_NOBODY);
-    return group_by_hash(pool, flow->hash, flow->hash);
+    return group_by_hash(pool, owner, flow->hash, flow->hash);
 }
 
 // Whether a packet to what this owner owns, which is a pool or a group, may come in.
-NOINLINE int admits(struct __sk_buff *skb, __u32 owner, const struct gate_pool *pool, const struct flow *flow)
+INLINE int admits(struct __sk_buff *skb, __u32 owner, const struct gate_pool *pool, const struct flow *flow)
 {
     if (is_pool(owner) && !pool)
         return 0;
@@ -326,11 +347,11 @@ NOINLINE int admits(struct __sk_buff *skb, __u32 owner, const struct gate_pool *
 }
 
 // Whether a packet may leave from an address of a pool that balances by IP.
-INLINE int lets_out(struct __sk_buff *skb, const struct gate_pool *pool, const struct flow *flow)
+INLINE int lets_out(struct __sk_buff *skb, const struct gate_pool *pool, __u32 owner, const struct flow *flow)
 {
     if (is_settling(pool) && !flow->is_neighbor)
         return (tcp_flags(skb, flow) & (TCP_RST | TCP_ACK)) != TCP_RST;
-    const __u32 group = group_for(pool, 0, flow);
+    const __u32 group = group_for(pool, owner, flow);
     const struct gate_lease *lease = lease_of(group);
     return lease && lasts(lease);
 }

@@ -80,7 +80,6 @@ std::optional<SysError> GatePools::set(GroupId leader, CarpnodeSet at_home, Inst
     return std::nullopt;
 }
 
-// One update, so that no packet meets a half of it.
 std::optional<SysError> GatePools::put(std::size_t number) {
     Pool& pool = *pools_[number];
     const BalanceConfig& config = *pool.config;
@@ -104,11 +103,12 @@ std::optional<SysError> GatePools::put(std::size_t number) {
         // By ARP frames come to one host only, which may as well refuse what it doesn't know.
         if (config.by_ip() && until > 0) value.settling_until = static_cast<__u64>(until);
     }
-    if (config.hash == BalanceHash::weighted) {
-        value.flags |= GATE_WEIGHTED;
-        std::copy(pool.shares.slots().begin(), pool.shares.slots().end(), value.slots);
-    }
-    return program_->put_pool(GATE_POOL | static_cast<GateOwner>(number), value);
+    const GateOwner owner = GATE_POOL | static_cast<GateOwner>(number);
+    if (config.hash != BalanceHash::weighted) return program_->put_pool(owner, value, nullptr);
+    value.flags |= GATE_WEIGHTED;
+    gate_slots slots;
+    std::copy(pool.shares.slots().begin(), pool.shares.slots().end(), slots.places);
+    return program_->put_pool(owner, value, &slots);
 }
 
 }  // namespace carpd

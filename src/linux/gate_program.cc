@@ -100,6 +100,7 @@ Expected<GateProgram, SysError> GateProgram::load() {
     gate.addresses_ = gate.map("addresses");
     gate.macs_ = gate.map("macs");
     gate.pools_ = gate.map("pools");
+    gate.slots_ = gate.map("slots");
     gate.traffic_ = gate.map("traffic");
     void* leases = mmap(nullptr, kLeasesSize, PROT_READ | PROT_WRITE, MAP_SHARED, gate.map("leases"), 0);
     if (leases == MAP_FAILED) return Unexpected{SysError{"map the BPF gate's leases", "", errno}};
@@ -131,15 +132,20 @@ void GateProgram::remove_mac(int ifindex, const MacAddress& mac, GateOwner owner
     remove(macs_, &key, owner);
 }
 
-std::optional<SysError> GateProgram::put_pool(GateOwner pool, const gate_pool& value) {
+std::optional<SysError> GateProgram::put_pool(GateOwner pool, const gate_pool& value,
+                                              const gate_slots* slots) {
     const __u32 number = GATE_POOL_NUMBER(pool);
-    if (bpf_map_update_elem(pools_, &number, &value, BPF_ANY) == 0) return std::nullopt;
+    if (bpf_map_update_elem(pools_, &number, &value, BPF_ANY) == 0 &&
+        (slots == nullptr || bpf_map_update_elem(slots_, &number, slots, BPF_ANY) == 0))
+        return std::nullopt;
     return SysError{"tell the BPF gate who serves whom", "", errno};
 }
 
 void GateProgram::remove_pool(GateOwner pool) {
     const __u32 number = GATE_POOL_NUMBER(pool);
-    bpf_map_delete_elem(pools_, &number);
+    const gate_pool none{};
+    bpf_map_update_elem(pools_, &number, &none, BPF_ANY);
+    bpf_map_delete_elem(slots_, &number);
 }
 
 void GateProgram::reset_traffic(GateOwner pool) {

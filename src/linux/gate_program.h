@@ -14,6 +14,7 @@
 struct bpf_object;
 struct gate_lease;
 struct gate_pool;
+struct gate_slots;
 
 namespace carpd {
 
@@ -35,8 +36,9 @@ class GateProgram {
     void remove_address(int ifindex, const IpAddress& address, GateOwner owner);
     void remove_mac(int ifindex, const MacAddress& mac, GateOwner owner);
 
-    // Replaces a pool: for every packet either as it was, or all of it.
-    std::optional<SysError> put_pool(GateOwner pool, const gate_pool& value);
+    // Replaces a pool, then its slots if it has weights. A packet in between meets the old ones, and what has
+    // changed in the pool: that it settles is known before anybody's share moves (rule N8).
+    std::optional<SysError> put_pool(GateOwner pool, const gate_pool& value, const gate_slots* slots);
     // Nothing has come in for it yet.
     void reset_traffic(GateOwner pool);
     void remove_pool(GateOwner pool);
@@ -65,7 +67,7 @@ class GateProgram {
     std::unique_ptr<bpf_object, Close> object_;
     std::unique_ptr<gate_lease[], Unmap> leases_;
     int programs_[2] = {-1, -1};  // by Direction; object_'s
-    int addresses_ = -1, macs_ = -1, pools_ = -1, traffic_ = -1;
+    int addresses_ = -1, macs_ = -1, pools_ = -1, slots_ = -1, traffic_ = -1;
 };
 
 }  // namespace carpd
