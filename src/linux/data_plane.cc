@@ -229,7 +229,7 @@ void DataPlane::install(std::span<Installation> wanted) {
 
 // Routes may need the address, and a link-local one is of its link.
 bool DataPlane::can_wait(const Group& group, const Holdings& wanted) const {
-    return gate_ && group.ifindex == kLoopback && wanted.routes.empty() &&
+    return gate_ && group.pool == 0 && group.ifindex == kLoopback && wanted.routes.empty() &&
            std::all_of(wanted.addresses.begin(), wanted.addresses.end(),
                        [](const LinkAddress& a) { return a.ifindex == kLoopback; });
 }
