@@ -92,19 +92,25 @@ Shares::Shares(const BalanceConfig& config, const std::array<std::uint8_t, 20>& 
     CARPD_ASSERT(count_ > 0 && count_ <= kMostCarpnodes);
     if (!is_weighted_) return;
     order_ = order_of(config.carpnodes);
+    slots_of_.resize(count_);
+    for (std::size_t slot = 0; slot < kSlots; ++slot)
+        slots_of_[own_carpnode_of(slot)].push_back(static_cast<std::uint16_t>(slot));
     slots_ = std::make_unique<std::array<CarpnodeIndex, kSlots>>();
-    set_at_home(at_home_);
+    set_at_home(std::exchange(at_home_, CarpnodeSet{0}));
 }
 
 void Shares::set_at_home(CarpnodeSet carpnodes) {
     if (!is_weighted_) return;
-    const CarpnodeSet all = all_carpnodes(count_);
-    at_home_ = carpnodes & all ? carpnodes & all : all;
-    const CarpnodeIndex* candidate = order_.data();
-    for (std::size_t slot = 0; slot < kSlots; ++slot, candidate += count_) {
-        std::size_t first = 0;
-        while (!(at_home_ >> candidate[first] & 1)) ++first;
-        (*slots_)[slot] = candidate[first];
+    const CarpnodeSet all = all_carpnodes(count_), wanted = carpnodes & all ? carpnodes & all : all;
+    // Who is at home as before has its own slots as before.
+    const CarpnodeSet stay = std::exchange(at_home_, wanted) & wanted;
+    for (std::size_t carpnode = 0; carpnode < count_; ++carpnode) {
+        if (stay >> carpnode & 1) continue;
+        for (const std::size_t slot : slots_of_[carpnode]) {
+            const CarpnodeIndex* candidate = &order_[slot * count_];
+            while (!(wanted >> *candidate & 1)) ++candidate;
+            (*slots_)[slot] = *candidate;
+        }
     }
 }
 

@@ -51,6 +51,7 @@ class Shares {
     ArpHash arp_hash_;
     // For each slot the carpnodes in the order in which they'd have it; the first is its own (count_ each).
     std::vector<CarpnodeIndex> order_;
+    std::vector<std::vector<std::uint16_t>> slots_of_;  // each carpnode's own
     std::unique_ptr<std::array<CarpnodeIndex, kSlots>> slots_;
 };
 

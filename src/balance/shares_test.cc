@@ -176,6 +176,20 @@ TEST(Shares, MoveNoMoreThanIsLost) {
     EXPECT_EQ(s.slots(), all) << "none is as all";
 }
 
+// Only what may have moved is looked at, so hosts that saw another history must agree all the same.
+TEST(Shares, DependOnNothingThatWasBefore) {
+    const std::vector<int> weights = {1, 2, 3, 4, 5};
+    Shares s = shares(BalanceHash::weighted, weights);
+    Random random(1);
+    for (int i = 0; i < 100; ++i) {
+        const auto home = static_cast<CarpnodeSet>(random.next() % 32);
+        s.set_at_home(home);
+        Shares fresh = shares(BalanceHash::weighted, weights);
+        fresh.set_at_home(home);
+        ASSERT_EQ(s.slots(), fresh.slots()) << home;
+    }
+}
+
 TEST(Shares, WithTheBsdsHashNothingMoves) {
     Shares s = shares(BalanceHash::bsd, {1, 1});
     s.set_at_home(1);

@@ -2,7 +2,7 @@
 // packets: whose carpnodes stand here, who serves whom, and whether the pool settles. The gate
 // (linux/gate.h) makes groups join and leave; a pool is there as long as it has members.
 //
-// At most 512 pools. One takes 4 KiB, and with weights up to 128 KiB more.
+// At most 512 pools. One takes 4 KiB, and with weights up to 140 KiB more.
 #pragma once
 
 #include <map>
