@@ -197,8 +197,11 @@ DataPlane::Holdings DataPlane::wanted_holdings(GroupId id, const Group& group,
 
 void DataPlane::install(std::span<Installation> wanted) {
     while (!withdrawn_.empty()) drop_withdrawn();
+    // First those who need nothing, for what the others add may yet fail.
+    for (Installation& each : wanted) each.installed = join_standing(each);
     Exchange exchange;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
+        if (wanted[i].installed) continue;
         Group* group = find(wanted[i].group);
         wanted[i].installed = group != nullptr;
         if (group == nullptr) continue;
@@ -215,16 +218,29 @@ void DataPlane::install(std::span<Installation> wanted) {
         hold(*group, std::move(holdings), exchange);
     }
     for (const auto& failure : run(exchange)) {
-        if (std::exchange(wanted[failure.owner].installed, false))
-            log(LogLevel::error, failure.error.to_string());
+        if (!std::exchange(wanted[failure.owner].installed, false)) continue;
+        find(wanted[failure.owner].group)->lacks = true;
+        log(LogLevel::error, failure.error.to_string());
     }
-    for (Installation& each : wanted) {
-        if (!each.installed) continue;
-        if (gate_ && log_error(guard(each.group, *find(each.group), *each.config)))
-            each.installed = false;
-        else
-            renew_lease(each.group, each.lease_until);
-    }
+    for (const Installation& each : wanted)
+        if (each.installed) renew_lease(each.group, each.lease_until);
+}
+
+// Another installed carpnode of the pool has in the kernel all that this one wants, so that only its gate is
+// to be opened. One that lingers isn't enough: nobody puts back what it loses.
+bool DataPlane::join_standing(const Installation& wanted) {
+    Group* group = find(wanted.group);
+    if (group == nullptr || group->pool == 0 || group->keeps_addresses()) return false;
+    const auto& members = pools_.at({group->parent, group->pool}).members;
+    Holdings holdings = wanted_holdings(wanted.group, *group, *wanted.config);
+    group->installed = std::any_of(members.begin(), members.end(), [&](GroupId member) {
+        const Group& other = groups_[member];
+        return other.installed && other.settled && !other.lacks && other.holdings == holdings;
+    });
+    if (!group->installed) return false;
+    group->lacks = false;
+    group->holdings = std::move(holdings);
+    return true;
 }
 
 // Routes may need the address, and a link-local one is of its link.
@@ -247,7 +263,8 @@ void DataPlane::hold(Group& group, Holdings wanted, Exchange& exchange) {
     if (!group.settled)
         for (const LinkAddress& address : std::exchange(wanted.addresses, {}))
             wanted.routes.push_back(local_route(address.address));
-    const Holdings& had = group.holdings;
+    // Who lacks something adds all: what is there already changes nothing.
+    const Holdings none, &had = group.holdings, &has = std::exchange(group.lacks, false) ? none : had;
     NetlinkBatch &going = exchange.going, &coming = exchange.coming;
     Holdings& leaving = exchange.leaving;
     for_each_missing(had.rules, wanted.rules, [&](const Rule& r) { going.delete_rule(r); });
@@ -255,9 +272,9 @@ void DataPlane::hold(Group& group, Holdings wanted, Exchange& exchange) {
                      [&](const Route& r) { r.local ? leaving.routes.push_back(r) : going.delete_route(r); });
     for_each_missing(had.addresses, wanted.addresses,
                      [&](const LinkAddress& a) { leaving.addresses.push_back(a); });
-    for_each_missing(wanted.addresses, had.addresses, [&](const LinkAddress& a) { add(coming, a); });
-    for_each_missing(wanted.rules, had.rules, [&](const Rule& r) { coming.add_rule(r); });
-    for_each_missing(wanted.routes, had.routes, [&](const Route& r) { coming.add_route(r); });
+    for_each_missing(wanted.addresses, has.addresses, [&](const LinkAddress& a) { add(coming, a); });
+    for_each_missing(wanted.rules, has.rules, [&](const Rule& r) { coming.add_rule(r); });
+    for_each_missing(wanted.routes, has.routes, [&](const Route& r) { coming.add_route(r); });
     group.holdings = std::move(wanted);
 }
 

@@ -54,8 +54,8 @@ class DataPlane {
     std::optional<SysError> prepare(GroupId group, const GroupConfig& config, const Interface& parent);
 
     // Of each of these groups exactly the configured addresses answer now, with the group's MAC, and with a
-    // gate only until then; also after the configuration of an installed group changed. Sets `installed`
-    // where all of it could be done; otherwise there is a line in the log.
+    // gate only until then; also after the configuration of an installed group changed, which prepare() was
+    // told first. Sets `installed` where all of it could be done; otherwise there is a line in the log.
     struct Installation {
         GroupId group;
         const GroupConfig* config;
@@ -99,6 +99,7 @@ class DataPlane {
         Few<LinkAddress> addresses;
         Few<Rule> rules;
         Few<Route> routes;
+        bool operator==(const Holdings&) const = default;
     };
     struct Group {
         int parent = 0;   // 0: it isn't prepared
@@ -107,6 +108,7 @@ class DataPlane {
         MacMode mode = MacMode::virtual_mac;
         bool router = false;  // the interface forwards IPv6
         bool installed = false;
+        bool lacks = false;                 // some of its holdings could not be had
         bool lingers = false;               // withdrawn, but its addresses are there: its pool settles
         std::uint8_t pool = 0;              // the vhid of its pool's leader; 0: it is in none
         bool settled = true;                // an address is more than a local route
@@ -133,6 +135,7 @@ class DataPlane {
     bool has_macvlan(const Group& group) const { return !gate_ && group.mode == MacMode::virtual_mac; }
     Macvlan macvlan(const Group& group) const { return {device_of(group), group.ifindex}; }
     std::string device_of(const Group& group) const;
+    bool join_standing(const Installation& wanted);
     std::optional<SysError> make_macvlan(Group& group, const GroupConfig& config);
     std::optional<SysError> guard(GroupId id, const Group& group, const GroupConfig& config);
     // Changes that make the kernel have exactly what is wanted, in this order. Addresses leave last: with the

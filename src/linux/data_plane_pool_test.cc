@@ -233,6 +233,38 @@ TEST_F(PoolOfHosts, AddressesAreThereWithTheLastCarpnode) {
     EXPECT_THAT(addresses_on_lo(0), Not(HasSubstr("100")));
 }
 
+TEST_F(PoolOfHosts, ACarpnodeAddsWhatOthersOfItsPoolDontHaveYet) {
+    configure(Balancing::ip);
+    settle(0);
+    for (GroupConfig& config : configs) config.addresses = {{kPool4, 24}, {ip("192.0.2.101"), 24}};
+    prepare(0);
+    EXPECT_THAT(addresses_on_lo(0), Not(HasSubstr("192.0.2.101")));
+    install(0, 1);
+    settle(0);
+    EXPECT_THAT(addresses_on_lo(0), AllOf(HasSubstr("192.0.2.100"), HasSubstr("192.0.2.101")));
+}
+
+// Though the carpnode that couldn't get it counts as installed, until the core has heard of it and later.
+TEST_F(PoolOfHosts, WhatOneCarpnodeCouldNotGetNoOtherHas) {
+    configure(Balancing::ip);
+    hosts[0]->place.enter();
+    plane(0).withdraw(group(0));
+    for (GroupConfig& config : configs) config.addresses = {{kPool4, 24}, {ip("fe80::100"), 128}};
+    prepare(0);
+    run("sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1");
+    const Instant lease = host_now() + 1h;
+    std::vector<DataPlane::Installation> wanted{{group(0), &configs[0], lease},
+                                                {group(1), &configs[1], lease}};
+    plane(0).install(std::span(wanted).first(1));
+    EXPECT_FALSE(wanted[0].installed);
+    plane(0).install(std::span(wanted).last(1));
+    EXPECT_FALSE(wanted[1].installed);
+    run("sysctl -qw net.ipv6.conf.eth0.disable_ipv6=0");
+    install(0, 1);
+    install(0, 2);
+    EXPECT_THAT(output_of("ip -br address show dev eth0"), HasSubstr("fe80::100"));
+}
+
 TEST_F(PoolOfHosts, LeavesNothingBehind) {
     const auto snapshot = [] {
         return output_of(

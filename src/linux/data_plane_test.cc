@@ -327,6 +327,7 @@ TEST_P(DataPlaneTest, TheDeviceAnswersForNothingElse) {
 TEST_P(DataPlaneTest, FollowsAChangedAddressListWhileInstalled) {
     become_master(kBoth);
     const GroupConfig changed = group_config({{ip("2001:db8::100"), 48}, {ip("192.0.2.101"), 24}});
+    prepare(changed);
     ASSERT_TRUE(install(changed));
     EXPECT_FALSE(answers_them("192.0.2.100", 200));
     EXPECT_TRUE(answers_them("192.0.2.101"));
@@ -336,6 +337,7 @@ TEST_P(DataPlaneTest, FollowsAChangedAddressListWhileInstalled) {
     const std::string fresh = snapshot();
     plane->release(kGroup);
     become_master(kBoth);
+    prepare(changed);
     ASSERT_TRUE(install(changed));
     EXPECT_EQ(snapshot(), fresh);
 }
