@@ -320,6 +320,19 @@ NOINLINE int is_of_connection(struct __sk_buff *skb, const struct flow *flow)
     return is_connected(skb, &tuple, sizeof tuple.ipv4);
 }
 
+// Whether a packet was one for this host until its pool's shares changed just now (rule N7).
+NOINLINE int is_handed_over(const struct gate_pool *pool, __u32 owner, const struct flow *flow)
+{
+    __u32 number = GATE_POOL_NUMBER(owner);
+    const __u64 now = bpf_ktime_get_boot_ns();
+    const struct gate_slots *found = bpf_map_lookup_elem(&slots, &number);
+    if (!found || flow->is_neighbor || now >= pool->hand_over_until)
+        return 0;
+    const __u32 place = found->places_before[mix(flow->hash) % GATE_SLOTS];
+    const struct gate_lease *lease = lease_of(pool->groups[place % GATE_CARPNODES]);
+    return lease && lasts_at(lease, now);
+}
+
 // The group whose lease counts for a packet to what the pool owns.
 INLINE __u32 group_for(const struct gate_pool *pool, __u32 owner, const struct flow *flow)
 {
@@ -340,7 +353,8 @@ INLINE int admits(struct __sk_buff *skb, __u32 owner, const struct gate_pool *po
     const int is_owned = lease && lasts(lease);
     if (!pool)
         return is_owned;
-    const int is_admitted = is_owned || (is_settling(pool) && is_of_connection(skb, flow));
+    const int is_admitted =
+        is_owned || (is_settling(pool) && (is_handed_over(pool, owner, flow) || is_of_connection(skb, flow)));
     if (!flow->is_neighbor)
         count(skb, owner, is_admitted);
     return is_admitted;

@@ -53,9 +53,16 @@ struct RenewLease {
     Instant until;
 };
 
+// How long after a share has gone to another host its packets may still be taken (rule N7 of balance.md):
+// longer than a host needs from its first advertisement until it serves.
+inline constexpr Duration kHandOver = std::chrono::milliseconds(2);
+
 // Stop answering for all of the group's addresses.
 struct WithdrawAddresses {
     GroupId group;
+    // A carpnode's share goes to another host that serves it: what comes for it may be taken until then
+    // (docs/protocol/balance.md, rule N7). Before `now`: nothing any more.
+    Instant hand_over_until = Instant::min();
 };
 
 // Gratuitous ARP and unsolicited neighbour advertisements for the group's addresses.
@@ -68,6 +75,8 @@ struct SetPool {
     GroupId leader;
     std::uint32_t at_home;   // its carpnodes that are, by index; only with weights anything else than all
     Instant settling_until;  // before `now`: it isn't settling
+    // What this host's carpnodes had by their shares before may be taken until then (rule N7).
+    Instant hand_over_until;
     bool operator==(const SetPool&) const = default;
 };
 

@@ -128,6 +128,7 @@ void Balancer::decide(Instant now, Actions& out) {
         // By other advskews alone: nobody was lost.
         if (told_ && next != before && !has_moved_) settle(now);
         if (next != before) shares_.set_at_home(next);
+        if (told_ && next != before && config_->by_ip()) hand_over_until_ = now + kHandOver;
     }
     has_changed_ = has_moved_ = false;
     if (settling_until_ <= now) settling_until_ = Instant::min();
@@ -135,7 +136,7 @@ void Balancer::decide(Instant now, Actions& out) {
         probe_at_ = kNever;
     else if (probe_at_ == kNever)
         probe_at_ = now + PoolPeers::kProbeInterval;
-    const SetPool wanted{leader_, shares_.at_home(), settling_until_};
+    const SetPool wanted{leader_, shares_.at_home(), settling_until_, hand_over_until_};
     if (told_ == wanted) return;
     told_ = wanted;
     out.emplace_back(wanted);

@@ -109,6 +109,7 @@ class Balancer {
     // Since the last decide(): something that decides who is at home; a carpnode has another MASTER, or none.
     bool has_changed_ = true, has_moved_ = false;
     Instant settling_until_ = Instant::min();
+    Instant hand_over_until_ = Instant::min();  // of the last change of shares
     Instant probe_at_ = kNever;
     std::optional<SetPool> told_;
 };

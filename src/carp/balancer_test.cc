@@ -228,6 +228,21 @@ TEST_F(Pools, ConnectionsStayWhereAShareMovesFromAHostThatLives) {
     EXPECT_EQ(pool_is.settling_until, Instant::min());
 }
 
+// Rule N7: until the other one serves for sure, and no longer than the lease.
+TEST_F(Pools, WhoYieldsAShareServesItDuringTheHandOver) {
+    start(pool(1));
+    live(seconds(10), {{2, 2}});
+    ASSERT_EQ(state(3), State::master);
+    done.clear();
+    hear(3, 3, 0);
+    EXPECT_EQ(state(3), State::backup);
+    EXPECT_EQ(all<WithdrawAddresses>().at(0).hand_over_until, now + kHandOver);
+    EXPECT_EQ(pool_is.hand_over_until, now + kHandOver) << "with weights shares move, too";
+    node.stop(now, out);
+    settle();
+    EXPECT_LE(all<WithdrawAddresses>().at(1).hand_over_until, now) << "it can't serve any more";
+}
+
 TEST_F(Pools, NothingSettlesWhereAHostWasLost) {
     start(pool(1));
     live(seconds(10), {{2, 2}, {3, 3}});

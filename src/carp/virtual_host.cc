@@ -368,7 +368,7 @@ void VirtualHost::enter(Instant now, State state, Cause cause, const std::option
     cause_ = cause;
     since_ = now;
     disarm_all();
-    if (from == State::master) leave_master(now, cause, out);
+    if (from == State::master) leave_master(now, cause, rival, out);
     if (from == State::init) joined_at_ = now;
     switch (state) {
         case State::init: ++counters_.transitions_to_init; break;
@@ -390,10 +390,18 @@ void VirtualHost::enter(Instant now, State state, Cause cause, const std::option
     out.emplace_back(std::move(report));
 }
 
+// Until when this host goes on serving what another takes over. Where hosts share an address all of them get
+// its packets, also those that came to the other one too early (rule N7 of balance.md).
+Instant VirtualHost::hand_over_until(Instant now, bool to_another) const {
+    if (!to_another || !config_->balance || !config_->balance->by_ip()) return Instant::min();
+    return std::min(lease_until_, now + kHandOver);
+}
+
 // The addresses go first, so that no successor answers while we still do; then, in an orderly leave, the
 // bow-out that makes a backup take over at once (rule B1). Without a link it could not be sent.
-void VirtualHost::leave_master(Instant now, Cause cause, Actions& out) {
-    if (owns_) out.emplace_back(WithdrawAddresses{id_});
+void VirtualHost::leave_master(Instant now, Cause cause, const std::optional<Rival>& rival, Actions& out) {
+    const bool to_another = rival || cause == Cause::operator_request;
+    if (owns_) out.emplace_back(WithdrawAddresses{id_, hand_over_until(now, to_another)});
     owns_ = false;
     lease_until_ = kNever;
     const bool orderly = cause == Cause::stopped || cause == Cause::removed ||

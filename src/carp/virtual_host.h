@@ -176,7 +176,8 @@ class VirtualHost {
     }
     void enter(Instant now, State state, Cause cause, const std::optional<Rival>& rival, Actions& out,
                std::string_view together = {});
-    void leave_master(Instant now, Cause cause, Actions& out);
+    Instant hand_over_until(Instant now, bool to_another) const;
+    void leave_master(Instant now, Cause cause, const std::optional<Rival>& rival, Actions& out);
     enum class Saying : std::uint8_t { advertisement, bow_out, sign_off };
     void send_advertisements(Instant now, Actions& out, Saying saying = Saying::advertisement);
     void send_copy(Instant now, Family family, const IpAddress& destination, Saying saying, Actions& out);

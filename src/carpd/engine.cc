@@ -453,7 +453,7 @@ void Engine::refused(const ReceivedPacket& packet, DropReason reason, const Grou
 
 void Engine::perform(const WithdrawAddresses& action) {
     groups_[action.group].owned = false;
-    kernel_.data_plane.withdraw(action.group);
+    kernel_.data_plane.withdraw(action.group, action.hand_over_until);
     fence(action.group, kNever);
 }
 

@@ -7,7 +7,7 @@
 namespace carpd {
 
 void Engine::perform(const SetPool& action) {
-    kernel_.data_plane.set_pool(action.leader, action.at_home, action.settling_until);
+    kernel_.data_plane.set_pool(action.leader, action.at_home, action.settling_until, action.hand_over_until);
 }
 
 void Engine::perform(const SendFloodProbe& action) {

@@ -336,9 +336,10 @@ bool DataPlane::pool_holds(const Group& group, auto has) const {
                        [&](GroupId member) { return has(groups_[member].holdings); });
 }
 
-void DataPlane::set_pool(GroupId leader, CarpnodeSet at_home, Instant settling_until) {
+void DataPlane::set_pool(GroupId leader, CarpnodeSet at_home, Instant settling_until,
+                         Instant hand_over_until) {
     if (!gate_) return;
-    gate_->set_pool(leader, at_home, settling_until);
+    gate_->set_pool(leader, at_home, settling_until, hand_over_until);
     if (settling_until > host_now()) {
         settling_.insert(leader);
         return;
@@ -353,11 +354,11 @@ std::optional<PoolTraffic> DataPlane::traffic_of(GroupId carpnode) const {
     return gate_ ? gate_->traffic_of(carpnode) : std::nullopt;
 }
 
-void DataPlane::withdraw(GroupId id) {
+void DataPlane::withdraw(GroupId id, Instant hand_over_until) {
     Group* group = find(id);
     if (group == nullptr || !group->installed) return;
     group->installed = false;
-    if (gate_) gate_->close(id);
+    if (gate_) gate_->open_until(id, std::max(hand_over_until, Instant{}));
     group->lingers = pool_settles(*group);
     if (group->lingers) return;
     withdrawn_.push_back(id);

@@ -65,14 +65,16 @@ class DataPlane {
     void install(std::span<Installation> wanted);
     // The installed addresses may answer until then.
     void renew_lease(GroupId group, Instant until);
-    // Of the pool of this leader, prepared or not: which carpnodes are at home, by index, and until when it
-    // settles. Call it again when that is over.
-    void set_pool(GroupId leader, CarpnodeSet at_home, Instant settling_until);
+    // Of the pool of this leader, prepared or not: which carpnodes are at home, by index, until when it
+    // settles, and until when the shares of before count, too. Call it again when the settling is over.
+    void set_pool(GroupId leader, CarpnodeSet at_home, Instant settling_until,
+                  Instant hand_over_until = Instant::min());
     // What came to the pool of a prepared carpnode; nothing for other groups.
     std::optional<PoolTraffic> traffic_of(GroupId carpnode) const;
-    // None answers. Harmless if none did. Behind a gate the kernel keeps the addresses until they are
-    // settled. Those of a pool that settles stay, for connections that are there.
-    void withdraw(GroupId group);
+    // None answers, or behind a gate none from then on. Harmless if none did. Behind a gate the kernel keeps
+    // the addresses until they are settled. Those of a pool that settles stay, for connections that are
+    // there.
+    void withdraw(GroupId group, Instant hand_over_until = Instant::min());
     // Removes the addresses of some groups that were withdrawn, or adds those of some that were installed.
     void settle();
     bool is_settled() const { return withdrawn_.empty() && installed_.empty(); }

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <map>
+#include <ranges>
 
 #include "linux/leftovers.h"
 #include "linux/test_pool.h"
@@ -66,6 +67,28 @@ INSTANTIATE_TEST_SUITE_P(, EachClient,
                                          Choice{Balancing::ip_stealth, BalanceHash::weighted},
                                          Choice{Balancing::ip_unicast, BalanceHash::bsd}),
                          name_of);
+
+// Rule N7. Each client whose share went is served by the host that had it, too, and no other client by two.
+TEST_F(PoolOfHosts, SharesOfBeforeCountDuringTheHandOver) {
+    configure(Balancing::ip, BalanceHash::weighted);
+    set_pool(-1s);
+    const auto count_answers = [&] {
+        std::vector<TestFrame> requests;
+        for (unsigned i = 0; i < kClients; ++i)
+            requests.push_back(
+                ethernet(pool_mac(*pool), kClientMac, echo_request(client_address(Family::ipv4, i), kPool4)));
+        return answers_by_client(exchange(requests), kPool4);
+    };
+    const Shares before(*pool, Key{});
+    set_pool(1h, 5, 1h);
+    for (auto answers = count_answers(); unsigned i : std::views::iota(0u, kClients)) {
+        const IpAddress from = client_address(Family::ipv4, i);
+        const bool moved = before.carpnode_of(from, kPool4) != shares->carpnode_of(from, kPool4);
+        EXPECT_EQ(answers[from].size(), moved ? 2u : 1u) << from.to_string();
+    }
+    set_pool(1h, 5, -1s);
+    for (auto answers = count_answers(); const auto& [from, by] : answers) EXPECT_EQ(by.size(), 1u);
+}
 
 class EachAsker : public PoolOfHosts, public testing::WithParamInterface<BalanceHash> {};
 

@@ -102,6 +102,19 @@ TEST_P(Settling, ConnectionsStayWhereTheyAreAndNewOnesGoToTheOwner) {
     EXPECT_FALSE(readable(listeners[owner].get(), 0));
 }
 
+// Rule N7.
+TEST_P(Settling, WhoHandsOverServesUntilThen) {
+    set_pool(1h);
+    hosts[owner]->place.enter();
+    plane(owner).withdraw(group(owner), host_now() + 1h);
+    client->enter();
+    EXPECT_TRUE(answers(address));
+    install(owner, owner);
+    plane(owner).withdraw(group(owner), host_now());
+    client->enter();
+    EXPECT_FALSE(answers(address, 200));
+}
+
 TEST_P(Settling, NobodyRefusesWhatAnotherMayKnow) {
     EXPECT_EQ(refusals_of_unknown(), 1u);
     set_pool(1h);

@@ -159,8 +159,8 @@ void Gate::release(GroupId group) {
     detach(std::exchange(groups_[group], {}).ifindex);
 }
 
-void Gate::set_pool(GroupId leader, CarpnodeSet at_home, Instant settling_until) {
-    const auto error = pools_.set(leader, at_home, settling_until);
+void Gate::set_pool(GroupId leader, CarpnodeSet at_home, Instant settling_until, Instant hand_over_until) {
+    const auto error = pools_.set(leader, at_home, settling_until, hand_over_until);
     if (error) log(LogLevel::error, error->to_string());
 }
 

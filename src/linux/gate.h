@@ -53,7 +53,7 @@ class Gate {
     void close(GroupId group) { program_.set_lease(group, Instant{}); }
 
     // Of the pool with this leader, which needn't be guarded yet (linux/gate_pools.h).
-    void set_pool(GroupId leader, CarpnodeSet at_home, Instant settling_until);
+    void set_pool(GroupId leader, CarpnodeSet at_home, Instant settling_until, Instant hand_over_until);
     // What came to the pool of a carpnode since the first of it was guarded; nothing for other groups.
     std::optional<PoolTraffic> traffic_of(GroupId carpnode) const;
 

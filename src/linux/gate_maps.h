@@ -50,6 +50,7 @@ enum { GATE_BY_ARP = 1, GATE_WEIGHTED = 2, GATE_HIDES_MAC = 4 };
 // The array `pools`, by number: what the carpnodes of a pool have in common (docs/protocol/balance.md).
 struct gate_pool {
     __u64 settling_until;          // CLOCK_BOOTTIME in ns; 0: it doesn't settle (rule N8)
+    __u64 hand_over_until;         // likewise; until then the slots of before count, too (rule N7)
     __u32 groups[GATE_CARPNODES];  // of the carpnodes; GATE_NOBODY: not here
     __u32 arp_b, arp_c;            // of the key (rule N2)
     __u8 count, flags;             // of carpnodes; 0: no such pool
@@ -58,7 +59,7 @@ struct gate_pool {
 
 // The value of `slots`, by pool number, of pools with weights: places of carpnodes (rule N3).
 struct gate_slots {
-    __u8 places[GATE_SLOTS];
+    __u8 places[GATE_SLOTS], places_before[GATE_SLOTS];
 };
 
 // The value of `traffic`, by pool number: what came in for carpnodes of this host and for others'. What came

@@ -10,6 +10,14 @@ namespace carpd {
 
 static_assert(GATE_SLOTS == kSlots && GATE_CARPNODES == kMostCarpnodes);
 
+namespace {
+
+__u64 in_kernel(Instant time) {
+    return static_cast<__u64>(std::max(time, Instant{}).time_since_epoch().count());
+}
+
+}  // namespace
+
 std::size_t GatePools::number_of(GateOwner pool) {
     return GATE_POOL_NUMBER(pool);
 }
@@ -28,7 +36,7 @@ Expected<std::size_t, SysError> GatePools::find_or_make(int ifindex, const PoolP
     if (free == pools_.end()) pools_.emplace_back();
     program_->reset_traffic(GATE_POOL | static_cast<GateOwner>(number));
     pools_[number] =
-        std::make_unique<Pool>(Pool{ifindex, place.pool, place.key, Shares(*place.pool, place.key), {}});
+        std::make_unique<Pool>(Pool{ifindex, place.pool, place.key, Shares(*place.pool, place.key), {}, {}});
     return number;
 }
 
@@ -70,8 +78,9 @@ GateOwner GatePools::carpnode(GateOwner owner, Vhid vhid) const {
     return owner | GATE_CARPNODE(static_cast<GateOwner>(place - carpnodes.begin()));
 }
 
-std::optional<SysError> GatePools::set(GroupId leader, CarpnodeSet at_home, Instant settling_until) {
-    states_[leader] = {at_home, settling_until};
+std::optional<SysError> GatePools::set(GroupId leader, CarpnodeSet at_home, Instant settling_until,
+                                       Instant hand_over_until) {
+    states_[leader] = {at_home, settling_until, hand_over_until};
     for (std::size_t number = 0; number < pools_.size(); ++number) {
         if (pools_[number] == nullptr) continue;
         const auto member = pools_[number]->members.find(pools_[number]->leader());
@@ -99,16 +108,18 @@ std::optional<SysError> GatePools::put(std::size_t number) {
     const auto state = states_.find(value.groups[0]);
     if (state != states_.end()) {
         pool.shares.set_at_home(state->second.at_home);
-        const auto until = state->second.settling_until.time_since_epoch().count();
         // By ARP frames come to one host only, which may as well refuse what it doesn't know.
-        if (config.by_ip() && until > 0) value.settling_until = static_cast<__u64>(until);
+        if (config.by_ip()) value.settling_until = in_kernel(state->second.settling_until);
+        value.hand_over_until = in_kernel(state->second.hand_over_until);
     }
     const GateOwner owner = GATE_POOL | static_cast<GateOwner>(number);
     if (config.hash != BalanceHash::weighted) return program_->put_pool(owner, value, nullptr);
     value.flags |= GATE_WEIGHTED;
-    gate_slots slots;
-    std::copy(pool.shares.slots().begin(), pool.shares.slots().end(), slots.places);
-    return program_->put_pool(owner, value, &slots);
+    if (!std::ranges::equal(pool.slots.places, pool.shares.slots())) {
+        std::ranges::copy(pool.slots.places, pool.slots.places_before);
+        std::ranges::copy(pool.shares.slots(), pool.slots.places);
+    }
+    return program_->put_pool(owner, value, &pool.slots);
 }
 
 }  // namespace carpd

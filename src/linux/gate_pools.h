@@ -13,6 +13,7 @@
 #include "base/expected.h"
 #include "base/shared_value.h"
 #include "carp/types.h"
+#include "linux/gate_maps.h"
 #include "linux/gate_program.h"
 #include "linux/sys_error.h"
 
@@ -40,14 +41,15 @@ class GatePools {
     // The same for frames to the MAC of the carpnode with this vhid.
     GateOwner carpnode(GateOwner pool, Vhid vhid) const;
 
-    // Which carpnodes are at home, and until when the pool settles, by the group that is its leader; kept for
-    // when that joins. Takes at most 100 us.
-    std::optional<SysError> set(GroupId leader, CarpnodeSet at_home, Instant settling_until);
+    // Which carpnodes are at home, until when the pool settles, and until when its slots of before count,
+    // too, by the group that is its leader; kept for when that joins. Takes at most 100 us.
+    std::optional<SysError> set(GroupId leader, CarpnodeSet at_home, Instant settling_until,
+                                Instant hand_over_until);
 
  private:
     struct State {
         CarpnodeSet at_home = 0;
-        Instant settling_until{};
+        Instant settling_until{}, hand_over_until{};
     };
     struct Pool {
         int ifindex;
@@ -55,6 +57,7 @@ class GatePools {
         Key key;
         Shares shares;
         std::map<Vhid, GroupId> members;
+        gate_slots slots{};  // that the program has
 
         Vhid leader() const { return Vhid{config->leader()}; }
     };

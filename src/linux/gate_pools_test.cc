@@ -79,7 +79,7 @@ class GatePoolsTest : public TwoHosts {
         owner = 0;
     }
     void set_at_home(CarpnodeSet at_home, Instant settling_until = {}) {
-        ASSERT_FALSE(pools->set(kFirst, at_home, settling_until));
+        ASSERT_FALSE(pools->set(kFirst, at_home, settling_until, {}));
         shares->set_at_home(at_home);
     }
     static GroupId group(std::size_t carpnode) { return kFirst + static_cast<GroupId>(carpnode); }

@@ -117,11 +117,11 @@ class PoolOfHosts : public testing::Test {
         hosts[host]->place.enter();
         while (!plane(host).is_settled()) plane(host).settle();
     }
-    // The pool settles for so long on all hosts.
-    void set_pool(Duration settling, CarpnodeSet at_home = 7) {
+    // The pool settles for so long on all hosts, and the shares of before count for so long.
+    void set_pool(Duration settling, CarpnodeSet at_home = 7, Duration hand_over = -std::chrono::hours(1)) {
         for (std::size_t i = 0; i < kHosts; ++i) {
             hosts[i]->place.enter();
-            plane(i).set_pool(kLeader, at_home, host_now() + settling);
+            plane(i).set_pool(kLeader, at_home, host_now() + settling, host_now() + hand_over);
         }
         if (shares) shares->set_at_home(at_home);
     }

@@ -37,6 +37,8 @@ class BalanceMode : public PoolFixture, public testing::WithParamInterface<const
     ServerOf home() {
         return [this](int client, const IpAddress& service) { return home_of(client, service); };
     }
+    // Behind ARP balancing a frame that is on its way to the old MASTER comes too late (rule N7).
+    int lost_at_hand_over() const { return by_arp() ? 5 : 0; }
     // docs/protocol/balance.md §1.
     MacAddress source_of_answers(int index) {
         const std::string mode = GetParam();
@@ -77,7 +79,7 @@ TEST_P(BalanceMode, TheNextHostServesTheClientsOfADeadOne) {
     server(1).boot();
     ASSERT_TRUE(pool().wait_home());
     expect_served(home());
-    expect_little_lost(booted);
+    expect_few_lost(booted, 5);
 }
 
 TEST_P(BalanceMode, AHostIsDrained) {
@@ -90,7 +92,7 @@ TEST_P(BalanceMode, AHostIsDrained) {
     server(1).demote(100);
     ASSERT_TRUE(wait_until([&] { return server(1).carpnodes().empty(); }, 10s));
     expect_served(next_for(1));
-    expect_little_lost(drained);
+    expect_few_lost(drained, lost_at_hand_over());
     const auto expect_alive = [&] {
         for (auto* sessions : {&sessions4, &sessions6})
             if (*sessions) {
@@ -103,7 +105,7 @@ TEST_P(BalanceMode, AHostIsDrained) {
     server(1).demote(0);
     ASSERT_TRUE(pool().wait_home());
     expect_served(home());
-    expect_little_lost(back);
+    expect_few_lost(back, lost_at_hand_over());
     expect_alive();
 }
 

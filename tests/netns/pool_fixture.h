@@ -35,12 +35,13 @@ class PoolFixture : public NetnsTest {
     int home_of(int client, const IpAddress& service) const;
     void set_weights(const std::vector<int>& weights) { options_.weights = weights; }
 
-    // Two rounds of questions from now on are all answered, each by the server that shall.
+    // Two rounds of questions are all answered, each by the server that shall, from the end on of a hand-over
+    // that is just going on (rule N7).
     void expect_served(const ServerOf& server_of);
-    // None of the questions since `from` was lost, of the clients that count; where the host changed, what
-    // nobody says again may be (rule N7), but little of it.
+    // None of the questions since `from` was lost, of the clients that count; or at most so many of each kind
+    // that nobody says again.
     void expect_none_lost(Time from, const Counts& counts);
-    void expect_little_lost(Time from);
+    void expect_few_lost(Time from, int datagrams);
 
  private:
     PoolOptions options_;
