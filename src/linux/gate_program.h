@@ -36,10 +36,10 @@ class GateProgram {
     void remove_address(int ifindex, const IpAddress& address, GateOwner owner);
     void remove_mac(int ifindex, const MacAddress& mac, GateOwner owner);
 
-    // Replaces a pool, then its slots if it has weights: that it settles is known before shares move (rule N8).
-    // A packet that is looked at meanwhile, for about a microsecond, may meet a mix, as the kernel copies in
-    // place. Each word is one from before or after, so the packet goes to a carpnode that one of both names,
-    // or to none where a pool has just got weights. The next packet finds all of it.
+    // Replaces a pool, then its slots if it has weights: that it settles is known before shares move (rule
+    // N8). A packet that is looked at meanwhile, for about a microsecond, may meet a mix, as the kernel
+    // copies in place. Each word is one from before or after, so the packet goes to a carpnode that one of
+    // both names, or to none where a pool has just got weights. The next packet finds all of it.
     std::optional<SysError> put_pool(GateOwner pool, const gate_pool& value, const gate_slots* slots);
     // Nothing has come in for it yet.
     void reset_traffic(GateOwner pool);

@@ -40,6 +40,16 @@ int PoolFixture::home_of(int client, const IpAddress& service) const {
                : shares.carpnode_of(crowd_->address(client, service.family()), service);
 }
 
+bool PoolFixture::wait_carpnodes(const std::vector<std::vector<int>>& by_server) {
+    return wait_until(
+        [&] {
+            for (std::size_t i = 0; i < by_server.size(); ++i)
+                if (server(static_cast<int>(i)).carpnodes() != by_server[i]) return false;
+            return true;
+        },
+        10s);
+}
+
 void PoolFixture::expect_served(const ServerOf& server_of) {
     const Time from = Clock::now() + kHandOver;
     std::this_thread::sleep_until(from + 2 * kRound);

@@ -35,6 +35,8 @@ class PoolFixture : public NetnsTest {
     int home_of(int client, const IpAddress& service) const;
     void set_weights(const std::vector<int>& weights) { options_.weights = weights; }
 
+    // Each server is MASTER of these carpnodes, by their vhids, and of no other, within 10 s.
+    bool wait_carpnodes(const std::vector<std::vector<int>>& by_server);
     // Two rounds of questions are all answered, each by the server that shall, from the end on of a hand-over
     // that is just going on (rule N7).
     void expect_served(const ServerOf& server_of);
