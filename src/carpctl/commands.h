@@ -16,11 +16,18 @@ struct Options {
     bool json = false;  // for programs
 };
 
+// How `carpctl drain` calls its demotion.
+inline constexpr const char* kDrainDemotion = "drain";
+
 ExitCode status_command(const Options& options, const std::string& group);
 // Why this host is or isn't MASTER of a group, or of each.
 ExitCode explain_command(const Options& options, const std::string& group);
 // Who serves a client in each pool, or the one named `pool`, and why. `client` is an IP address or a MAC.
 ExitCode client_command(const Options& options, const std::string& client, const std::string& pool);
+// Demotes this host, in one group or in all, and waits for at most `patience` seconds until others are
+// MASTER.
+ExitCode drain_command(const Options& options, const std::string& group, int patience);
+ExitCode undrain_command(const Options& options, const std::string& group);
 ExitCode monitor_command(const Options& options);
 // state, demote, stop and reload: carpd does it or says why not.
 ExitCode order_command(const Options& options, const Request& order);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "carp/virtual_host.h"
+#include "carpctl/commands.h"
 #include "carpctl/explain_parts.h"
 #include "control/human.h"
 
@@ -38,6 +39,9 @@ std::string sync_demotion(const Facts& facts) {
 std::string operators_demotion(const std::string& name, const std::string& group) {
     const auto colon = name.find(':');
     const std::string own_name = colon == std::string::npos ? name : name.substr(colon + 1);
+    if (own_name == kDrainDemotion)
+        return fmt::format("an operator drained this host; ends with `carpctl undrain{}`",
+                           colon == std::string::npos ? " " + group : "");
     std::string command = "carpctl demote ";
     if (colon != std::string::npos) command += "-g ";
     if (own_name != kOperatorDemotion) command += fmt::format("-n {} ", own_name);

@@ -315,7 +315,9 @@ TEST(Explain, DemotionsByNameOwnerAndSize) {
             {"together:wan", 255},
             {"maintenance", 10},
             {"carp:upgrade", 7},
-            {"carp:operator", -100}},
+            {"carp:operator", -100},
+            {"carp:drain", 200},
+            {"drain", 200}},
            255);
     const std::string text = explain(group);
     for (
@@ -337,6 +339,8 @@ TEST(Explain, DemotionsByNameOwnerAndSize) {
          "carp 0`.\n",
          "  Its demotion is lowered by 100 (carp:operator): an operator did that; ends with `carpctl demote "
          "-g carp 0`.\n",
+         "  It is demoted by 200 (carp:drain): an operator drained this host; ends with `carpctl undrain`.\n",
+         "  It is demoted by 200 (drain): an operator drained this host; ends with `carpctl undrain lan`.\n",
          "  Its demotion is 255 in all.\n"})
         EXPECT_THAT(text, HasSubstr(line));
 }

@@ -19,7 +19,8 @@ struct CommandLine {
     Options options{std::string(kDefaultControlSocket)};
     Request request;
     std::optional<SyncRequest> sync{};  // of `carpctl sync`
-    bool explain = false;
+    bool explain = false, drain = false, undrain = false;
+    int patience = 10;  // of `drain`, in seconds
     std::string client;
     std::string state;
     bool is_interface_group = false;
@@ -94,6 +95,16 @@ void describe(CLI::App& app, CommandLine& line) {
                      "GROUP is an interface group: all groups that are in it; carp is that of all");
         sub.add_option("-n,--name", line.request.name, "what the demotion is called")->capture_default_str();
     });
+    CLI::App* drain = app.add_subcommand("drain", "Hand over what this host is MASTER of, and stay away");
+    add_group(*drain, line, false);
+    drain->add_option("-w,--wait", line.patience, "for so many seconds at most, until others are MASTER")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0, 3600))
+        ->capture_default_str();
+    drain->callback([&line] { line.drain = true; });
+    CLI::App* undrain = app.add_subcommand("undrain", "End that");
+    add_group(*undrain, line, false);
+    undrain->callback([&line] { line.undrain = true; });
     add_command(app, line, Command::stop, "Stop carpd in order: its peers take over at once");
     add_command(app, line, Command::reload, "Make carpd read its configuration again");
     add_sync(app, line);
@@ -102,6 +113,8 @@ void describe(CLI::App& app, CommandLine& line) {
 ExitCode run(const CommandLine& line) {
     if (line.sync) return sync_command(line.options, *line.sync);
     if (!line.client.empty()) return client_command(line.options, line.client, line.request.group);
+    if (line.drain) return drain_command(line.options, line.request.group, line.patience);
+    if (line.undrain) return undrain_command(line.options, line.request.group);
     if (line.explain) return explain_command(line.options, line.request.group);
     switch (line.request.command) {
         case Command::status: return status_command(line.options, line.request.group);
