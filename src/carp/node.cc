@@ -102,6 +102,7 @@ void Node::remove_group(Instant now, GroupId id, Actions& out) {
     interfaces_[interface_of_[id]].by_vhid[groups_[id]->config().vhid.value] = kNoGroup;
     groups_[id].reset();
     deadlines_.set(id, kNever);
+    erase_endings([id](const Ending& e) { return e.group == id; });
     count_master(id, false);
 }
 
@@ -179,6 +180,7 @@ void Node::handle_link(Instant now, InterfaceId interface, const LinkStatus& lin
 }
 
 void Node::handle_timer(Instant now, Actions& out) {
+    if (next_ending_ <= now) end_demotions(now, out);
     int served = 0;
     for (auto [id, at] = deadlines_.earliest(); at <= now && served < kMaxTimers;
          std::tie(id, at) = deadlines_.earliest(), ++served) {
@@ -225,30 +227,71 @@ void Node::handle_demotion(Instant now, GroupId id, std::string_view name, int a
     finish(now, id, out);
 }
 
-bool Node::demote_group(Instant now, GroupId id, std::string_view name, int amount, Actions& out) {
+bool Node::demote_group(Instant now, GroupId id, std::string_view name, int amount, Instant ends,
+                        Actions& out) {
     CARPD_ASSERT(group(id) != nullptr);
     const DemotionCounter& present = groups_[id]->demotion();
     const auto others =
         std::count_if(present.contributions().begin(), present.contributions().end(),
                       [&](const auto& c) { return c.name != name && c.name.find(':') == std::string::npos; });
     if (amount != 0 && static_cast<std::size_t>(others) >= kMaxOperatorNames) return false;
+    set_ending({id, "", std::string(name), amount != 0 ? ends : kNever});
     handle_demotion(now, id, name, amount, out);
     return true;
 }
 
 bool Node::demote_interface_group(Instant now, std::string_view interface_group, std::string_view name,
-                                  int amount, Actions& out) {
+                                  int amount, Instant ends, Actions& out) {
     DemotionCounter& counter =
         interface_group_demotions_.try_emplace(std::string(interface_group)).first->second;
     const bool is_new = counter.amount(name) == 0 && amount != 0;
     if (is_new && counter.contributions().size() >= kMaxOperatorNames) return false;
     counter.set(name, amount);
+    set_ending({kNoGroup, std::string(interface_group), std::string(name), amount != 0 ? ends : kNever});
     const std::string full_name = std::string(interface_group) + ':' + std::string(name);
     for (auto& group : groups_)
         if (group && group->config().is_in(interface_group)) group->on_demotion(now, full_name, amount, out);
     for (auto& group : groups_)
         if (group && group->config().is_in(interface_group)) finish(now, group->id(), out);
     return true;
+}
+
+void Node::erase_endings(auto which) {
+    std::erase_if(endings_, which);
+    next_ending_ = kNever;
+    for (const Ending& ending : endings_) next_ending_ = std::min(next_ending_, ending.at);
+}
+
+// What was said last of a name counts.
+void Node::set_ending(const Ending& ending) {
+    erase_endings([&](const Ending& e) {
+        return e.group == ending.group && e.interface_group == ending.interface_group &&
+               e.name == ending.name;
+    });
+    if (ending.at == kNever) return;
+    endings_.push_back(ending);
+    next_ending_ = std::min(next_ending_, ending.at);
+}
+
+void Node::end_demotions(Instant now, Actions& out) {
+    while (next_ending_ <= now) {
+        const auto due = std::find_if(endings_.begin(), endings_.end(),
+                                      [this](const Ending& ending) { return ending.at == next_ending_; });
+        const Ending ended = *due;
+        if (ended.group != kNoGroup)
+            demote_group(now, ended.group, ended.name, 0, kNever, out);
+        else
+            demote_interface_group(now, ended.interface_group, ended.name, 0, kNever, out);
+    }
+}
+
+Instant Node::demotion_ends(GroupId id, std::string_view contribution) const {
+    for (const Ending& ending : endings_)
+        if (ending.group == id
+                ? ending.name == contribution
+                : ending.group == kNoGroup && contribution == ending.interface_group + ':' + ending.name)
+            return ending.at;
+    return kNever;
 }
 
 // Takes the demotions of the interface groups that it is in now, and gives up those of others.

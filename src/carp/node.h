@@ -7,6 +7,7 @@
 // last refusal) and nothing else.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <map>
@@ -65,11 +66,15 @@ class Node {
     void demote_for_sync(Instant now, int amount, Actions& out);
     // Sets a named contribution (DemotionCounter::set).
     void handle_demotion(Instant now, GroupId group, std::string_view name, int amount, Actions& out);
-    // Of a group, or of all groups, present and to come, that are in an interface group (rule M5). False if
-    // the operator has kMaxOperatorNames other contributions there.
-    bool demote_group(Instant now, GroupId group, std::string_view name, int amount, Actions& out);
+    // Of a group, or of all groups, present and to come, that are in an interface group (rule M5), until
+    // `ends`, if nothing else is said of this name before. False if the operator has kMaxOperatorNames other
+    // contributions there.
+    bool demote_group(Instant now, GroupId group, std::string_view name, int amount, Instant ends,
+                      Actions& out);
     bool demote_interface_group(Instant now, std::string_view interface_group, std::string_view name,
-                                int amount, Actions& out);
+                                int amount, Instant ends, Actions& out);
+    // When this contribution of a group ends by itself; kNever: not so.
+    Instant demotion_ends(GroupId group, std::string_view contribution) const;
     static constexpr std::size_t kMaxOperatorNames = 8;
     // For the other members of the group's set, too.
     bool handle_request(Instant now, GroupId group, State state, Actions& out);
@@ -79,7 +84,7 @@ class Node {
     static constexpr std::size_t kMaxTracks = 32;
 
     // The earliest time at which handle_timer() has something to do.
-    Instant next_deadline() const { return deadlines_.earliest().second; }
+    Instant next_deadline() const { return std::min(deadlines_.earliest().second, next_ending_); }
 
     // The group with this id, or null if it was removed; ids are below group_slots().
     const VirtualHost* group(GroupId id) const;
@@ -104,6 +109,16 @@ class Node {
         Instant stray_check_due = Instant::min();
     };
 
+    // Of an operator's demotion of a group, or of an interface group.
+    struct Ending {
+        GroupId group;  // kNoGroup: of the interface group
+        std::string interface_group, name;
+        Instant at;
+    };
+
+    void set_ending(const Ending& ending);
+    void erase_endings(auto which);
+    void end_demotions(Instant now, Actions& out);
     InterfaceId interface_id(const std::string& name);
     GroupId take_slot(std::vector<GroupId>& free);
     Receipt receive(Instant now, InterfaceId interface, Bytes bytes, Actions& out);
@@ -143,6 +158,8 @@ class Node {
     std::vector<FailingTrack> failing_;
     // What the operator set, by interface group; a group takes it as "INTERFACE-GROUP:NAME".
     std::map<std::string, DemotionCounter, std::less<>> interface_group_demotions_;
+    std::vector<Ending> endings_;  // of those that end by themselves
+    Instant next_ending_ = kNever;
     Deadlines deadlines_;
     DropCounters dropped_{};
 };

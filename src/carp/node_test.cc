@@ -498,20 +498,40 @@ TEST_F(NodeTest, ASetHasOneStanding) {
     dmz.interface_groups = {"outside"};
     configure({lan, dmz, wan});
     node_.hold_down(now_, now_ + seconds(60), out_);
-    node_.demote_interface_group(now_, "outside", "work", 5, out_);
-    node_.demote_group(now_, 0, "disk", 20, out_);
+    node_.demote_interface_group(now_, "outside", "work", 5, kNever, out_);
+    node_.demote_group(now_, 0, "disk", 20, kNever, out_);
     for (GroupId id = 0; id < 3; ++id) EXPECT_EQ(node_.group(id)->demotion().value(), 153) << id;
     EXPECT_EQ(node_.group(2)->demotion().amount("together:lan"), 25);
-    node_.demote_group(now_, 0, "disk", 0, out_);
-    node_.demote_interface_group(now_, "outside", "work", 0, out_);
+    node_.demote_group(now_, 0, "disk", 0, kNever, out_);
+    node_.demote_interface_group(now_, "outside", "work", 0, kNever, out_);
     for (GroupId id = 0; id < 3; ++id) EXPECT_EQ(node_.group(id)->demotion().contributions().size(), 1u);
 
     // A member that leaves the set takes nothing along.
-    node_.demote_group(now_, 0, "disk", 20, out_);
+    node_.demote_group(now_, 0, "disk", 20, kNever, out_);
     wan.together.clear();
     configure({lan, dmz, wan});
     EXPECT_EQ(node_.group(1)->demotion().value(), 148);
     EXPECT_EQ(node_.group(2)->demotion().value(), 128);
+}
+
+TEST_F(NodeTest, OperatorsDemotionsMayEndByThemselves) {
+    configure({group("lan", 1), group("dmz", 2)});
+    node_.demote_group(now_, 0, "disk", 20, now_ + seconds(60), out_);
+    node_.demote_group(now_, 0, "work", 3, now_ + seconds(9), out_);
+    node_.demote_group(now_, 0, "work", 4, kNever, out_);  // what is said last counts
+    node_.demote_group(now_, 1, "disk", 20, now_ + seconds(9), out_);
+    configure({group("lan", 1)});
+    configure({group("lan", 1), group("wan", 3)});  // in the place of dmz
+    node_.demote_group(now_, 1, "disk", 5, kNever, out_);
+    node_.demote_interface_group(now_, kAllGroups, "drain", 100, now_ + seconds(90), out_);
+    EXPECT_EQ(node_.demotion_ends(0, "disk"), now_ + seconds(60));
+    EXPECT_EQ(node_.demotion_ends(1, "carp:drain"), now_ + seconds(90));
+    EXPECT_EQ(node_.demotion_ends(1, "disk"), kNever);
+    for (const auto& [lan, wan] : {std::pair{124, 105}, {104, 105}, {4, 5}}) {
+        pass(seconds(40));
+        EXPECT_EQ(node_.group(0)->demotion().value(), lan);
+        EXPECT_EQ(node_.group(1)->demotion().value(), wan);
+    }
 }
 
 TEST_F(NodeTest, AcceptsAnAlternateAndCountsIt) {

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "carpctl/client.h"
@@ -24,9 +25,10 @@ ExitCode status_command(const Options& options, const std::string& group);
 ExitCode explain_command(const Options& options, const std::string& group);
 // Who serves a client in each pool, or the one named `pool`, and why. `client` is an IP address or a MAC.
 ExitCode client_command(const Options& options, const std::string& client, const std::string& pool);
-// Demotes this host, in one group or in all, and waits for at most `patience` seconds until others are
-// MASTER.
-ExitCode drain_command(const Options& options, const std::string& group, int patience);
+// Demotes this host, in one group or in all, for as long as `lasts` or until undrain, and waits for at most
+// `patience` seconds until others are MASTER.
+ExitCode drain_command(const Options& options, const std::string& group, const std::optional<Duration>& lasts,
+                       int patience);
 ExitCode undrain_command(const Options& options, const std::string& group);
 ExitCode monitor_command(const Options& options);
 // state, demote, stop and reload: carpd does it or says why not.

@@ -10,6 +10,7 @@
 
 #include "carpctl/commands.h"
 #include "carpctl/parts.h"
+#include "control/human.h"
 
 namespace carpd {
 
@@ -53,8 +54,9 @@ Json moved_of(const Json& before, const Json& groups) {
     return moved;
 }
 
-Request order(const std::string& group, int amount) {
+Request order(const std::string& group, int amount, const std::optional<Duration>& lasts = {}) {
     Request request{.command = Command::demote, .group = group, .amount = amount};
+    request.lasts = lasts;
     request.name = kDrainDemotion;
     if (group.empty()) request.interface_group = kAllGroups;
     return request;
@@ -73,16 +75,17 @@ Expected<Json, Failure> wait_for_others(Client& client, Client& changes, const s
     }
 }
 
-void print(const Json& moved, const std::string& undo) {
+void print(const Json& moved, const std::string& end) {
     for (const Json& group : moved)
         fmt::print("{}: {} is MASTER\n", text(group, "name"),
                    group.at("master").is_null() ? "another host" : text(group, "master"));
-    fmt::print("Drained, until carpd stops or `{}`.\n", undo);
+    fmt::print("Drained{}.\n", end);
 }
 
 }  // namespace
 
-ExitCode drain_command(const Options& options, const std::string& group, int patience) {
+ExitCode drain_command(const Options& options, const std::string& group, const std::optional<Duration>& lasts,
+                       int patience) {
     auto client = Client::connect(options.socket), changes = Client::connect(options.socket);
     if (!client) return report(client.error());
     if (!changes) return report(changes.error());
@@ -91,7 +94,8 @@ ExitCode drain_command(const Options& options, const std::string& group, int pat
     const Json ours = masters_among(*before);
     if (const auto heard = ask(*changes, to_line(Request{.command = Command::monitor})); !heard)
         return report(heard.error());
-    if (const auto done = ask(*client, to_line(order(group, kAmount))); !done) return report(done.error());
+    if (const auto done = ask(*client, to_line(order(group, kAmount, lasts))); !done)
+        return report(done.error());
 
     const auto after = wait_for_others(*client, *changes, group, patience);
     if (!after) return report(after.error());
@@ -100,7 +104,8 @@ ExitCode drain_command(const Options& options, const std::string& group, int pat
     if (options.json)
         fmt::print("{}\n", Json({{"schema", 1}, {"moved", moved}, {"still_master", left}}).dump());
     else
-        print(moved, undo);
+        print(moved, lasts ? fmt::format(" for {}, or until `{}`", human_duration(*lasts), undo)
+                           : fmt::format(", until carpd stops or `{}`", undo));
     if (left.empty()) return kOk;
     return report(
         {kFailed, fmt::format("nobody took over within {} s, so this host is still MASTER of {}: is "

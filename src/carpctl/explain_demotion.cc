@@ -36,16 +36,16 @@ std::string sync_demotion(const Facts& facts) {
 }
 
 // Set by `carpctl demote`.
-std::string operators_demotion(const std::string& name, const std::string& group) {
+std::string operators_demotion(const std::string& name, const std::string& group, const std::string& ends) {
     const auto colon = name.find(':');
     const std::string own_name = colon == std::string::npos ? name : name.substr(colon + 1);
     if (own_name == kDrainDemotion)
-        return fmt::format("an operator drained this host; ends with `carpctl undrain{}`",
+        return fmt::format("an operator drained this host; ends {}with `carpctl undrain{}`", ends,
                            colon == std::string::npos ? " " + group : "");
     std::string command = "carpctl demote ";
     if (colon != std::string::npos) command += "-g ";
     if (own_name != kOperatorDemotion) command += fmt::format("-n {} ", own_name);
-    return fmt::format("an operator did that; ends with `{}{} 0`", command,
+    return fmt::format("an operator did that; ends {}with `{}{} 0`", ends, command,
                        colon == std::string::npos ? group : name.substr(0, colon));
 }
 
@@ -68,7 +68,10 @@ std::string why_demoted(const std::string& name, const Json& group, const Facts&
         return fmt::format("{} is in its set and can't serve, or not as well; see `carpctl explain {}`",
                            other, other);
     }
-    return operators_demotion(printable(name), text(group, "name"));
+    const auto endings = group.find("demotion_remaining_ms");  // not of a carpd that knew none
+    const bool ends = endings != group.end() && endings->contains(name);
+    return operators_demotion(printable(name), text(group, "name"),
+                              ends ? fmt::format("in {}, or ", duration(endings->at(name))) : "");
 }
 
 }  // namespace

@@ -303,6 +303,15 @@ TEST(Explain, ABackupThatIsDemoted) {
                 HasSubstr("Were this host demoted by 5, too, neither would be the better one"));
 }
 
+TEST(Explain, WhenADemotionEndsByItself) {
+    Json group = backup("less_demoted", 200);
+    demote(group, {{"carp:drain", 200}}, 200);
+    group["demotion_remaining_ms"] = {{"carp:drain", 7'500'000}};
+    EXPECT_THAT(explain(group),
+                HasSubstr("an operator drained this host; ends in 2 h 5 min, or with `carpctl "
+                          "undrain`."));
+}
+
 TEST(Explain, DemotionsByNameOwnerAndSize) {
     Json group = backup("less_demoted", 200);
     group["hold_down_remaining_ms"] = 12000;

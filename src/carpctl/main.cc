@@ -3,12 +3,14 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <ctime>
 #include <exception>
 #include <functional>
 #include <optional>
 
 #include "carp/demotion.h"
 #include "carpctl/commands.h"
+#include "carpctl/when.h"
 #include "config/config.h"
 
 namespace {
@@ -20,7 +22,8 @@ struct CommandLine {
     Request request;
     std::optional<SyncRequest> sync{};  // of `carpctl sync`
     bool explain = false, drain = false, undrain = false;
-    int patience = 10;  // of `drain`, in seconds
+    int patience = 10;        // of `drain`, in seconds
+    std::string span, until;  // as typed
     std::string client;
     std::string state;
     bool is_interface_group = false;
@@ -29,6 +32,13 @@ struct CommandLine {
 void add_group(CLI::App& command, CommandLine& line, bool required) {
     command.add_option("GROUP", line.request.group, "the group's name, or a pool's for all its carpnodes")
         ->required(required);
+}
+
+void add_end(CLI::App& command, CommandLine& line) {
+    CLI::Option* span = command.add_option("--for", line.span, "end it after that: 90s, 30m, 2h, 1d");
+    CLI::Option* until = command.add_option("--until", line.until, "end it then: 04:00, or 2026-12-01T04:00");
+    span->type_name("TIME")->excludes(until);
+    until->type_name("TIME");
 }
 
 void add_command(
@@ -94,6 +104,7 @@ void describe(CLI::App& app, CommandLine& line) {
         sub.add_flag("-g,--interface-group", line.is_interface_group,
                      "GROUP is an interface group: all groups that are in it; carp is that of all");
         sub.add_option("-n,--name", line.request.name, "what the demotion is called")->capture_default_str();
+        add_end(sub, line);
     });
     CLI::App* drain = app.add_subcommand("drain", "Hand over what this host is MASTER of, and stay away");
     add_group(*drain, line, false);
@@ -101,6 +112,7 @@ void describe(CLI::App& app, CommandLine& line) {
         ->type_name("SECONDS")
         ->check(CLI::Range(0, 3600))
         ->capture_default_str();
+    add_end(*drain, line);
     drain->callback([&line] { line.drain = true; });
     CLI::App* undrain = app.add_subcommand("undrain", "End that");
     add_group(*undrain, line, false);
@@ -113,7 +125,7 @@ void describe(CLI::App& app, CommandLine& line) {
 ExitCode run(const CommandLine& line) {
     if (line.sync) return sync_command(line.options, *line.sync);
     if (!line.client.empty()) return client_command(line.options, line.client, line.request.group);
-    if (line.drain) return drain_command(line.options, line.request.group, line.patience);
+    if (line.drain) return drain_command(line.options, line.request.group, line.request.lasts, line.patience);
     if (line.undrain) return undrain_command(line.options, line.request.group);
     if (line.explain) return explain_command(line.options, line.request.group);
     switch (line.request.command) {
@@ -139,6 +151,13 @@ int main(int argc, char** argv) {
         return kUsage;
     }
     if (line.is_interface_group) std::swap(line.request.group, line.request.interface_group);
+    line.request.lasts =
+        line.span.empty() ? parse_until(line.until, std::time(nullptr)) : parse_span(line.span);
+    if (!line.request.lasts && !(line.span + line.until).empty())
+        return report(
+            {kUsage, fmt::format("'{}' is no time: --for takes 90s, 30m, 2h or 1d, at most a year, --until "
+                                 "04:00 or 2026-12-01T04:00 that is to come",
+                                 line.span + line.until)});
     line.request.state = line.state == "master" ? State::master : State::backup;
     try {
         return run(line);

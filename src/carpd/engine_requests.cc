@@ -164,13 +164,14 @@ std::string Engine::demote(const Request& request, const std::vector<GroupId>& g
             return error_line(
                 unknown_group("interface group", request.interface_group, {known.begin(), known.end()}));
     }
+    const Instant ends = request.lasts ? now_ + *request.lasts : kNever;
     bool done = true;
     pump_.input(now_, [&](Node& node, Actions& out) {
         for (GroupId id : groups)
-            done = node.demote_group(now_, id, request.name, request.amount, out) && done;
+            done = node.demote_group(now_, id, request.name, request.amount, ends, out) && done;
         if (groups.empty())
-            done =
-                node.demote_interface_group(now_, request.interface_group, request.name, request.amount, out);
+            done = node.demote_interface_group(now_, request.interface_group, request.name, request.amount,
+                                               ends, out);
     });
     if (done) return ok_line();
     return error_line(

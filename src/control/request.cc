@@ -21,7 +21,7 @@ using request::read_text;
 struct CommandForm {
     Command command;
     std::string_view name;
-    std::array<std::string_view, 4> fields;  // what it may have beside "command"
+    std::array<std::string_view, 5> fields;  // what it may have beside "command"
     bool needs_group;
 };
 
@@ -29,7 +29,7 @@ constexpr std::array kForms = {
     CommandForm{Command::status, "status", {"group"}, false},
     CommandForm{Command::monitor, "monitor", {}, false},
     CommandForm{Command::state, "state", {"group", "state"}, true},
-    CommandForm{Command::demote, "demote", {"group", "interface_group", "amount", "name"}, false},
+    CommandForm{Command::demote, "demote", {"group", "interface_group", "amount", "name", "for_ms"}, false},
     CommandForm{Command::client, "client", {"group", "address", "mac"}, false},
     CommandForm{Command::stop, "stop", {}, false},
     CommandForm{Command::reload, "reload", {}, false},
@@ -58,11 +58,21 @@ bool is_operators(std::string_view name) {
            name != kSyncDemotion;
 }
 
-// Whom it is for, and its name. What is wrong, if anything is.
+constexpr std::int64_t kLongestMs = std::int64_t{366} * 24 * 3600 * 1000;
+
+// Whom it is for, how long, and its name. What is wrong, if anything is.
 std::optional<std::string> read_demotion(const Json& object, Request& request) {
     request.interface_group = read_text(object, "interface_group").value_or("");
     if (request.group.empty() == request.interface_group.empty())
         return "demote needs a group's name, or that of an interface group";
+    if (object.contains("for_ms")) {
+        const Json& ms = object.at("for_ms");
+        const double given = ms.is_number_integer() ? ms.get<double>() : 0;
+        if (given < 1 || given > kLongestMs || request.amount == 0)
+            return fmt::format("for_ms must be a whole number, 1 to {}, of a demotion that isn't 0",
+                               kLongestMs);
+        request.lasts = std::chrono::milliseconds(ms.get<std::int64_t>());
+    }
     if (!object.contains("name")) return std::nullopt;
     request.name = read_text(object, "name").value_or("");
     if (is_operators(request.name)) return std::nullopt;
@@ -140,6 +150,8 @@ std::string to_line(const Request& request) {
     if (request.command == Command::demote) {
         object["amount"] = request.amount;
         object["name"] = request.name;
+        if (request.lasts)
+            object["for_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(*request.lasts).count();
     }
     if (request.address) object["address"] = request.address->to_string();
     if (request.mac) object["mac"] = request.mac->to_string();

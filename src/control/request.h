@@ -3,7 +3,8 @@
 //   {"command":"status"}  {"command":"status","group":"lan"}      reply: status_head(), ...
 //   {"command":"monitor"}                                         reply: ok_line(), then a line per change
 //   {"command":"state","group":"lan","state":"backup"}            reply: ok_line() or error_line()
-//   {"command":"demote","group":"lan","amount":10,"name":"maintenance"}     or with "interface_group"
+//   {"command":"demote","group":"lan","amount":10,"name":"maintenance"}     or with "interface_group"; and
+//   "for_ms"
 //   {"command":"client","address":"192.0.2.7"}                    reply: client_line(); also or instead
 //   "mac",
 //                                                                 and "group" for one pool
@@ -42,6 +43,7 @@ struct Request {
     State state = State::backup;          // state: BACKUP or MASTER
     int amount = 0;                       // demote: -255..255; 0 ends it
     std::string name{kOperatorDemotion};  // demote: what it is called
+    std::optional<Duration> lasts{};      // demote: it ends by itself after that; whole ms
     std::optional<IpAddress> address{};   // client: at least one of the two
     std::optional<MacAddress> mac{};
     bool operator==(const Request&) const = default;

@@ -40,6 +40,7 @@ TEST(ParseRequest, ReadsBackWhatToLineWrote) {
           Request{.command = Command::monitor}, Request{.command = Command::stop},
           Request{.command = Command::state, .group = "x", .state = State::backup},
           Request{.command = Command::demote, .group = "x", .amount = 255},
+          Request{.command = Command::demote, .group = "x", .amount = 255, .lasts = std::chrono::hours(2)},
           Request{.command = Command::client,
           .address = IpAddress::parse("192.0.2.7"),
           .mac = MacAddress::parse("52:54:00:12:34:56")},
@@ -101,6 +102,11 @@ TEST(ParseRequest, KeepsTheAmountInRange) {
                                "-9223372036854775808", "99999999999999999999999"})
         EXPECT_EQ(refusal(demote(amount)), wrong) << amount;
     EXPECT_EQ(refusal(R"({"command":"demote","group":"lan"})"), wrong);
+    EXPECT_EQ(refusal(demote(R"(1,"for_ms":31622400000)")), "accepted");
+    for (const char* lasts :
+         {R"(1,"for_ms":0)", R"(1,"for_ms":-1)", R"(1,"for_ms":31622400001)",
+          R"(1,"for_ms":18446744073709551615)", R"(1,"for_ms":1.5)", R"(1,"for_ms":"1")", R"(0,"for_ms":1)"})
+        EXPECT_THAT(refusal(demote(lasts)), HasSubstr("for_ms must be a whole number")) << lasts;
 }
 
 TEST(ParseRequest, DemotesOneThingByAName) {

@@ -97,6 +97,15 @@ Json demotion_reasons(const DemotionCounter& demotion) {
     return json;
 }
 
+// Of those that end by themselves.
+Json demotion_endings(const Node& node, const VirtualHost& host, Instant now) {
+    Json json = Json::object();
+    for (const auto& contribution : host.demotion().contributions())
+        if (const Instant ends = node.demotion_ends(host.id(), contribution.name); ends != kNever)
+            json[contribution.name] = remaining(ends, now);
+    return json;
+}
+
 Json last_heard(const VirtualHost& host, Instant now) {
     if (!host.last_heard()) return nullptr;
     Json json = to_json(*host.last_heard());
@@ -162,6 +171,7 @@ Json group_status(const Node& node, const VirtualHost& host, Instant now, bool h
         {"effective_advskew", host.standing().advskew.value},
         {"demotion", host.demotion().value()},
         {"demotion_reasons", demotion_reasons(host.demotion())},
+        {"demotion_remaining_ms", demotion_endings(node, host, now)},
         {"interface_groups", config.interface_groups},
         {"together", config.together.empty() ? Json(nullptr) : Json(config.together)},
         {"together_with", host.together_with().empty() ? Json(nullptr) : Json(host.together_with())},

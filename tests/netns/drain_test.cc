@@ -33,6 +33,19 @@ TEST_F(Drain, SaysWhoTookOver) {
     EXPECT_TRUE(alpha_carpd().wait_state("lan", "master")) << "it preempts";
 }
 
+TEST_F(Drain, EndsWhenItIsTold) {
+    start_pair(Group{}.with_preempt());
+    const Result drained = alpha_carpd().carpctl({"drain", "--for", "1s"});
+    EXPECT_EQ(drained.exit_code, 0) << drained.errors;
+    EXPECT_THAT(drained.output, HasSubstr("Drained for 1.0 s, or until `carpctl undrain`.\n"));
+    EXPECT_TRUE(alpha_carpd().wait_state("lan", "master")) << "it preempts";
+    EXPECT_EQ(alpha_carpd().group("lan").at("demotion"), 0);
+    const Result nonsense = alpha_carpd().carpctl({"drain", "--until", "4 pm"});
+    EXPECT_EQ(nonsense.exit_code, 2);
+    EXPECT_THAT(nonsense.errors, HasSubstr("'4 pm' is no time"));
+    EXPECT_EQ(alpha_carpd().group("lan").at("demotion"), 0);
+}
+
 // A new group, too, is one of a host that is drained.
 TEST_F(Drain, StaysOverAReload) {
     start_pair(Group{});

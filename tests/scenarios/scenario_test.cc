@@ -264,7 +264,8 @@ class Interpreter {
          [this](const Words& c) {
              Host& host = world_.host(c.at(1));
              host.pump.input(world_.now, [&](Node& node, Actions& out) {
-                 if (!node.demote_interface_group(world_.now, c.at(2), c.at(3), std::stoi(c.at(4)), out))
+                 if (!node.demote_interface_group(world_.now, c.at(2), c.at(3), std::stoi(c.at(4)), kNever,
+                                                  out))
                      world_.note(host, "too many demotions");
              });
          }},
