@@ -85,6 +85,7 @@ PROTOCOL = "docs/protocol/carp.md"
 SYNC_PROTOCOL = "docs/protocol/sync.md"
 BALANCE_PROTOCOL = "docs/protocol/balance.md"  # its rules are N1 and so on, in any file but SYNC_FILES
 SYNC_FILES = r"src/(sync/|wire/(sync|flow)_?\w*\.).*"  # whose rules stand there
+PAINS = "docs/pains.md"
 CONFIG_MANUAL = "docs/man/carpd.toml.5"
 
 
@@ -264,6 +265,19 @@ def check_manual(tree):
             tree.error(CONFIG_MANUAL, 1, f"does not explain the key `{key}`")
 
 
+def check_pains(tree):
+    """Every pain has its line, and the tests that it names are there."""
+    text = tree.text.get(PAINS, "")
+    for number in range(1, 46):
+        if not re.search(rf"^\| {number} \|", text, re.M):
+            tree.error(PAINS, 1, f"has no line {number}")
+    tests = {f"{suite}.{test}" for name in tree.files(r"(src|tests)/.*_test\.cc")
+             for suite, test in re.findall(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", tree.text[name], re.M)}
+    for match in re.finditer(r"`([A-Z]\w+\.[A-Z]\w+|(?:docs|tests)/[\w/.]+)`", text):
+        if match.group(1) not in tests and match.group(1) not in tree.text:
+            tree.error(PAINS, line_of(text, match.start()), f"names `{match.group(1)}`, which is not there")
+
+
 def check_symbols(tree, libraries):
     """No pure library may ask the linker for anything that is not on the list."""
     defined, wanted = set(), {}
@@ -286,7 +300,7 @@ def check_symbols(tree, libraries):
 
 
 CHECKS = [check_layers, check_banned_words, check_unfinished, check_sizes, check_dead_files, check_dead_data,
-          check_protocol_documents, check_simulator, check_manual]
+          check_protocol_documents, check_simulator, check_manual, check_pains]
 
 
 def violations(root, libraries=None):
@@ -327,6 +341,8 @@ PLANTS = [
     ("src/wire/checksum.h", "// See rules Z1,\n// Z2 and Z3.\n", r"cites rule Z3"),
     ("src/wire/checksum.h", "int x;  // Z9\n", r"cites rule Z9"),
     ("src/sync/channel.h", "// See rule R1.\n", r"cites rule R1"),
+    ("docs/pains.md", "`Nobody.HasWrittenIt`\n", r"names `Nobody.HasWrittenIt`"),
+    ("docs/pains.md", "`tests/scenarios/nothing.txt`\n", r"names `tests/scenarios/nothing.txt`"),
 ]
 # And what it removes: (file, words, what must be said).
 REMOVALS = [
@@ -336,6 +352,7 @@ REMOVALS = [
     (SIMULATOR_MANUAL, "`echo`", r"fault `echo`"),
     (SIMULATOR_MANUAL, "**lease.**", r"checker lease"),
     (CONFIG_MANUAL, "advskew", r"key `advskew`"),
+    (PAINS, "| 45 |", r"has no line 45"),
 ]
 
 
