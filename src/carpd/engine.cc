@@ -25,6 +25,8 @@ constexpr mode_t kControlMode = 0660;
 // An engine that doesn't come round its loop for so long hangs, whatever it owns.
 constexpr Duration kHangs = std::chrono::seconds(10);
 constexpr int kHeartbeatMs = 1000;
+// How often systemd hears that it doesn't.
+constexpr Duration kNewsGap = std::chrono::seconds(1);
 // Packets that come closer than this after one another may gather for so long.
 constexpr Duration kGathering = std::chrono::milliseconds(1);
 // What can wait waits until nothing else is to do, but no longer than this.
@@ -154,9 +156,11 @@ Engine::Engine(std::shared_ptr<const Config> config, std::string path, const Sup
 // ---- the loop
 
 void Engine::run() {
+    tell_service_manager("READY=1");
     while (!stopping_) {
         arm_timer();
         push_watchdog();
+        if (now_ >= told_service_manager_ + kNewsGap) tell_service_manager("WATCHDOG=1");
         std::array<epoll_event, 16> events;
         const bool has_chores = pump_.has_reports() || !kernel_.data_plane.is_settled() ||
                                 can_continue_answers() || kernel_.helper.can_go_on();
@@ -233,6 +237,14 @@ void Engine::push_watchdog() {
     supervision_.watchdog.arm(pushed_);
 }
 
+void Engine::tell_service_manager(std::string_view news) {
+    told_service_manager_ = now_;
+    if (!service_manager_.listens()) return;
+    const std::size_t groups = config_->groups.size();
+    service_manager_.tell(fmt::format("{}\nSTATUS={} group{}, MASTER of {}\n", news, groups,
+                                      groups == 1 ? "" : "s", node_.masters()));
+}
+
 void Engine::handle_signals() {
     signalfd_siginfo info;
     while (read(kernel_.signals.get(), &info, sizeof info) == sizeof info) {
@@ -255,6 +267,7 @@ void Engine::handle_signals() {
 
 void Engine::stop() {
     now_ = host_now();
+    tell_service_manager("STOPPING=1");
     pump_.report();
     pump_.input(now_, [this](Node& node, Actions& out) { node.stop(now_, out); });
     for (GroupId id = 0; id < groups_.size(); ++id) release(id);

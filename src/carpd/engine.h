@@ -30,6 +30,7 @@
 #include "linux/link_monitor.h"
 #include "linux/log.h"
 #include "linux/netlink_socket.h"
+#include "linux/service_manager.h"
 #include "linux/unique_fd.h"
 #include "linux/watchdog.h"
 
@@ -124,6 +125,7 @@ class Engine : private Port {
     int wait(std::span<epoll_event> events, bool has_chores);
     void arm_timer();
     void push_watchdog();
+    void tell_service_manager(std::string_view news);
     void fence(GroupId id, Instant at);
     Instant fence_of(GroupId id, Instant lease_until) const;
     void stop();
@@ -179,6 +181,8 @@ class Engine : private Port {
     Instant armed_ = kNever;           // for when the timer is set
     Instant pushed_ = Instant::min();  // to when the watchdog is
     Instant chores_due_;
+    ServiceManager service_manager_ = ServiceManager::open();
+    Instant told_service_manager_ = Instant::min();
     bool stopping_ = false;
 };
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <filesystem>
 #include <fstream>
@@ -30,6 +31,33 @@ class Daemon : public NetnsTest {
         return alpha().run(arguments);
     }
 };
+
+// This test is the service manager.
+TEST_F(Daemon, TellsTheServiceManager) {
+    const std::string path = lab().folder() + "/notify";
+    const UniqueFd systemd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    ASSERT_EQ(bind(systemd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    const timeval patience{10, 0};
+    setsockopt(systemd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    const auto hears = [&](const std::string& part) {
+        for (char text[512];;) {
+            const ssize_t size = recv(systemd.get(), text, sizeof text, 0);
+            if (size < 0) return false;
+            if (std::string(text, static_cast<std::size_t>(size)).find(part) != std::string::npos)
+                return true;
+        }
+    };
+    setenv("NOTIFY_SOCKET", path.c_str(), 1);
+    Carpd& carpd = start(alpha(), Group{});
+    unsetenv("NOTIFY_SOCKET");
+    EXPECT_TRUE(hears("READY=1\nSTATUS=1 group, MASTER of 0"));
+    EXPECT_TRUE(hears("WATCHDOG=1\nSTATUS=1 group, MASTER of 1"));
+    EXPECT_EQ(carpd.stop(), 0);
+    EXPECT_TRUE(hears("STOPPING=1"));
+}
 
 TEST_F(Daemon, ChecksAConfiguration) {
     EXPECT_EQ(carpd({"-n", "-f", file(Group{}.text())}).exit_code, 0);

@@ -1,0 +1,40 @@
+# bash completion for carpctl and carpd
+_carpctl_groups() {
+    carpctl -j status 2>/dev/null | grep -o '"name":"[^"]*","interface"' | cut -d '"' -f 4
+    carpctl -j status 2>/dev/null | grep -o '"pool":"[^"]*"' | cut -d '"' -f 4 | sort -u
+}
+
+_carpctl() {
+    local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD - 1]}" command="" word
+    local commands="status explain monitor state demote drain undrain stop reload sync"
+    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        [[ " $commands " == *" $word "* ]] && { command="$word"; break; }
+    done
+    case "$previous" in
+        -s | --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        -w | --wait | --for | --until | --client | -n | --name | --owner) return ;;
+    esac
+    local words="-h --help"
+    case "$command" in
+        "") words="-h --help -V --version -s --socket -j --json $commands" ;;
+        status | undrain) words+=" $(_carpctl_groups)" ;;
+        explain) words+=" --client $(_carpctl_groups)" ;;
+        drain) words+=" -w --wait --for --until $(_carpctl_groups)" ;;
+        demote) words+=" -g --interface-group -n --name --for --until $(_carpctl_groups)" ;;
+        state) [[ "$previous" == state ]] && words+=" $(_carpctl_groups)" || words+=" master backup" ;;
+        sync) words+=" status flows resync flush --owner" ;;
+    esac
+    COMPREPLY=($(compgen -W "$words" -- "$current"))
+}
+
+_carpd() {
+    case "${COMP_WORDS[COMP_CWORD - 1]}" in
+        -f | --config) COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")) ;;
+        *)
+            COMPREPLY=($(compgen -W "-f --config -n --check -v --verbose -V --version -h --help" -- "${COMP_WORDS[COMP_CWORD]}"))
+            ;;
+    esac
+}
+
+complete -F _carpctl carpctl
+complete -F _carpd carpd

@@ -1,0 +1,39 @@
+# fish completion for carpctl and carpd
+function __carpctl_groups
+    carpctl -j status 2>/dev/null | string match -ra '"(?:name|pool)":"([^"]*)"' -g | sort -u
+end
+
+complete -c carpctl -f
+complete -c carpctl -s s -l socket -r -F -d 'control socket'
+complete -c carpctl -s j -l json -d 'JSON, for programs'
+complete -c carpctl -s V -l version -d 'version'
+complete -c carpctl -s h -l help -d 'help'
+set -l commands status explain monitor state demote drain undrain stop reload sync
+set -l none "not __fish_seen_subcommand_from $commands"
+complete -c carpctl -n $none -a status -d 'Show all groups, or everything about one'
+complete -c carpctl -n $none -a explain -d 'Say why this host is, or is not, MASTER'
+complete -c carpctl -n $none -a monitor -d 'Show every change as it happens'
+complete -c carpctl -n $none -a state -d 'Make a group MASTER or BACKUP, once'
+complete -c carpctl -n $none -a demote -d 'Make a group a worse master'
+complete -c carpctl -n $none -a drain -d 'Hand over what this host is MASTER of, and stay away'
+complete -c carpctl -n $none -a undrain -d 'End that'
+complete -c carpctl -n $none -a stop -d 'Stop carpd in order'
+complete -c carpctl -n $none -a reload -d 'Make carpd read its configuration again'
+complete -c carpctl -n $none -a sync -d 'State synchronisation'
+complete -c carpctl -n '__fish_seen_subcommand_from status explain state demote drain undrain' -a '(__carpctl_groups)'
+complete -c carpctl -n '__fish_seen_subcommand_from state' -a 'master backup'
+complete -c carpctl -n '__fish_seen_subcommand_from explain' -l client -r -d 'who serves this client'
+complete -c carpctl -n '__fish_seen_subcommand_from drain' -s w -l wait -r -d 'for so many seconds at most'
+complete -c carpctl -n '__fish_seen_subcommand_from drain demote' -l for -r -d 'end it after that'
+complete -c carpctl -n '__fish_seen_subcommand_from drain demote' -l until -r -d 'end it then'
+complete -c carpctl -n '__fish_seen_subcommand_from demote' -s g -l interface-group -d 'an interface group'
+complete -c carpctl -n '__fish_seen_subcommand_from demote' -s n -l name -r -d 'what it is called'
+complete -c carpctl -n '__fish_seen_subcommand_from sync' -a 'status flows resync flush'
+complete -c carpctl -n '__fish_seen_subcommand_from sync' -l owner -r -d 'only of this host'
+
+complete -c carpd -f
+complete -c carpd -s f -l config -r -F -d 'configuration file'
+complete -c carpd -s n -l check -d 'only check it'
+complete -c carpd -s v -l verbose -d 'log what is normal, too'
+complete -c carpd -s V -l version -d 'version'
+complete -c carpd -s h -l help -d 'help'

@@ -1,0 +1,48 @@
+#compdef carpctl carpd
+# zsh completion for carpctl and carpd
+
+_carpctl_groups() {
+    local -a groups
+    groups=(${(f)"$(carpctl -j status 2>/dev/null | grep -oE '"(name|pool)":"[^"]*"' | cut -d '"' -f 4 | sort -u)"})
+    compadd -a groups
+}
+
+_carpctl_command() {
+    local -a commands
+    commands=(
+        'status:show all groups, or everything about one'
+        'explain:say why this host is, or is not, MASTER'
+        'monitor:show every change as it happens'
+        'state:make a group MASTER or BACKUP, once'
+        'demote:make a group a worse master'
+        'drain:hand over what this host is MASTER of, and stay away'
+        'undrain:end that'
+        'stop:stop carpd in order'
+        'reload:make carpd read its configuration again'
+        'sync:state synchronisation'
+    )
+    _describe command commands
+}
+
+_carpctl_arguments() {
+    local ends=('(--until)--for[end it after that]:90s, 30m, 2h or 1d' '(--for)--until[end it then]:04\:00')
+    case "$words[1]" in
+        status | undrain) _arguments '1:group:_carpctl_groups' ;;
+        explain) _arguments '--client[who serves this client]:address' '1:group:_carpctl_groups' ;;
+        state) _arguments '1:group:_carpctl_groups' '2:state:(master backup)' ;;
+        drain) _arguments {-w,--wait}'[for so long at most]:seconds' $ends '1:group:_carpctl_groups' ;;
+        demote)
+            _arguments {-g,--interface-group}'[an interface group]' {-n,--name}'[what it is called]:name' $ends \
+                '1:group:_carpctl_groups' '2:amount'
+            ;;
+        sync) _arguments '--owner[only of this host]:name' '1:command:(status flows resync flush)' ;;
+    esac
+}
+
+if [[ "$service" == carpd ]]; then
+    _arguments {-f,--config}'[configuration file]:file:_files' {-n,--check}'[only check it]' \
+        {-v,--verbose}'[log what is normal, too]' {-V,--version}'[version]' {-h,--help}'[help]'
+else
+    _arguments -C {-s,--socket}'[control socket]:file:_files' {-j,--json}'[JSON, for programs]' \
+        {-V,--version}'[version]' {-h,--help}'[help]' '1:command:_carpctl_command' '*::argument:_carpctl_arguments'
+fi

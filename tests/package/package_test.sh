@@ -1,0 +1,72 @@
+#!/bin/bash
+# package_test.sh BUILD: makes the Debian package of a finished build, and installs, upgrades and purges it in a root of its
+# own, an overlay over this one that is gone afterwards. Exit status 77: that can't be done here.
+set -euo pipefail
+source="$(cd "$(dirname "$0")/../.." && pwd)"
+build="$(cd "$1" && pwd)"
+fail() { echo "package_test: $*" >&2; exit 1; }
+
+if [ "${2:-}" != inside ]; then
+    [ "$(id -u)" -eq 0 ] || { echo "skipped: it needs root"; exit 77; }
+    exec unshare --mount --net "$0" "$build" inside
+fi
+
+# ---- completion knows what there is
+for shell in bash zsh fish; do
+    file="$source/packaging/completion/carpctl.$shell"
+    "$shell" -n "$file" || fail "$file is no $shell"
+    "$build/carpctl" --help | sed -n '/^Subcommands:/,$ s/^  \([a-z]*\) .*/\1/p' | while read -r command; do
+        grep -qw -- "$command" "$file" || fail "$file does not know \`$command\`"
+    done
+done
+completed="$(bash -c 'source "$1"; COMP_WORDS=(carpctl dr); COMP_CWORD=1; _carpctl; echo "${COMPREPLY[*]}"' - \
+    "$source/packaging/completion/carpctl.bash")"
+[ "$completed" = drain ] || fail "bash completes dr to '$completed'"
+
+# ---- a root of its own
+place="$(mktemp -d)"
+trap 'umount -R -l "$place" 2>/dev/null; rmdir "$place"' EXIT
+mount -t tmpfs none "$place"
+mkdir "$place/upper" "$place/work" "$place/root" "$place/deb"
+mount -t overlay none -o "lowerdir=/,upperdir=$place/upper,workdir=$place/work" "$place/root" ||
+    { echo "skipped: no overlay over this root"; exit 77; }
+mount -t proc none "$place/root/proc"
+mount -t tmpfs none "$place/root/run"
+mount --rbind /dev "$place/root/dev"
+inside() { chroot "$place/root" env -u NOTIFY_SOCKET "$@"; }
+
+"$source/packaging/make_deb.sh" "$build" "$place/deb" >"$place/log" 2>&1 || { tail -n 30 "$place/log" >&2; fail "no package"; }
+deb="$(echo "$place"/deb/carpd_*.deb)"
+found="$(lintian --allow-root --fail-on error,warning "$deb" 2>&1)" || fail "lintian: $found"
+cp "$deb" "$place/root/tmp/carpd.deb"
+
+# ---- install
+inside dpkg -i /tmp/carpd.deb >"$place/log" 2>&1 || { cat "$place/log" >&2; fail "it can't be installed"; }
+[[ "$(inside carpd -V)" == "carpd "[0-9]* ]] || fail "carpd -V says nothing"
+inside carpctl status >/dev/null 2>&1 && fail "a carpd runs"
+inside id carpd >/dev/null || fail "there is no user carpd"
+for unit in carpd.service carpd@lan.service; do
+    found="$(inside systemd-analyze verify "/lib/systemd/system/${unit/lan/}" 2>&1 | grep -i carp || true)"
+    [ -z "$found" ] || fail "$unit: $found"
+done
+for page in carpd.8 carpctl.8 carpd.toml.5; do
+    [ -f "$place/root/usr/share/man/man${page##*.}/$page.gz" ] || fail "there is no $page"
+done
+example="$place/root/usr/share/doc/carpd/examples/carpd.toml"
+mkdir -p "$place/root/etc/carpd"
+(umask 077 && sed 's/"eth0"/"lo"/' "$example" >"$place/root/etc/carpd/carpd.toml")
+[[ "$(inside carpd -n)" == *"is valid: 1 group" ]] || fail "the example isn't valid"
+
+# ---- upgrade: a running carpd goes on, and it is said how to change to the new one
+mkdir -p "$place/root/run/carpd"
+python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$place/root/run/carpd/control.sock"
+said="$(inside dpkg -i /tmp/carpd.deb 2>&1)"
+[[ "$said" == *"carpctl drain && systemctl restart carpd"* ]] || fail "an upgrade says only: $said"
+grep -v echo "$place/root/var/lib/dpkg/info/carpd.postinst" | grep restart && fail "an upgrade restarts carpd"
+
+# ---- purge leaves the administrator's file, and nothing else of ours
+inside dpkg --purge carpd >"$place/log" 2>&1 || { cat "$place/log" >&2; fail "it can't be purged"; }
+left="$(cd "$place/upper" && find etc usr lib -path '*carp*' ! -type d ! -type c 2>/dev/null | grep -v '^etc/carpd/carpd.toml$' || true)"
+[ -z "$left" ] || fail "left behind: $left"
+[ -f "$place/root/etc/carpd/carpd.toml" ] || fail "the configuration is gone"
+echo "package_test: $(basename "$deb") installs, upgrades and is purged"
