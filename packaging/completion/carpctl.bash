@@ -6,7 +6,7 @@ _carpctl_groups() {
 
 _carpctl() {
     local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD - 1]}" command="" word
-    local commands="status explain monitor state demote drain undrain stop reload sync"
+    local commands="status explain monitor history state demote drain undrain stop reload sync"
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         [[ " $commands " == *" $word "* ]] && { command="$word"; break; }
     done
@@ -17,7 +17,7 @@ _carpctl() {
     local words="-h --help"
     case "$command" in
         "") words="-h --help -V --version -s --socket -j --json $commands" ;;
-        status | undrain) words+=" $(_carpctl_groups)" ;;
+        status | history | undrain) words+=" $(_carpctl_groups)" ;;
         explain) words+=" --client $(_carpctl_groups)" ;;
         drain) words+=" -w --wait --for --until $(_carpctl_groups)" ;;
         demote) words+=" -g --interface-group -n --name --for --until $(_carpctl_groups)" ;;

@@ -13,6 +13,7 @@ _carpctl_command() {
         'status:show all groups, or everything about one'
         'explain:say why this host is, or is not, MASTER'
         'monitor:show every change as it happens'
+        'history:show the last changes'
         'state:make a group MASTER or BACKUP, once'
         'demote:make a group a worse master'
         'drain:hand over what this host is MASTER of, and stay away'
@@ -27,7 +28,7 @@ _carpctl_command() {
 _carpctl_arguments() {
     local ends=('(--until)--for[end it after that]:90s, 30m, 2h or 1d' '(--for)--until[end it then]:04\:00')
     case "$words[1]" in
-        status | undrain) _arguments '1:group:_carpctl_groups' ;;
+        status | history | undrain) _arguments '1:group:_carpctl_groups' ;;
         explain) _arguments '--client[who serves this client]:address' '1:group:_carpctl_groups' ;;
         state) _arguments '1:group:_carpctl_groups' '2:state:(master backup)' ;;
         drain) _arguments {-w,--wait}'[for so long at most]:seconds' $ends '1:group:_carpctl_groups' ;;

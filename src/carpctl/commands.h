@@ -31,6 +31,8 @@ ExitCode drain_command(const Options& options, const std::string& group, const s
                        int patience);
 ExitCode undrain_command(const Options& options, const std::string& group);
 ExitCode monitor_command(const Options& options);
+// The last changes, of all groups or of one.
+ExitCode history_command(const Options& options, const std::string& group);
 // state, demote, stop and reload: carpd does it or says why not.
 ExitCode order_command(const Options& options, const Request& order);
 // All of `carpctl sync`.

@@ -91,6 +91,8 @@ void describe(CLI::App& app, CommandLine& line) {
         ->type_name("ADDRESS");
     explain->callback([&line] { line.explain = true; });
     add_command(app, line, Command::monitor, "Show every change as it happens, until interrupted");
+    add_command(app, line, Command::history, "Show the last changes, of all groups or of one",
+                [&](CLI::App& sub) { add_group(sub, line, false); });
     add_command(app, line, Command::state, "Make a group MASTER or BACKUP, once", [&](CLI::App& sub) {
         add_group(sub, line, true);
         sub.add_option("STATE", line.state, "master or backup")
@@ -131,6 +133,7 @@ ExitCode run(const CommandLine& line) {
     switch (line.request.command) {
         case Command::status: return status_command(line.options, line.request.group);
         case Command::monitor: return monitor_command(line.options);
+        case Command::history: return history_command(line.options, line.request.group);
         default: return order_command(line.options, line.request);
     }
 }

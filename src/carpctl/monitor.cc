@@ -45,4 +45,20 @@ ExitCode monitor_command(const Options& options) {
     }
 }
 
+ExitCode history_command(const Options& options, const std::string& group) {
+    auto client = Client::connect(options.socket);
+    if (!client) return report(client.error());
+    const auto answer = ask(*client, to_line(Request{.command = Command::history}));
+    if (!answer) return report(answer.error());
+    const Paint paint(wants_colour());
+    for (const auto& change : answer->json.at("changes")) {
+        if (!group.empty() && change.at("group") != group) continue;
+        if (options.json)
+            fmt::print("{}\n", change.dump());
+        else
+            fmt::print("{}\n", render_change(change, paint));
+    }
+    return kOk;
+}
+
 }  // namespace carpd

@@ -6,6 +6,7 @@
 //   changes of groups      -> helper               carpd: sync -> flows committed, demotion
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -166,6 +167,7 @@ class Engine : private Port {
     std::map<int, InterfaceId> interface_of_;  // by ifindex; on each of them CARP's groups are joined
     std::vector<IpAddress> shared_;            // the groups' addresses, sorted
     std::set<LineServer::ClientId> monitors_;
+    std::deque<std::string> history_;  // what monitors were told, or would have been; the last kHistory lines
     std::map<LineServer::ClientId, StatusAnswer> answers_;
     Deadlines fences_;  // by GroupId: when its addresses must be gone, whoever removes them
     std::vector<ReceivedPacket> batch_;

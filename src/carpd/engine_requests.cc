@@ -20,6 +20,7 @@ namespace {
 // read them.
 constexpr int kElementsAtOnce = 32;
 constexpr std::size_t kMuchUnsent = 256 * 1024;
+constexpr std::size_t kHistory = 200;  // changes, of all groups
 
 }  // namespace
 
@@ -42,6 +43,7 @@ std::string Engine::execute(const Request& request, LineServer::ClientId client)
         case Command::demote: return demote(request, groups);
         case Command::client: return tell_who_serves(request);
         case Command::reload: return reload();
+        case Command::history: return history_line(history_);
         case Command::stop:
             log(LogLevel::notice, "stopping on request");
             stopping_ = true;
@@ -189,8 +191,8 @@ std::string Engine::unknown(const std::string& group) const {
 
 void Engine::broadcast(const std::function<std::string(std::string_view)>& line) {
     std::erase_if(monitors_, [this](auto client) { return !kernel_.control.is_open(client); });
-    if (monitors_.empty()) return;
-    const std::string text = line(wall_clock());
+    const std::string& text = history_.emplace_back(line(wall_clock()));
+    if (history_.size() > kHistory) history_.pop_front();
     for (auto client : monitors_) {
         // A line doesn't go into the middle of another.
         if (const auto begun = answers_.find(client); begun != answers_.end()) {

@@ -1,6 +1,7 @@
 #include "control/request.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -33,6 +34,7 @@ constexpr std::array kForms = {
     CommandForm{Command::client, "client", {"group", "address", "mac"}, false},
     CommandForm{Command::stop, "stop", {}, false},
     CommandForm{Command::reload, "reload", {}, false},
+    CommandForm{Command::history, "history", {}, false},
 };
 
 const CommandForm& form_of(Command command) {
@@ -160,6 +162,10 @@ std::string to_line(const Request& request) {
 
 std::string ok_line() {
     return dump({{"ok", true}});
+}
+
+std::string history_line(const std::deque<std::string>& changes) {
+    return fmt::format(R"({{"ok":true,"schema":1,"changes":[{}]}})", fmt::join(changes, ","));
 }
 
 std::string error_line(std::string_view message) {

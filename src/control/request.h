@@ -9,6 +9,7 @@
 //   "mac",
 //                                                                 and "group" for one pool
 //   {"command":"stop"}  {"command":"reload"}
+//   {"command":"history"}                                         reply: history_line()
 //
 // The name of a pool stands for all its carpnodes.
 //
@@ -17,6 +18,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,7 +32,7 @@ namespace carpd {
 
 inline constexpr std::size_t kMaxRequestSize = 4096;  // bytes in a line
 
-enum class Command : std::uint8_t { status, monitor, state, demote, client, stop, reload };
+enum class Command : std::uint8_t { status, monitor, state, demote, client, stop, reload, history };
 
 std::string_view to_string(Command command);
 // Whether one is called so.
@@ -56,6 +58,8 @@ std::string to_line(const Request& request);
 // Replies to what isn't a status. No line here ends with a newline: that is LineServer's part.
 std::string ok_line();
 std::string error_line(std::string_view message);
+// `changes` are lines of a monitor, the oldest first.
+std::string history_line(const std::deque<std::string>& changes);
 
 // "there is no group 'wan'; there are: lan, dmz"; `kind` is "group" or "interface group".
 std::string unknown_group(std::string_view kind, std::string_view name,

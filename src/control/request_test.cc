@@ -32,6 +32,7 @@ TEST(ParseRequest, UnderstandsEveryCommand) {
               (Request{.command = Command::client, .mac = MacAddress::parse("52:54:00:12:34:5f")}));
     EXPECT_EQ(*parse_request(R"({"command":"stop"})"), (Request{.command = Command::stop}));
     EXPECT_EQ(*parse_request(R"({"command":"reload"})"), (Request{.command = Command::reload}));
+    EXPECT_EQ(*parse_request(R"({"command":"history"})"), (Request{.command = Command::history}));
 }
 
 TEST(ParseRequest, ReadsBackWhatToLineWrote) {

@@ -192,6 +192,27 @@ TEST_F(Daemon, MonitorTellsChangesAsTheyHappen) {
     for (const char* key : {"time", "group", "from", "to", "reason"}) EXPECT_TRUE(line.contains(key)) << key;
 }
 
+TEST_F(Daemon, TellsItsHistory) {
+    const Carpd& carpd = start(
+        alpha(), Group{}.text() + Group{.name = "dmz", .vhid = 2, .addresses = {"192.0.2.101/24"}}.text());
+    ASSERT_TRUE(carpd.wait_state("lan", "master"));
+    ASSERT_TRUE(carpd.wait_state("dmz", "master"));
+    EXPECT_EQ(carpd.carpctl({"demote", "lan", "7"}).exit_code, 0);
+    const Result all = carpd.carpctl({"history"});
+    EXPECT_EQ(count_in(all.output, "BACKUP -> MASTER (master timed out (IPv4))"), 2) << all.output;
+    std::vector<std::string> events;
+    std::istringstream lan(carpd.carpctl({"-j", "history", "lan"}).output);
+    for (std::string line; std::getline(lan, line);) {
+        const auto change = nlohmann::json::parse(line);
+        EXPECT_EQ(change.at("group"), "lan");
+        events.push_back(change.at("event"));
+    }
+    EXPECT_EQ(events, (std::vector<std::string>{"transition", "transition", "demotion"}));
+    for (int i = 1; i <= 300; ++i)
+        ASSERT_EQ(carpd.carpctl({"demote", "lan", std::to_string(i % 100)}).exit_code, 0);
+    EXPECT_EQ(count_in(carpd.carpctl({"-j", "history"}).output, "\n"), 200);
+}
+
 TEST_F(Daemon, ReloadAppliesADifferenceAndRefusesMistakes) {
     Carpd& carpd = start(alpha(), Group{});
     ASSERT_TRUE(carpd.wait_state("lan", "master"));
