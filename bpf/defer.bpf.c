@@ -22,7 +22,7 @@
 
 #include "linux/defer_maps.h"
 
-// What stands behind this program decides; also tc filters, such as the gate.
+// What stands behind this program decides, such as the gate.
 #define PASS TC_ACT_UNSPEC
 
 #define CARP 112
@@ -175,7 +175,7 @@ INLINE __u32 tap_of(const struct defer_state *s, __u32 ifindex)
 }
 
 SEC("tc")
-int defer_egress(struct __sk_buff *skb)
+int carpd_defer(struct __sk_buff *skb)
 {
     const __u32 first = 0;
     struct defer_state *s = bpf_map_lookup_elem(&state, &first);

@@ -4,6 +4,9 @@
 
 #include <linux/types.h>
 
+// What the kernel calls the program. It stands before all others at an interface's tcx.
+#define DEFER_PROGRAM "carpd_defer"
+
 #define DEFER_MAX_INTERFACES 16
 #define DEFER_MAX_SEEN 65536
 // So many frames may wait for the process to read them; what is beyond isn't diverted. A TAP device holds

@@ -44,6 +44,7 @@ namespace {
 constexpr const char* kTapName = "carpd-defer%d";
 // Newer than the headers of Debian 12.
 constexpr auto kTcxEgress = static_cast<bpf_attach_type>(47);
+constexpr __u32 kBefore = 1 << 3;  // all others that stand there, such as the gate
 // More than the program lets wait: who else writes to the device can't keep us here.
 constexpr int kMostAtOnce = 2 * DEFER_MOST_UNREAD;
 constexpr std::uint64_t kLostAfterNs = 1'000'000'000;
@@ -148,10 +149,13 @@ std::optional<SysError> DeferredFrames::add_place() {
 // ---- interfaces
 
 std::optional<SysError> DeferredFrames::attach(std::size_t number, int ifindex, const std::string& name) {
-    const bpf_program* const program = bpf_object__find_program_by_name(object_.get(), "defer_egress");
+    const bpf_program* const program = bpf_object__find_program_by_name(object_.get(), DEFER_PROGRAM);
     CARPD_ASSERT(program != nullptr);
     Place& place = places_[number];
-    UniqueFd link(bpf_link_create(bpf_program__fd(program), ifindex, kTcxEgress, nullptr));
+    bpf_link_create_opts options{};
+    options.sz = sizeof options;
+    options.flags = kBefore;
+    UniqueFd link(bpf_link_create(bpf_program__fd(program), ifindex, kTcxEgress, &options));
     if (!link) return failed("attach the BPF program of deferral (which takes Linux 6.6) to", name);
     place.link = std::move(link);
     place.ifindex = ifindex;
