@@ -1,6 +1,6 @@
 // The gate: lets a group's addresses and virtual MAC in and out of an interface only while the host's lease
-// of the group lasts (docs/protocol/carp.md, section 10), whatever became of the daemon. It stands at the
-// interface as two tc filters, so it outlives the process that put it there.
+// of the group lasts (docs/protocol/carp.md, section 10), whatever became of the daemon. Its two programs stand
+// at the interface's tcx or are tc filters (linux/gate_hooks.h), so they outlive the process that put them there.
 //
 // While the lease lasts it also makes the virtual MAC work without a device of its own: it answers ARP and
 // neighbour solicitations with it, takes in frames addressed to it and puts it on what the addresses send.
@@ -14,7 +14,7 @@
 
 #include "gate_owners.h"
 
-// The filters behind this one decide what becomes of the packet.
+// What stands behind this program decides what becomes of the packet.
 #define PASS TC_ACT_UNSPEC
 #define DROP TC_ACT_SHOT
 
@@ -44,6 +44,14 @@ struct {
     __type(key, struct gate_mac);
     __type(value, __u32);
 } macs SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, GATE_MAX_GROUPS);
+    __type(key, __u32);
+    __type(value, struct gate_note);
+} notes SEC(".maps");
 
 struct arp_ipv4 {
     __be16 hardware, protocol;
@@ -360,7 +368,7 @@ INLINE int other_comes_in(struct __sk_buff *skb, struct ethhdr *ethernet)
 }
 
 SEC("tc")
-int gate_ingress(struct __sk_buff *skb)
+int carpd_gate_in(struct __sk_buff *skb)
 {
     struct ethhdr ethernet;
     if (!read_ethernet(skb, &ethernet))
@@ -452,7 +460,7 @@ INLINE int leaves_from_mac(struct __sk_buff *skb, const struct ethhdr *ethernet)
 }
 
 SEC("tc")
-int gate_egress(struct __sk_buff *skb)
+int carpd_gate_out(struct __sk_buff *skb)
 {
     struct ethhdr ethernet;
     if (!read_ethernet(skb, &ethernet))

@@ -27,6 +27,8 @@ constexpr Duration kHangs = std::chrono::seconds(10);
 constexpr int kHeartbeatMs = 1000;
 // How often systemd hears that it doesn't.
 constexpr Duration kNewsGap = std::chrono::seconds(1);
+// How often the engine looks for what may go without a word.
+constexpr Duration kLooksAround = std::chrono::seconds(2);
 // Packets that come closer than this after one another may gather for so long.
 constexpr Duration kGathering = std::chrono::milliseconds(1);
 // What can wait waits until nothing else is to do, but no longer than this.
@@ -174,6 +176,7 @@ void Engine::run() {
         // What the host is comes before what the network says, and that before anybody's wishes.
         if (is_ready(kernel_.monitor.fd()) || kernel_.monitor.is_stale())
             update_links(kernel_.monitor.drain());
+        if (look_around_at_ <= now_) look_around();
         heard_ = 0;
         pump_.wake(now_);
         if (heard_ > 0)
@@ -328,6 +331,17 @@ void Engine::update_links(const LinkMonitor::Changes& changes) {
     for (InterfaceId id = 0; id < node_.interfaces().size(); ++id)
         if (contains(changes.changed, node_.interfaces()[id])) update_link(id, true);
     if (!changes.deprived.empty() || !changes.lost.empty()) repair(changes);
+}
+
+// The kernel tells nobody of BPF programs that somebody takes from tcx.
+void Engine::look_around() {
+    look_around_at_ = now_ + kLooksAround;
+    LinkMonitor::Changes changes;
+    for (const std::string& name : node_.interfaces()) {
+        const Interface* interface = kernel_.monitor.find(name);
+        if (interface && kernel_.data_plane.is_robbed(interface->ifindex())) changes.deprived.push_back(name);
+    }
+    if (!changes.empty()) repair(changes);
 }
 
 void Engine::update_link(InterfaceId id, bool has_changed) {

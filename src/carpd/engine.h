@@ -96,6 +96,7 @@ class Engine : private Port {
     void adopt(Node& node);
     void release_removed_groups();
     void update_links(const LinkMonitor::Changes& changes);
+    void look_around();
     // `has_changed`: something of the interface itself, not only of the groups.
     void update_link(InterfaceId id, bool has_changed);
     void bring_up(const Interface& interface, InterfaceId id, bool has_changed);
@@ -185,6 +186,7 @@ class Engine : private Port {
     Instant chores_due_;
     ServiceManager service_manager_ = ServiceManager::open();
     Instant told_service_manager_ = Instant::min();
+    Instant look_around_at_;
     bool stopping_ = false;
 };
 

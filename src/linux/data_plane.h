@@ -83,6 +83,8 @@ class DataPlane {
     // Puts back what somebody else took away from a prepared or installed group. Returns whether there was
     // anything. Call it when something was taken from the group's device() or its interface.
     bool renew(GroupId group, const GroupConfig& config);
+    // Whether somebody took the gate from an interface of groups. Ask now and then: the kernel may not tell.
+    bool is_robbed(int ifindex) const { return gate_ && gate_->is_robbed(ifindex); }
 
     // Withdraws, and undoes prepare(). Also for a group whose interface is gone.
     void release(GroupId group);

@@ -31,7 +31,7 @@ GroupConfig group_config(Few<InterfaceAddress> addresses, MacMode mac = MacMode:
 
 const GroupConfig kBoth = group_config({{ip("192.0.2.100"), 24}, {ip("2001:db8::100"), 64}});
 
-enum class Way { gate, macvlan };
+enum class Way { tcx, clsact, macvlan };
 
 class DataPlaneTest : public TwoHosts, public testing::WithParamInterface<Way> {
  protected:
@@ -44,12 +44,13 @@ class DataPlaneTest : public TwoHosts, public testing::WithParamInterface<Way> {
         socket.emplace(std::move(*CarpSocket::open()));
     }
 
-    bool has_gate() const { return GetParam() == Way::gate; }
+    bool has_gate() const { return GetParam() != Way::macvlan; }
     // One that remembers nothing, as after SIGKILL.
     void make_plane() {
         std::unique_ptr<Gate> gate;
         if (has_gate()) {
-            auto opened = Gate::open(*netlink);
+            auto opened =
+                Gate::open(*netlink, GetParam() == Way::tcx ? GateHooks::Way::tcx : GateHooks::Way::clsact);
             ASSERT_TRUE(opened) << opened.error().to_string();
             gate = std::move(*opened);
         }
@@ -85,13 +86,30 @@ class DataPlaneTest : public TwoHosts, public testing::WithParamInterface<Way> {
     // All that the kernel knows, without what changes by itself. Without indexes: devices come and go.
     static std::string snapshot() {
         return output_of(
-            "ip -br address | sed 's/@[^ ]*//' | awk '{ $2 = \"\"; print }' && ip -d rule && ip -d -6 rule "
-            "&& "
-            "ip route show table all && "
-            "sysctl net.ipv4.conf.eth0.arp_ignore net.ipv4.conf.eth0.arp_announce && tc qdisc show dev eth0 "
-            "&& "
-            "tc filter show dev eth0 ingress | sed 's/ id .*//' && tc filter show dev eth0 egress | sed 's/ "
-            "id .*//'");
+                   "ip -br address | sed 's/@[^ ]*//' | awk '{ $2 = \"\"; print }' && ip -d rule && ip -d -6 "
+                   "rule "
+                   "&& "
+                   "ip route show table all && "
+                   "sysctl net.ipv4.conf.eth0.arp_ignore net.ipv4.conf.eth0.arp_announce && tc qdisc show "
+                   "dev eth0 "
+                   "&& "
+                   "tc filter show dev eth0 ingress | sed 's/ id .*//' && tc filter show dev eth0 egress | "
+                   "sed 's/ "
+                   "id .*//'") +
+               at_tcx("eth0", Direction::ingress) + at_tcx("eth0", Direction::egress);
+    }
+    // A shell command; or the name of a program of the gate, which is taken from tcx.
+    static void harm(const std::string& how) {
+        const int eth0 = static_cast<int>(if_nametoindex("eth0"));
+        for (const Direction direction : {Direction::ingress, Direction::egress}) {
+            if (how != GateProgram::name(direction)) continue;
+            EXPECT_EQ(remove_tcx(eth0, direction, how).size(), 1u);
+            return;
+        }
+        run(how);
+    }
+    std::string what_harms_the_gate() const {
+        return GetParam() == Way::tcx ? "carpd_gate_in" : "tc qdisc del dev eth0 clsact";
     }
 
     static constexpr GroupId kGroup = 3;
@@ -350,7 +368,9 @@ TEST_P(DataPlaneTest, RenewPutsBackWhatIsMissing) {
     std::vector<std::string> damages = {
         "ip address del 192.0.2.100/32 dev " + device,
         "ip address del 192.0.2.100/32 dev " + device + " && ip address del 2001:db8::100/128 dev " + device};
-    if (has_gate())
+    if (GetParam() == Way::tcx)
+        damages.insert(damages.end(), {"carpd_gate_in", "carpd_gate_out"});
+    else if (has_gate())
         damages.insert(damages.end(), {"tc qdisc del dev eth0 clsact", "tc filter del dev eth0 ingress",
                                        "tc filter del dev eth0 egress pref 112"});
     else
@@ -359,7 +379,7 @@ TEST_P(DataPlaneTest, RenewPutsBackWhatIsMissing) {
             {"ip address flush dev " + device, "ip link set " + device + " address 02:00:00:00:00:01",
              "ip link set " + device + " down", "ip rule del from 192.0.2.100", "ip link del " + device});
     for (const std::string& damage : damages) {
-        run(damage);
+        harm(damage);
         EXPECT_TRUE(plane->renew(kGroup, kBoth)) << damage;
         EXPECT_FALSE(plane->renew(kGroup, kBoth)) << damage;
         EXPECT_EQ(snapshot(), installed) << damage;
@@ -371,8 +391,11 @@ TEST_P(DataPlaneTest, RenewPutsBackWhatIsMissing) {
 TEST_P(DataPlaneTest, RenewKeepsABackupReady) {
     prepare(kBoth);
     const std::string prepared = snapshot();
-    run(has_gate() ? "tc qdisc del dev eth0 clsact" : "ip link del " + std::string(plane->device(kGroup)));
+    EXPECT_FALSE(plane->is_robbed(eth0().ifindex()));
+    harm(has_gate() ? what_harms_the_gate() : "ip link del " + std::string(plane->device(kGroup)));
+    EXPECT_EQ(plane->is_robbed(eth0().ifindex()), GetParam() == Way::tcx) << "of all else the kernel tells";
     EXPECT_TRUE(plane->renew(kGroup, kBoth));
+    EXPECT_FALSE(plane->is_robbed(eth0().ifindex()));
     EXPECT_EQ(snapshot(), prepared);
     EXPECT_FALSE(plane->renew(kGroup, kBoth));
 }
@@ -455,16 +478,18 @@ TEST_P(DataPlaneTest, SaysWhyItCannotPrepare) {
     run(has_gate() ? "tc qdisc add dev eth0 ingress"
                    : "ip link add carp" + std::to_string(eth0().ifindex()) + ".7 type veth");
     const auto error = plane->prepare(kGroup, kBoth, eth0());
-    ASSERT_TRUE(error);
+    EXPECT_EQ(error.has_value(), GetParam() != Way::tcx) << "which needs no qdisc";
+    if (!error) return;
     EXPECT_THAT(error->to_string(),
                 HasSubstr(has_gate() ? "because there is the qdisc ingress" : "cannot add the device carp"));
     EXPECT_FALSE(install(kBoth));
     EXPECT_EQ(read_sysctl("ipv4/conf/eth0/arp_ignore"), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(, DataPlaneTest, testing::Values(Way::gate, Way::macvlan), [](const auto& test) {
-    return std::string(test.param == Way::gate ? "Gate" : "Macvlan");
-});
+INSTANTIATE_TEST_SUITE_P(
+    , DataPlaneTest, testing::Values(Way::tcx, Way::clsact, Way::macvlan), [](const auto& test) {
+        return std::string(test.param == Way::tcx ? "Tcx" : test.param == Way::clsact ? "Clsact" : "Macvlan");
+    });
 
 }  // namespace
 }  // namespace carpd

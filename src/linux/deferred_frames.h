@@ -3,8 +3,8 @@
 //
 // At each interface a BPF program (bpf/defer.bpf.c) diverts them to a TAP device of its own, "carpd-defer0"
 // and so on, which nobody but this process uses. Program and devices are tied to descriptors, so they vanish
-// with the process; while it doesn't read, nothing is diverted. What is sent on passes the interface's tc
-// filters and qdisc as if it came from the IP layer: the gate of shared addresses is one of them.
+// with the process; while it doesn't read, nothing is diverted. What is sent on passes the gate of shared
+// addresses, which stands behind the program, tc filters and the qdisc as if it came from the IP layer.
 //
 // Interfaces are numbered by the caller: places, from 0. All that takes rights is done by open(), which needs
 // Linux 6.6 (tcx links), /dev/net/tun, CAP_BPF, CAP_NET_RAW and CAP_NET_ADMIN. Later attach() needs

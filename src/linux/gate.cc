@@ -1,7 +1,6 @@
 #include "linux/gate.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "balance/macs.h"
@@ -11,33 +10,6 @@
 namespace carpd {
 
 namespace {
-
-constexpr Direction kDirections[] = {Direction::ingress, Direction::egress};
-
-// How our filters are known among others: CARP's protocol number, and a name that begins so.
-constexpr std::uint16_t kPriority = 112;
-constexpr std::uint32_t kHandle = 112;
-constexpr std::string_view kNamePrefix = "carpd:";
-
-Filter filter_of(int ifindex, Direction direction, std::string name = {}) {
-    return {ifindex, direction, kPriority, kHandle, std::move(name)};
-}
-
-bool is_ours(const Filter& filter) {
-    return filter.priority == kPriority && filter.handle == kHandle && filter.name.starts_with(kNamePrefix);
-}
-
-// Takes our filters away, and the qdisc if it was ours and nobody else uses it.
-void remove_filters(Netlink& netlink, int ifindex, bool made_clsact) {
-    NetlinkBatch batch;
-    for (const Direction direction : kDirections) batch.delete_filter(filter_of(ifindex, direction));
-    netlink.run(batch);
-    const auto others = netlink.filters(ifindex);
-    if (!made_clsact || !others || !others->empty()) return;
-    NetlinkBatch qdisc;
-    qdisc.delete_clsact(ifindex);
-    netlink.run(qdisc);
-}
 
 // By its leader; nothing if the group is in none.
 std::optional<std::uint8_t> pool_of(const Gate::Guarded& group) {
@@ -51,16 +23,15 @@ bool contains(const Few<IpAddress>& addresses, const IpAddress& address) {
 
 }  // namespace
 
-Expected<std::unique_ptr<Gate>, SysError> Gate::open(Netlink& netlink) {
+Expected<std::unique_ptr<Gate>, SysError> Gate::open(Netlink& netlink, GateHooks::Way best) {
     auto program = GateProgram::load();
     if (!program) return Unexpected{program.error()};
     auto card = CardFilter::open();
     if (!card) return Unexpected{card.error()};
     std::unique_ptr<Gate> gate(new Gate(netlink, std::move(*program), std::move(*card)));
     // Knowing no groups it lets everything pass.
-    auto error = gate->attach(kLoopback, "");
+    auto error = gate->hooks_.open(gate->program_, best);
     if (error) return Unexpected{std::move(*error)};
-    gate->detach(kLoopback);
     return gate;
 }
 
@@ -71,7 +42,7 @@ std::optional<SysError> Gate::guard(GroupId group, const Guarded& wanted, const 
     Known& known = groups_[group];
     if (known.ifindex == 0) {
         program_.set_lease(group, Instant{});
-        if (auto error = attach(wanted.ifindex, note)) return error;
+        if (auto error = hooks_.attach(program_, wanted.ifindex, note)) return error;
         known.ifindex = wanted.ifindex;
     }
     if (known == wanted) return std::nullopt;
@@ -156,7 +127,7 @@ void Gate::release(GroupId group) {
     if (group >= groups_.size() || groups_[group].ifindex == 0) return;
     close(group);
     forget(group, groups_[group]);
-    detach(std::exchange(groups_[group], {}).ifindex);
+    hooks_.detach(std::exchange(groups_[group], {}).ifindex);
 }
 
 void Gate::set_pool(GroupId leader, CarpnodeSet at_home, Instant settling_until, Instant hand_over_until) {
@@ -169,57 +140,10 @@ std::optional<PoolTraffic> Gate::traffic_of(GroupId carpnode) const {
     return program_.traffic_of(groups_[carpnode].owner);
 }
 
-std::optional<SysError> Gate::attach(int ifindex, const std::string& note) {
-    Hook& hook = hooks_[ifindex];
-    ++hook.users;
-    if (hook.users > 1 && hook.note == note) return std::nullopt;
-    hook.note = note;
-    auto error = put_filters(ifindex, hook);
-    if (error) detach(ifindex);
-    return error;
-}
-
-std::optional<SysError> Gate::put_filters(int ifindex, Hook& hook) {
-    NetlinkBatch qdisc;
-    qdisc.add_clsact(ifindex);
-    const auto made = netlink_->run(qdisc);
-    if (made.error()) return made.error();
-    if (!netlink_->has_clsact(ifindex))
-        return SysError{"add the qdisc clsact, because there is the qdisc ingress; remove it from",
-                        link_object(ifindex), 0};
-    hook.made_clsact |= made.changed != 0;
-    NetlinkBatch batch;
-    const std::string name = std::string(kNamePrefix) + (hook.made_clsact ? " clsact=1" : "") + hook.note;
-    for (const Direction direction : kDirections)
-        batch.put_program(filter_of(ifindex, direction, name), program_.descriptor(direction));
-    return netlink_->run(batch).error();
-}
-
-void Gate::detach(int ifindex) {
-    Hook& hook = hooks_[ifindex];
-    if (--hook.users > 0) return;
-    remove_filters(*netlink_, ifindex, hook.made_clsact);
-    hooks_.erase(ifindex);
-}
-
-bool Gate::renew(int ifindex) {
-    const auto place = hooks_.find(ifindex);
-    const auto filters = netlink_->filters(ifindex);
-    if (place == hooks_.end() || !filters || std::count_if(filters->begin(), filters->end(), is_ours) == 2)
-        return false;
-    const auto error = put_filters(ifindex, place->second);
-    if (error && error->error != ENODEV) log(LogLevel::error, error->to_string());
-    return !error;
-}
-
 bool Gate::remove_leftovers(Netlink& netlink, const Link& link) {
-    const auto filters = netlink.filters(link.ifindex);
-    if (!filters) return false;
-    const auto ours = std::find_if(filters->begin(), filters->end(), is_ours);
-    if (ours == filters->end()) return false;
-    remove_filters(netlink, link.ifindex, read_note(ours->name, "clsact").has_value());
-    restore_arp(ours->name, link.name);
-    return true;
+    const auto note = GateHooks::remove_leftovers(netlink, link.ifindex);
+    if (note) restore_arp(*note, link.name);
+    return note.has_value();
 }
 
 }  // namespace carpd

@@ -2,22 +2,18 @@
 // lasts, and speaks with its virtual MAC (bpf/gate.bpf.c). The lease is a number in memory that this process
 // shares with the kernel; whatever becomes of the process, the gate closes when the time has come.
 //
-// The program stands there as a filter of the qdisc clsact in each direction. Links of BPF programs would be
-// tidier, but vanish with the process, and with them the gate. So a killed run leaves the filters, closed,
-// and the next one removes them (remove_leftovers). Filters of others on the same qdisc stay; those with a
-// smaller priority than 112 see packets first.
+// Where the program stands, and what becomes of it after a killed run, is said in linux/gate_hooks.h.
 //
 // At most 16384 groups and 65536 addresses; what is beyond is an error of guard().
 #pragma once
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "linux/card_filter.h"
+#include "linux/gate_hooks.h"
 #include "linux/gate_pools.h"
 #include "linux/gate_program.h"
 #include "linux/netlink_socket.h"
@@ -39,12 +35,14 @@ class Gate {
         bool operator==(const Guarded&) const = default;
     };
 
-    // Loads the program and tries whether it can stand at an interface. `netlink` outlives the gate.
-    static Expected<std::unique_ptr<Gate>, SysError> open(Netlink& netlink);
+    // Loads the program and tries whether it can stand at an interface, in the best way or a lesser one.
+    // `netlink` outlives the gate.
+    static Expected<std::unique_ptr<Gate>, SysError> open(Netlink& netlink,
+                                                          GateHooks::Way best = GateHooks::Way::tcx);
 
     // The group's packets pass by its lease from now on; without one they don't. Also when something of it
     // changed, but its interface. After an error the gate knows nothing of the group. `note` is kept with the
-    // filters of the interface for the next run.
+    // program at the interface for the next run.
     std::optional<SysError> guard(GroupId group, const Guarded& guarded, const std::string& note);
     void release(GroupId group);
 
@@ -57,23 +55,17 @@ class Gate {
     // What came to the pool of a carpnode since the first of it was guarded; nothing for other groups.
     std::optional<PoolTraffic> traffic_of(GroupId carpnode) const;
 
-    // Puts the filters back where somebody removed them; returns whether that was necessary.
-    bool renew(int ifindex);
+    // Puts the program back where somebody removed it; returns whether that was necessary.
+    bool renew(int ifindex) { return hooks_.renew(program_, ifindex); }
+    // Whether somebody did, and the kernel tells nobody.
+    bool is_robbed(int ifindex) const { return hooks_.is_robbed(ifindex); }
 
     // What a killed run left at an interface. Returns whether there was anything.
     static bool remove_leftovers(Netlink& netlink, const Link& link);
 
  private:
-    struct Hook {
-        int users = 0;
-        bool made_clsact = false;
-        std::string note;
-    };
     Gate(Netlink& netlink, GateProgram program, CardFilter card)
-        : netlink_(&netlink), program_(std::move(program)), card_(std::move(card)), pools_(program_) {}
-    std::optional<SysError> attach(int ifindex, const std::string& note);
-    std::optional<SysError> put_filters(int ifindex, Hook& hook);
-    void detach(int ifindex);
+        : hooks_(netlink), program_(std::move(program)), card_(std::move(card)), pools_(program_) {}
     // What the gate knows of a group, and whose its addresses and its MAC are: its own, or its pool's.
     struct Known : Guarded {
         GateOwner owner = 0;
@@ -85,12 +77,11 @@ class Gate {
     void forget_address(GroupId group, const Known& known, const IpAddress& address);
     bool is_shared(GroupId group, const Known& known, auto has) const;
 
-    Netlink* netlink_;
+    GateHooks hooks_;
     GateProgram program_;
     CardFilter card_;
     GatePools pools_;
     std::vector<Known> groups_;  // by GroupId
-    std::map<int, Hook> hooks_;  // by ifindex
 };
 
 }  // namespace carpd

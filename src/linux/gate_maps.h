@@ -67,3 +67,12 @@ struct gate_slots {
 struct gate_traffic {
     __u64 packets, bytes, of_others;
 };
+
+// The value of `notes`, by ifindex: text for the next run. The programs only keep it.
+#define GATE_NOTE_SIZE 64
+struct gate_note {
+    char text[GATE_NOTE_SIZE];
+};
+
+// More than a program of the gate has.
+#define GATE_MAX_MAPS 16

@@ -5,12 +5,16 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstring>
+#include <string_view>
 #include <vector>
 
 #include "base/assert.h"
 #include "linux/gate_maps.h"
+#include "linux/unique_fd.h"
 
 // What clang made of bpf/gate.bpf.c.
 asm(".pushsection .rodata\n"
@@ -91,11 +95,14 @@ Expected<GateProgram, SysError> GateProgram::load() {
         return Unexpected{SysError{errno == EPERM ? "load the BPF gate into the kernel without CAP_BPF"
                                                   : "load the BPF gate into the kernel",
                                    "", errno}};
-    for (const auto& [direction, name] :
-         {std::pair{Direction::ingress, "gate_ingress"}, {Direction::egress, "gate_egress"}}) {
-        const bpf_program* program = bpf_object__find_program_by_name(gate.object_.get(), name);
+    gate.notes_ = gate.map("notes");
+    for (const Direction direction : {Direction::ingress, Direction::egress}) {
+        const bpf_program* program = bpf_object__find_program_by_name(gate.object_.get(), name(direction));
         CARPD_ASSERT(program != nullptr);
-        gate.programs_[static_cast<std::size_t>(direction)] = bpf_program__fd(program);
+        const int descriptor = bpf_program__fd(program);
+        gate.programs_[static_cast<std::size_t>(direction)] = descriptor;
+        // The notes stay as long as the program. Kernels before 5.10 can't do that, nor need it.
+        bpf_prog_bind_map(descriptor, gate.notes_, nullptr);
     }
     gate.addresses_ = gate.map("addresses");
     gate.macs_ = gate.map("macs");
@@ -110,6 +117,38 @@ Expected<GateProgram, SysError> GateProgram::load() {
 
 int GateProgram::descriptor(Direction direction) const {
     return programs_[static_cast<std::size_t>(direction)];
+}
+
+const char* GateProgram::name(Direction direction) {
+    return direction == Direction::ingress ? "carpd_gate_in" : "carpd_gate_out";
+}
+
+std::optional<SysError> GateProgram::put_note(int ifindex, const std::string& note) {
+    gate_note value{};
+    CARPD_ASSERT(note.size() < sizeof value.text);
+    note.copy(value.text, note.size());
+    if (bpf_map_update_elem(notes_, &ifindex, &value, BPF_ANY) == 0) return std::nullopt;
+    return SysError{"leave a note to the next run about", link_object(ifindex), errno};
+}
+
+std::string GateProgram::note_of(int program, int ifindex) {
+    std::array<__u32, GATE_MAX_MAPS> maps{};
+    bpf_prog_info info{};
+    info.nr_map_ids = maps.size();
+    info.map_ids = reinterpret_cast<std::uintptr_t>(maps.data());
+    __u32 size = sizeof info;
+    if (bpf_obj_get_info_by_fd(program, &info, &size) != 0) return {};
+    for (std::size_t i = 0; i < std::min<std::size_t>(info.nr_map_ids, maps.size()); ++i) {
+        const UniqueFd map(bpf_map_get_fd_by_id(maps[i]));
+        bpf_map_info about{};
+        gate_note note{};
+        size = sizeof about;
+        if (bpf_obj_get_info_by_fd(map.get(), &about, &size) == 0 &&
+            std::string_view(about.name) == "notes" && about.value_size == sizeof note &&
+            bpf_map_lookup_elem(map.get(), &ifindex, &note) == 0)
+            return {note.text, strnlen(note.text, sizeof note.text)};
+    }
+    return {};
 }
 
 std::optional<SysError> GateProgram::put_address(int ifindex, const IpAddress& address, GateOwner owner) {

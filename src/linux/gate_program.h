@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "base/addresses.h"
 #include "base/expected.h"
@@ -23,11 +24,18 @@ using GateOwner = std::uint32_t;
 
 class GateProgram {
  public:
-    // Needs CAP_BPF and CAP_NET_ADMIN; nothing later does on kernels since 6.0.
+    // Needs CAP_BPF and CAP_NET_ADMIN; nothing later does on kernels since 6.0, unless it says so.
     static Expected<GateProgram, SysError> load();
 
     // A descriptor of the program for packets of this direction.
     int descriptor(Direction direction) const;
+    // How the kernel calls it, whoever loaded it.
+    static const char* name(Direction direction);
+
+    // What the next run shall know of an interface if this one is killed: at most GATE_NOTE_SIZE - 1 bytes.
+    std::optional<SysError> put_note(int ifindex, const std::string& note);
+    // What a gate's program, of whatever run, keeps of an interface. Needs CAP_SYS_ADMIN.
+    static std::string note_of(int program, int ifindex);
 
     // From now on this address, or this MAC, on this interface is the owner's. Too many are an error.
     std::optional<SysError> put_address(int ifindex, const IpAddress& address, GateOwner owner);
@@ -69,7 +77,7 @@ class GateProgram {
     std::unique_ptr<bpf_object, Close> object_;
     std::unique_ptr<gate_lease[], Unmap> leases_;
     int programs_[2] = {-1, -1};  // by Direction; object_'s
-    int addresses_ = -1, macs_ = -1, pools_ = -1, slots_ = -1, traffic_ = -1;
+    int addresses_ = -1, macs_ = -1, pools_ = -1, slots_ = -1, traffic_ = -1, notes_ = -1;
 };
 
 }  // namespace carpd

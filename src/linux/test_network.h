@@ -25,6 +25,7 @@
 
 #include "base/addresses.h"
 #include "linux/carp_socket.h"
+#include "linux/tcx.h"
 #include "linux/unique_fd.h"
 
 namespace carpd {
@@ -42,6 +43,15 @@ inline std::string output_of(const std::string& command) {
     while (const std::size_t size = std::fread(buffer, 1, sizeof buffer, pipe)) output.append(buffer, size);
     EXPECT_EQ(pclose(pipe), 0) << command;
     return output;
+}
+
+// The names of the BPF programs at an interface's tcx, in order, each on a line of its own.
+inline std::string at_tcx(const char* interface, Direction direction) {
+    std::string names;
+    const auto programs = tcx_programs(static_cast<int>(if_nametoindex(interface)), direction);
+    if (!programs) return "unknown\n";
+    for (const TcxProgram& program : *programs) names += program.name + "\n";
+    return names;
 }
 
 // A network namespace of its own. Whoever makes it is in it afterwards.

@@ -184,7 +184,7 @@ TEST_P(Removed, DeviceOrGateIsPutBack) {
     if (dataplane_ == "macvlan")
         alpha().ip("link del " + device_of(alpha(), kVip4));
     else
-        ASSERT_EQ(alpha().run({"tc", "qdisc", "del", "dev", "eth0", "clsact"}).exit_code, 0);
+        ASSERT_TRUE(take_gate(alpha(), "eth0"));
     EXPECT_TRUE(wait_until([&] { return alpha_carpd().log().find("put back") != std::string::npos; }, 5s))
         << alpha_carpd().log();
     EXPECT_TRUE(watch_->wait_owner(alpha()));

@@ -2,8 +2,12 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <net/if.h>
 
 #include <fstream>
+
+#include "linux/gate_program.h"
+#include "linux/tcx.h"
 
 namespace carpd::lab {
 
@@ -148,6 +152,27 @@ std::string reason_for(const Carpd& carpd, const std::string& state) {
 bool has_heard(const Carpd& carpd, const std::string& group, int advskew) {
     const nlohmann::json rival = carpd.group(group).at("last_heard");
     return !rival.is_null() && (advskew < 0 || rival.at("advskew") == advskew);
+}
+
+std::vector<std::string> programs_at(Host& host, const std::string& interface, Direction direction) {
+    std::vector<std::string> names;
+    host.space().inside([&] {
+        const auto programs = tcx_programs(static_cast<int>(if_nametoindex(interface.c_str())), direction);
+        EXPECT_TRUE(programs);
+        if (!programs) return;
+        for (const TcxProgram& program : *programs) names.push_back(program.name);
+    });
+    return names;
+}
+
+bool take_gate(Host& host, const std::string& interface) {
+    bool was_there = true;
+    host.space().inside([&] {
+        const int ifindex = static_cast<int>(if_nametoindex(interface.c_str()));
+        for (const Direction direction : {Direction::ingress, Direction::egress})
+            was_there &= !remove_tcx(ifindex, direction, GateProgram::name(direction)).empty();
+    });
+    return was_there;
 }
 
 }  // namespace carpd::lab

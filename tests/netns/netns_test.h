@@ -16,6 +16,7 @@
 #include "lab/lab.h"
 #include "lab/probe.h"
 #include "lab/ucarp.h"
+#include "linux/netlink_socket.h"
 
 namespace carpd::lab {
 
@@ -106,6 +107,11 @@ std::vector<std::string> without_prefix(const std::vector<std::string>& addresse
 
 // Somebody must want connections to be tracked, or the kernel tracks none.
 void track_connections(Host& host);
+
+// The BPF programs at an interface's tcx, of which the `tc` of Debian 12 doesn't know: their names, in order.
+std::vector<std::string> programs_at(Host& host, const std::string& interface, Direction direction);
+// Takes the gate away, as somebody might. Returns whether it was there.
+bool take_gate(Host& host, const std::string& interface);
 
 // How often a text has a part.
 int count_in(const std::string& text, const std::string& part);
