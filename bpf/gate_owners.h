@@ -127,12 +127,16 @@ INLINE void count(struct __sk_buff *skb, __u32 owner, int is_admitted)
 }
 
 // Reads what is most often in the linear part of a packet: a call would cost more than all that is done with it.
+// What the compiler doesn't know to be aligned it reads byte by byte.
 INLINE int read_head(struct __sk_buff *skb, __u32 offset, void *to, __u32 size)
 {
     const void *begin = (const void *)(long)skb->data, *end = (const void *)(long)skb->data_end;
     if (begin + offset + size > end)
         return bpf_skb_load_bytes(skb, offset, to, size);
-    __builtin_memcpy(to, begin + offset, size);
+    if (offset)  // an IP header, or something behind it
+        __builtin_memcpy(to, __builtin_assume_aligned(begin + offset, 4), size);
+    else
+        __builtin_memcpy(to, __builtin_assume_aligned(begin, 2), size);
     return 0;
 }
 
