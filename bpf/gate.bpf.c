@@ -38,6 +38,13 @@ struct {
 } addresses SEC(".maps");
 
 struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, GATE_NEARBY);
+    __type(key, __u32);
+    __type(value, struct gate_nearby);
+} nearby SEC(".maps");
+
+struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __uint(max_entries, GATE_MAX_GROUPS);
@@ -90,20 +97,36 @@ struct voice {
     __u8 is_router;
 };
 
+INLINE int same_key(const struct gate_address *a, const struct gate_address *b)
+{
+    __u32 x[5], y[5];
+    __builtin_memcpy(x, a, sizeof x);
+    __builtin_memcpy(y, b, sizeof y);
+    return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
+}
+
+INLINE __u32 owner_of_address(const struct gate_address *key)
+{
+    __u32 place = GATE_PLACE(key);
+    const struct gate_nearby *near = bpf_map_lookup_elem(&nearby, &place);
+    if (near && same_key(&near->key, key))
+        return near->owner;
+    const __u32 *owner = bpf_map_lookup_elem(&addresses, key);
+    return owner ? *owner : GATE_NOBODY;
+}
+
 INLINE __u32 owner_of_ipv4(__u32 ifindex, const void *address)
 {
     struct gate_address key = {.ifindex = ifindex, .address = {[10] = 0xff, [11] = 0xff}};
     __builtin_memcpy(key.address + 12, address, 4);
-    const __u32 *owner = bpf_map_lookup_elem(&addresses, &key);
-    return owner ? *owner : GATE_NOBODY;
+    return owner_of_address(&key);
 }
 
 INLINE __u32 owner_of_ipv6(__u32 ifindex, const void *address)
 {
     struct gate_address key = {.ifindex = ifindex};
     __builtin_memcpy(key.address, address, 16);
-    const __u32 *owner = bpf_map_lookup_elem(&addresses, &key);
-    return owner ? *owner : GATE_NOBODY;
+    return owner_of_address(&key);
 }
 
 INLINE __u32 owner_of_mac(__u32 ifindex, const __u8 *mac)
@@ -121,6 +144,15 @@ INLINE int same_bytes(const __u8 *a, const __u8 *b, int size)
     for (int i = 0; i < size; i++)
         difference |= a[i] ^ b[i];
     return difference == 0;
+}
+
+// Of MACs that stand at multiples of 2.
+INLINE int same_mac(const __u8 *a, const __u8 *b)
+{
+    __u16 x[3], y[3];
+    __builtin_memcpy(x, __builtin_assume_aligned(a, 2), sizeof x);
+    __builtin_memcpy(y, __builtin_assume_aligned(b, 2), sizeof y);
+    return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]));
 }
 
 INLINE __sum16 fold(__u32 sum)
@@ -304,7 +336,7 @@ INLINE void find_destination(struct __sk_buff *skb, const struct ethhdr *etherne
     to->at_mac = to->at_address = at_address;
     to->mac_pool = to->address_pool = pool_of(at_address);
     // Most often both are the pool's.
-    if (to->address_pool && same_bytes(ethernet->h_dest, to->address_pool->mac, 6))
+    if (to->address_pool && same_mac(ethernet->h_dest, to->address_pool->mac))
         return;
     to->at_mac = owner_of_mac(skb->ifindex, ethernet->h_dest);
     to->mac_pool = pool_of(to->at_mac);
@@ -321,7 +353,7 @@ INLINE int ip_comes_in(struct __sk_buff *skb, const struct destination *to, cons
     return PASS;
 }
 
-NOINLINE int ipv4_comes_in(struct __sk_buff *skb, const struct ethhdr *ethernet)
+INLINE int ipv4_comes_in(struct __sk_buff *skb, const struct ethhdr *ethernet)
 {
     struct iphdr ip;
     struct destination to;
@@ -370,7 +402,7 @@ INLINE int other_comes_in(struct __sk_buff *skb, struct ethhdr *ethernet)
 SEC("tc")
 int carpd_gate_in(struct __sk_buff *skb)
 {
-    struct ethhdr ethernet;
+    struct ethhdr ethernet __attribute__((aligned(8)));
     if (!read_ethernet(skb, &ethernet))
         return PASS;
     if (ethernet.h_proto == bpf_htons(ETH_P_IP))
@@ -462,7 +494,7 @@ INLINE int leaves_from_mac(struct __sk_buff *skb, const struct ethhdr *ethernet)
 SEC("tc")
 int carpd_gate_out(struct __sk_buff *skb)
 {
-    struct ethhdr ethernet;
+    struct ethhdr ethernet __attribute__((aligned(8)));
     if (!read_ethernet(skb, &ethernet))
         return PASS;
     struct flow flow = {};

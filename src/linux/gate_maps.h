@@ -36,6 +36,15 @@ struct gate_address {
     __u8 address[16];  // IPv4 as ::ffff:192.0.2.1
 };
 
+// The array `nearby`: where most addresses are found, for to look into a hash costs a packet several calls.
+// Each has one place there; who comes to a taken one is found in `addresses` only.
+#define GATE_NEARBY 1024
+#define GATE_PLACE(key) ((((key)->address[14] << 8 | (key)->address[15]) ^ (key)->ifindex) % GATE_NEARBY)
+struct gate_nearby {
+    struct gate_address key;  // ifindex 0: free
+    __u32 owner;
+};
+
 // The key of `macs`, for 00:00:5e:00:01:vhid, and 01:00:5e:00:01:vhid with the bit 0x100 in `vhid`; the value
 // is an owner.
 #define GATE_MULTICAST 0x100

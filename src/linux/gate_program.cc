@@ -60,6 +60,28 @@ void remove(int map, const void* key, GateOwner owner) {
     if (bpf_map_lookup_elem(map, key, &present) == 0 && present == owner) bpf_map_delete_elem(map, key);
 }
 
+bool is_at(const gate_nearby& place, const gate_address& key) {
+    return std::memcmp(&place.key, &key, sizeof key) == 0;
+}
+
+// Where the place is free, or this address's.
+void put_nearby(int map, const gate_address& key, GateOwner owner) {
+    const __u32 number = GATE_PLACE(&key);
+    gate_nearby place{};
+    if (bpf_map_lookup_elem(map, &number, &place) != 0 || (place.key.ifindex != 0 && !is_at(place, key)))
+        return;
+    place = {key, owner};
+    bpf_map_update_elem(map, &number, &place, BPF_ANY);
+}
+
+void remove_nearby(int map, const gate_address& key, GateOwner owner) {
+    const __u32 number = GATE_PLACE(&key);
+    gate_nearby place{};
+    if (bpf_map_lookup_elem(map, &number, &place) != 0 || !is_at(place, key) || place.owner != owner) return;
+    place.key.ifindex = 0;  // the rest stays for a packet that is just looking at it
+    bpf_map_update_elem(map, &number, &place, BPF_ANY);
+}
+
 std::size_t possible_cpus() {
     return static_cast<std::size_t>(std::max(libbpf_num_possible_cpus(), 1));
 }
@@ -105,6 +127,7 @@ Expected<GateProgram, SysError> GateProgram::load() {
         bpf_prog_bind_map(descriptor, gate.notes_, nullptr);
     }
     gate.addresses_ = gate.map("addresses");
+    gate.nearby_ = gate.map("nearby");
     gate.macs_ = gate.map("macs");
     gate.pools_ = gate.map("pools");
     gate.slots_ = gate.map("slots");
@@ -153,7 +176,9 @@ std::string GateProgram::note_of(int program, int ifindex) {
 
 std::optional<SysError> GateProgram::put_address(int ifindex, const IpAddress& address, GateOwner owner) {
     const gate_address key = address_key(ifindex, address);
-    return put(addresses_, &key, owner, "the address", address.to_string());
+    if (auto error = put(addresses_, &key, owner, "the address", address.to_string())) return error;
+    put_nearby(nearby_, key, owner);
+    return std::nullopt;
 }
 
 std::optional<SysError> GateProgram::put_mac(int ifindex, const MacAddress& mac, GateOwner owner) {
@@ -163,6 +188,7 @@ std::optional<SysError> GateProgram::put_mac(int ifindex, const MacAddress& mac,
 
 void GateProgram::remove_address(int ifindex, const IpAddress& address, GateOwner owner) {
     const gate_address key = address_key(ifindex, address);
+    remove_nearby(nearby_, key, owner);
     remove(addresses_, &key, owner);
 }
 

@@ -77,7 +77,7 @@ class GateProgram {
     std::unique_ptr<bpf_object, Close> object_;
     std::unique_ptr<gate_lease[], Unmap> leases_;
     int programs_[2] = {-1, -1};  // by Direction; object_'s
-    int addresses_ = -1, macs_ = -1, pools_ = -1, slots_ = -1, traffic_ = -1, notes_ = -1;
+    int addresses_ = -1, nearby_ = -1, macs_ = -1, pools_ = -1, slots_ = -1, traffic_ = -1, notes_ = -1;
 };
 
 }  // namespace carpd

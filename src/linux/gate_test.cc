@@ -108,6 +108,31 @@ TEST_F(GateTest, FollowsItsAddresses) {
     EXPECT_TRUE(answers_them("192.0.2.100")) << "no longer guarded";
 }
 
+// One of them is found at once, the other by the hash (GATE_PLACE).
+TEST_F(GateTest, AddressesThatEndAlike) {
+    run("ip address add 203.0.2.100/32 dev lo");
+    them->enter();
+    run("ip route add 203.0.2.100/32 dev eth0");
+    us->enter();
+    const auto all_silent = [&] { return is_silent("192.0.2.100") && is_silent("203.0.2.100"); };
+    guarded.addresses = {ip("192.0.2.100"), ip("203.0.2.100")};
+    ASSERT_FALSE(gate->guard(kGroup, guarded, ""));
+    EXPECT_TRUE(all_silent());
+    gate->open_until(kGroup, host_now() + 1h);
+    EXPECT_TRUE(answers_them("192.0.2.100"));
+    EXPECT_TRUE(answers_them("203.0.2.100"));
+    // Whoever leaves or comes back, the other is guarded.
+    for (const Few<IpAddress>& addresses :
+         {Few<IpAddress>{ip("203.0.2.100")}, {ip("203.0.2.100"), ip("192.0.2.100")}}) {
+        guarded.addresses = addresses;
+        gate->open_until(kGroup, host_now() + 1h);
+        ASSERT_FALSE(gate->guard(kGroup, guarded, ""));
+        for (const IpAddress& address : addresses) EXPECT_TRUE(answers_them(address.to_string().c_str()));
+        gate->close(kGroup);
+        for (const IpAddress& address : addresses) EXPECT_TRUE(is_silent(address.to_string().c_str()));
+    }
+}
+
 TEST_F(GateTest, SaysThatItIsFull) {
     const auto error = gate->guard(16384, guarded, "");
     ASSERT_TRUE(error);
