@@ -1,7 +1,7 @@
 # bash completion for carpctl and carpd
 _carpctl_groups() {
-    carpctl -j status 2>/dev/null | grep -o '"name":"[^"]*","interface"' | cut -d '"' -f 4
-    carpctl -j status 2>/dev/null | grep -o '"pool":"[^"]*"' | cut -d '"' -f 4 | sort -u
+    # Checks have names, too, but no interface behind them.
+    carpctl -j status 2>/dev/null | grep -oE '"name":"[^"]*","interface"|"pool":"[^"]*"' | cut -d '"' -f 4 | sort -u
 }
 
 _carpctl() {

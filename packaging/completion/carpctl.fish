@@ -1,6 +1,7 @@
 # fish completion for carpctl and carpd
 function __carpctl_groups
-    carpctl -j status 2>/dev/null | string match -ra '"(?:name|pool)":"([^"]*)"' -g | sort -u
+    # Checks have names, too, but no interface behind them.
+    carpctl -j status 2>/dev/null | grep -oE '"name":"[^"]*","interface"|"pool":"[^"]*"' | cut -d '"' -f 4 | sort -u
 end
 
 complete -c carpctl -f

@@ -3,7 +3,9 @@
 
 _carpctl_groups() {
     local -a groups
-    groups=(${(f)"$(carpctl -j status 2>/dev/null | grep -oE '"(name|pool)":"[^"]*"' | cut -d '"' -f 4 | sort -u)"})
+    # Checks have names, too, but no interface behind them.
+    groups=(${(f)"$(carpctl -j status 2>/dev/null | grep -oE '"name":"[^"]*","interface"|"pool":"[^"]*"' |
+        cut -d '"' -f 4 | sort -u)"})
     compadd -a groups
 }
 

@@ -23,6 +23,20 @@ completed="$(bash -c 'source "$1"; COMP_WORDS=(carpctl dr); COMP_CWORD=1; _carpc
     "$source/packaging/completion/carpctl.bash")"
 [ "$completed" = drain ] || fail "bash completes dr to '$completed'"
 
+# Of a status with a group, a pool's group and a check, the names of the first two and of the pool.
+fake_carpctl='carpctl() { echo "$STATUS"; }'
+export STATUS='{"ok":true,"groups":[{"name":"lan","interface":"eth0"},{"name":"web.1","interface":"eth0","balance":{"pool":"web"}}],"tracks":[{"name":"uplink","kind":"tcp"}]}'
+for shell in bash zsh fish; do
+    file="$source/packaging/completion/carpctl.$shell"
+    case "$shell" in
+        bash) offered="$(bash -c "$fake_carpctl"'; source "$1"; _carpctl_groups' - "$file")" ;;
+        zsh) offered="$(zsh -fc "$fake_carpctl"'; compadd() { print -l ${(P)2}; }
+            eval "$(sed -n "/^_carpctl_groups/,/^}/p" "$1")"; _carpctl_groups' - "$file")" ;;
+        fish) offered="$(fish --no-config -c 'function carpctl; echo $STATUS; end; source $argv[1]; __carpctl_groups' "$file")" ;;
+    esac
+    [ "$(echo $offered)" = "lan web web.1" ] || fail "$shell offers as groups: $offered"
+done
+
 # ---- a root of its own
 place="$(mktemp -d)"
 trap 'umount -R -l "$place" 2>/dev/null; rmdir "$place"' EXIT
