@@ -72,10 +72,14 @@ mkdir -p "$place/root/etc/carpd"
 [[ "$(inside carpd -n)" == *"is valid: 1 group" ]] || fail "the example isn't valid"
 
 # ---- upgrade: a running carpd goes on, and it is said how to change to the new one
-mkdir -p "$place/root/run/carpd"
-python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$place/root/run/carpd/control.sock"
+for folder in carpd carpd-lan; do
+    mkdir -p "$place/root/run/$folder"
+    python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$place/root/run/$folder/control.sock"
+done
 said="$(inside dpkg -i /tmp/carpd.deb 2>&1)"
 [[ "$said" == *"carpctl drain && systemctl restart carpd"* ]] || fail "an upgrade says only: $said"
+[[ "$said" == *"carpctl -s /run/carpd-lan/control.sock drain && systemctl restart carpd@lan"* ]] ||
+    fail "an upgrade says of carpd@lan only: $said"
 grep -v echo "$place/root/var/lib/dpkg/info/carpd.postinst" | grep restart && fail "an upgrade restarts carpd"
 
 # ---- purge leaves the administrator's file, and nothing else of ours
