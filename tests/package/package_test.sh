@@ -80,7 +80,7 @@ said="$(inside dpkg -i /tmp/carpd.deb 2>&1)"
 [[ "$said" == *"carpctl drain && systemctl restart carpd"* ]] || fail "an upgrade says only: $said"
 [[ "$said" == *"carpctl -s /run/carpd-lan/control.sock drain && systemctl restart carpd@lan"* ]] ||
     fail "an upgrade says of carpd@lan only: $said"
-grep -v echo "$place/root/var/lib/dpkg/info/carpd.postinst" | grep restart && fail "an upgrade restarts carpd"
+grep -v echo "$place/root/var/lib/dpkg/info/carpd.postinst" | grep -E 'restart|invoke +start' && fail "an upgrade starts carpd"
 
 # ---- purge leaves the administrator's file, and nothing else of ours
 inside dpkg --purge carpd >"$place/log" 2>&1 || { cat "$place/log" >&2; fail "it can't be purged"; }
