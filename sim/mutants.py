@@ -85,7 +85,7 @@ MUTANTS = [
     Mutant("installs although it can't advertise (F3)", VIRTUAL_HOST,
            "if (lease_until_ == kNever) enter(now, State::backup, Cause::cannot_advertise, std::nullopt, out);\n        return;",
            "if (owns_) return;"),
-    Mutant("withdrawal forgotten", VIRTUAL_HOST, "if (owns_) out.emplace_back(WithdrawAddresses{id_});",
+    Mutant("withdrawal forgotten", VIRTUAL_HOST, "if (owns_) out.emplace_back(WithdrawAddresses{id_, hand_over_until(now, to_another)});",
            "if (owns_ && cause != Cause::better_advertisement) out.emplace_back(WithdrawAddresses{id_});"),
     Mutant("bow-out not sent", VIRTUAL_HOST, "    send_advertisements(now, out, ends_connections ? Saying::sign_off : Saying::bow_out);\n", ""),
     Mutant("announcements forgotten", VIRTUAL_HOST,
