@@ -26,10 +26,11 @@ LAYERS = {
     "health": ["base", "crypto", "wire", "balance", "carp"],
     "sync": ["base", "crypto", "wire"],
     "config": PURE,
+    "import": PURE + ["config"],
     "control": PURE + ["config"],
     "linux": PURE + ["config"],
     "carpd": PURE + ["config", "control", "linux"],
-    "carpctl": PURE + ["config", "control"],
+    "carpctl": PURE + ["config", "control", "import"],
 }
 
 # The simulator runs the pure folders and stands beside linux. Nothing in it may depend on the machine or the compiler.
@@ -189,8 +190,8 @@ def check_dead_data(tree):
     for name in tree.files(r"tests/captures/.*"):
         if name.split("/")[-1] not in code:
             tree.error(name, 1, "no test reads this file")
-    for name in tree.files(r"tests/config/.*"):
-        if "tests/config" not in code:
+    for name in tree.files(r"tests/(config|import)/.*"):
+        if "/".join(name.split("/")[:2]) not in code:
             tree.error(name, 1, "no test reads this folder")
     corpora = {name.split("/")[2] for name in tree.files(r"fuzz/corpus/[^/]+/.*")}
     fuzzers = {re.sub(r".*/|_fuzz\.cc", "", name): name for name in tree.files(r"src/[^/]+/[^/]+_fuzz\.cc")}
