@@ -123,11 +123,12 @@ TEST(Keepalived, PriorityBecomesAdvskew) {
 }
 
 TEST(Keepalived, ABetterHostStaysTheBetterOneWithinASecond) {
-    const GroupConfig better = group_of("advert_int 0.1\npriority 150"),
-                      worse = group_of("advert_int 0.1\npriority 100");
+    const GroupConfig better = group_of("version 3\nadvert_int 0.1\npriority 150"),
+                      worse = group_of("version 3\nadvert_int 0.1\npriority 100");
     EXPECT_EQ(better.advbase.seconds, 0);
     EXPECT_LT(better.advskew.value, worse.advskew.value);
-    EXPECT_EQ(group_of("advert_int 0.01\npriority 254").advskew.value, 3);
+    EXPECT_EQ(group_of("version 3\nadvert_int 0.01\npriority 254").advskew.value, 3);
+    EXPECT_EQ(group_of("advert_int 0.1").advbase.seconds, 1);  // VRRP 2
     EXPECT_EQ(group_of("advert_int 3").advbase.seconds, 3);
     EXPECT_EQ(group_of("advert_int 1.5").advbase.seconds, 2);
 }

@@ -32,6 +32,7 @@ class Keepalived {
     Draft& draft_;
     KeepalivedTracks tracks_;
     std::vector<std::string> given_;  // the files' names
+    std::string version_;             // of VRRP, for all instances; empty: not given
 };
 
 void Keepalived::read(const ImportFiles& files) {
@@ -42,16 +43,17 @@ void Keepalived::read(const ImportFiles& files) {
     }
     for (const Statement& s : all) tracks_.define(s);
     for (const Statement& s : all)
+        if (s.word(0) == "global_defs") read_globals(s);
+    for (const Statement& s : all)
         if (s.word(0) == "vrrp_instance") read_instance(s);
     for (const Statement& s : all) {
         const std::string keyword = s.word(0);
         if (keyword == "vrrp_sync_group")
             read_sync_group(s);
-        else if (keyword == "global_defs")
-            read_globals(s);
         else if (keyword == "include")
             read_include(s, given_, draft_);
-        else if (keyword != "vrrp_instance" && !KeepalivedTracks::is_definition(keyword))
+        else if (keyword != "global_defs" && keyword != "vrrp_instance" &&
+                 !KeepalivedTracks::is_definition(keyword))
             leave_out(s);
     }
     tracks_.finish();
@@ -74,6 +76,7 @@ void Keepalived::leave_out(const Statement& s) {
 void Keepalived::read_globals(const Statement& block) {
     for (const Statement& s : block.children) {
         const std::string keyword = s.word(0);
+        if (keyword == "vrrp_version") version_ = s.word(1);
         if (keyword == "vrrp_startup_delay") {
             draft_.hold_down = seconds_up(s.word(1), 0, 3600);
             draft_.check(s.at,
@@ -97,6 +100,7 @@ void Keepalived::read_instance(const Statement& block) {
     group.preempt = true;
     group.interface_mac = true;
     Pace pace;
+    pace.version = version_;
     draft_.taken(block.at, fmt::format("vrrp_instance {} is a [[group]]", block.word(1)));
     for (const Statement& s : block.children) {
         const std::string keyword = s.word(0);
@@ -129,6 +133,8 @@ bool Keepalived::read_election(const Statement& s, DraftGroup& group, Pace& pace
     } else if (keyword == "advert_int") {
         pace.interval = s.word(1);
         pace.interval_at = s.at;
+    } else if (keyword == "version") {
+        pace.version = s.word(1);
     } else if (keyword == "nopreempt") {
         group.preempt = false;
     } else if (keyword == "preempt") {

@@ -66,7 +66,12 @@ void set_pace(const Pace& pace, DraftGroup& group, Draft& draft) {
         draft.check(pace.priority_at,
                     "priority 255 is VRRP's owner of the addresses, which CARP doesn't have: carpd must be "
                     "the only one to bring them up");
-    if (*ms < 1000) {  // with advbase 0 the pace is all in advskew: what VRRP waits beyond two intervals
+    // VRRP 2 has whole seconds, to which keepalived rounds.
+    const bool is_ipv6 = !group.addresses.empty() && group.addresses.front().find(':') != std::string::npos;
+    if (*ms < 1000 && pace.version != "3" && !is_ipv6)
+        draft.check(pace.interval_at,
+                    fmt::format("advert_int {} is a second in VRRP 2, and so it is written", pace.interval));
+    else if (*ms < 1000) {  // with advbase 0 the pace is all in advskew: what VRRP waits beyond two intervals
         const int skew = std::clamp((*ms * (511 - static_cast<int>(*priority)) + 500) / 1000, 1, 254);
         group.advbase = "0";
         group.advskew = fmt::format("{}", skew);
@@ -77,9 +82,9 @@ void set_pace(const Pace& pace, DraftGroup& group, Draft& draft) {
                 "another one, the best master the smallest",
                 pace.interval, skew));
     }
-    group.advbase = fmt::format("{}", (*ms + 500) / 1000);
+    group.advbase = fmt::format("{}", std::max((*ms + 500) / 1000, 1));
     group.advskew = fmt::format("{}", 255 - *priority);
-    if (*ms % 1000 != 0)
+    if (*ms % 1000 != 0 && *ms > 1000)
         draft.check(pace.interval_at, fmt::format("advert_int {} is now advbase {}: it takes whole seconds",
                                                   pace.interval, group.advbase));
     if (255 - *priority > 240)

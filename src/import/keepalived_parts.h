@@ -29,7 +29,7 @@ std::vector<PlacedAddress> addresses_of(const Statement& s);
 // ---- the election
 
 struct Pace {
-    std::string priority = "100", interval = "1";
+    std::string priority = "100", interval = "1", version;
     Source priority_at, interval_at;
 };
 // VRRP's better priority is CARP's smaller advskew, so that both wait as long for a master that is silent.

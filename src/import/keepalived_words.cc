@@ -25,7 +25,6 @@ constexpr std::string_view kNeedless[] = {"accept",
                                           "skip_check_adv_addr",
                                           "state",
                                           "unicast_src_ip",
-                                          "version",
                                           "vmac_xmit_base"};
 
 constexpr std::string_view kAddresses = "carpd brings addresses only; a [[hook]] may add and remove it";
