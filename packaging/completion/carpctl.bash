@@ -6,12 +6,13 @@ _carpctl_groups() {
 
 _carpctl() {
     local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD - 1]}" command="" word
-    local commands="status explain monitor history state demote drain undrain stop reload sync"
+    local commands="status explain monitor history state demote drain undrain stop reload sync import"
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         [[ " $commands " == *" $word "* ]] && { command="$word"; break; }
     done
     case "$previous" in
-        -s | --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        --from) COMPREPLY=($(compgen -W "keepalived ucarp ifupdown openbsd freebsd" -- "$current")); return ;;
+        -s | --socket | -o | --output) COMPREPLY=($(compgen -f -- "$current")); return ;;
         -w | --wait | --for | --until | --client | -n | --name | --owner) return ;;
     esac
     local words="-h --help"
@@ -23,6 +24,7 @@ _carpctl() {
         demote) words+=" -g --interface-group -n --name --for --until $(_carpctl_groups)" ;;
         state) [[ "$previous" == state ]] && words+=" $(_carpctl_groups)" || words+=" master backup" ;;
         sync) words+=" status flows resync flush --owner" ;;
+        import) words+=" --from -o --output --force $(compgen -f -- "$current")" ;;
     esac
     COMPREPLY=($(compgen -W "$words" -- "$current"))
 }

@@ -23,6 +23,7 @@ _carpctl_command() {
         'stop:stop carpd in order'
         'reload:make carpd read its configuration again'
         'sync:state synchronisation'
+        'import:make a carpd.toml of files of others'
     )
     _describe command commands
 }
@@ -37,6 +38,10 @@ _carpctl_arguments() {
         demote)
             _arguments {-g,--interface-group}'[an interface group]' {-n,--name}'[what it is called]:name' $ends \
                 '1:group:_carpctl_groups' '2:amount'
+            ;;
+        import)
+            _arguments '--from[their kind]:kind:(keepalived ucarp ifupdown openbsd freebsd)' \
+                {-o,--output}'[write it there]:file:_files' '--force[overwrite that file]' '*:file:_files'
             ;;
         sync) _arguments '--owner[only of this host]:name' '1:command:(status flows resync flush)' ;;
     esac

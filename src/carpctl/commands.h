@@ -35,6 +35,15 @@ ExitCode monitor_command(const Options& options);
 ExitCode history_command(const Options& options, const std::string& group);
 // state, demote, stop and reload: carpd does it or says why not.
 ExitCode order_command(const Options& options, const Request& order);
+// Other programs' files as a carpd.toml, on standard output or in a file, and a report on standard error.
+// Speaks to no carpd.
+struct ImportOrder {
+    std::vector<std::string> files;
+    std::string from;    // the kind; empty: guessed
+    std::string output;  // a file; empty: standard output
+    bool force = false;  // the file may exist
+};
+ExitCode import_command(const ImportOrder& order);
 // All of `carpctl sync`.
 ExitCode sync_command(const Options& options, const SyncRequest& request);
 

@@ -6,12 +6,15 @@
 #include <ctime>
 #include <exception>
 #include <functional>
+#include <iterator>
 #include <optional>
+#include <vector>
 
 #include "carp/demotion.h"
 #include "carpctl/commands.h"
 #include "carpctl/when.h"
 #include "config/config.h"
+#include "import/import.h"
 
 namespace {
 
@@ -20,7 +23,8 @@ using namespace carpd;
 struct CommandLine {
     Options options{std::string(kDefaultControlSocket)};
     Request request;
-    std::optional<SyncRequest> sync{};  // of `carpctl sync`
+    std::optional<SyncRequest> sync{};   // of `carpctl sync`
+    std::optional<ImportOrder> order{};  // of `carpctl import`
     bool explain = false, drain = false, undrain = false;
     int patience = 10;        // of `drain`, in seconds
     std::string span, until;  // as typed
@@ -67,6 +71,26 @@ void add_sync(CLI::App& app, CommandLine& line) {
         ->type_name("NAME");
     add(SyncCommand::resync, "Read the kernel's table again, and ask every peer for all");
     add(SyncCommand::flush, "Forget what peers told, and remove it from the kernel");
+}
+
+void add_import(CLI::App& app, CommandLine& line) {
+    CLI::App* sub =
+        app.add_subcommand("import", "Make a carpd.toml of the files of keepalived, ucarp or a BSD");
+    sub->preparse_callback([&line](std::size_t) { line.order.emplace(); });
+    const auto text = [&](const char* name, std::string ImportOrder::*field, const char* description) {
+        return sub->add_option_function<std::string>(
+            name, [&line, field](const std::string& value) { (*line.order).*field = value; }, description);
+    };
+    const std::vector<std::string> kinds(std::begin(kImportKinds), std::end(kImportKinds));
+    text("--from", &ImportOrder::from, "the files' kind, if it isn't to be guessed")
+        ->type_name("KIND")
+        ->check(CLI::IsMember(kinds));
+    text("-o,--output", &ImportOrder::output, "write it there instead of to standard output")
+        ->type_name("FILE");
+    const auto set_force = [&line] { line.order->force = true; };
+    sub->add_flag_callback("--force", set_force, "overwrite that file");
+    const auto set_files = [&line](const std::vector<std::string>& files) { line.order->files = files; };
+    sub->add_option_function<std::vector<std::string>>("FILE", set_files, "of one host")->required();
 }
 
 void describe(CLI::App& app, CommandLine& line) {
@@ -122,9 +146,11 @@ void describe(CLI::App& app, CommandLine& line) {
     add_command(app, line, Command::stop, "Stop carpd in order: its peers take over at once");
     add_command(app, line, Command::reload, "Make carpd read its configuration again");
     add_sync(app, line);
+    add_import(app, line);
 }
 
 ExitCode run(const CommandLine& line) {
+    if (line.order) return import_command(*line.order);
     if (line.sync) return sync_command(line.options, *line.sync);
     if (!line.client.empty()) return client_command(line.options, line.client, line.request.group);
     if (line.drain) return drain_command(line.options, line.request.group, line.request.lasts, line.patience);
