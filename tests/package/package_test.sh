@@ -41,18 +41,18 @@ done
 place="$(mktemp -d)"
 trap 'umount -R -l "$place" 2>/dev/null; rmdir "$place"' EXIT
 mount -t tmpfs none "$place"
-mkdir "$place/upper" "$place/work" "$place/root" "$place/deb"
-mount -t overlay none -o "lowerdir=/,upperdir=$place/upper,workdir=$place/work" "$place/root" ||
+mkdir "$place/upper" "$place/work" "$place/system" "$place/deb"
+mount -t overlay none -o "lowerdir=/,upperdir=$place/upper,workdir=$place/work" "$place/system" ||
     { echo "skipped: no overlay over this root"; exit 77; }
-mount -t proc none "$place/root/proc"
-mount -t tmpfs none "$place/root/run"
-mount --rbind /dev "$place/root/dev"
-inside() { chroot "$place/root" env -u NOTIFY_SOCKET "$@"; }
+mount -t proc none "$place/system/proc"
+mount -t tmpfs none "$place/system/run"
+mount --rbind /dev "$place/system/dev"
+inside() { chroot "$place/system" env -u NOTIFY_SOCKET "$@"; }
 
 "$source/packaging/make_deb.sh" "$build" "$place/deb" >"$place/log" 2>&1 || { tail -n 30 "$place/log" >&2; fail "no package"; }
 deb="$(echo "$place"/deb/carpd_*.deb)"
 found="$(lintian --allow-root --fail-on error,warning "$deb" 2>&1)" || fail "lintian: $found"
-cp "$deb" "$place/root/tmp/carpd.deb"
+cp "$deb" "$place/system/tmp/carpd.deb"
 
 # ---- install
 inside dpkg -i /tmp/carpd.deb >"$place/log" 2>&1 || { cat "$place/log" >&2; fail "it can't be installed"; }
@@ -64,27 +64,27 @@ for unit in carpd.service carpd@lan.service; do
     [ -z "$found" ] || fail "$unit: $found"
 done
 for page in carpd.8 carpctl.8 carpd.toml.5; do
-    [ -f "$place/root/usr/share/man/man${page##*.}/$page.gz" ] || fail "there is no $page"
+    [ -f "$place/system/usr/share/man/man${page##*.}/$page.gz" ] || fail "there is no $page"
 done
-example="$place/root/usr/share/doc/carpd/examples/carpd.toml"
-mkdir -p "$place/root/etc/carpd"
-(umask 077 && sed 's/"eth0"/"lo"/' "$example" >"$place/root/etc/carpd/carpd.toml")
+example="$place/system/usr/share/doc/carpd/examples/carpd.toml"
+mkdir -p "$place/system/etc/carpd"
+(umask 077 && sed 's/"eth0"/"lo"/' "$example" >"$place/system/etc/carpd/carpd.toml")
 [[ "$(inside carpd -n)" == *"is valid: 1 group" ]] || fail "the example isn't valid"
 
 # ---- upgrade: a running carpd goes on, and it is said how to change to the new one
 for folder in carpd carpd-lan; do
-    mkdir -p "$place/root/run/$folder"
-    python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$place/root/run/$folder/control.sock"
+    mkdir -p "$place/system/run/$folder"
+    python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$place/system/run/$folder/control.sock"
 done
 said="$(inside dpkg -i /tmp/carpd.deb 2>&1)"
 [[ "$said" == *"carpctl drain && systemctl restart carpd"* ]] || fail "an upgrade says only: $said"
 [[ "$said" == *"carpctl -s /run/carpd-lan/control.sock drain && systemctl restart carpd@lan"* ]] ||
     fail "an upgrade says of carpd@lan only: $said"
-grep -v echo "$place/root/var/lib/dpkg/info/carpd.postinst" | grep -E 'restart|invoke +start' && fail "an upgrade starts carpd"
+grep -v echo "$place/system/var/lib/dpkg/info/carpd.postinst" | grep -E 'restart|invoke +start' && fail "an upgrade starts carpd"
 
 # ---- purge leaves the administrator's file, and nothing else of ours
 inside dpkg --purge carpd >"$place/log" 2>&1 || { cat "$place/log" >&2; fail "it can't be purged"; }
 left="$(cd "$place/upper" && find etc usr lib -path '*carp*' ! -type d ! -type c 2>/dev/null | grep -v '^etc/carpd/carpd.toml$' || true)"
 [ -z "$left" ] || fail "left behind: $left"
-[ -f "$place/root/etc/carpd/carpd.toml" ] || fail "the configuration is gone"
+[ -f "$place/system/etc/carpd/carpd.toml" ] || fail "the configuration is gone"
 echo "package_test: $(basename "$deb") installs, upgrades and is purged"
