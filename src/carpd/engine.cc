@@ -27,8 +27,9 @@ constexpr Duration kHangs = std::chrono::seconds(10);
 constexpr int kHeartbeatMs = 1000;
 // How often systemd hears that it doesn't.
 constexpr Duration kNewsGap = std::chrono::seconds(1);
-// How often the engine looks for what may go without a word.
+// How often the engine looks for what may go without a word, and at how many interfaces at once.
 constexpr Duration kLooksAround = std::chrono::seconds(2);
+constexpr std::size_t kLooksAtOnce = 16;
 // Packets that come closer than this after one another may gather for so long.
 constexpr Duration kGathering = std::chrono::milliseconds(1);
 // What can wait waits until nothing else is to do, but no longer than this.
@@ -333,13 +334,20 @@ void Engine::update_links(const LinkMonitor::Changes& changes) {
     if (!changes.deprived.empty() || !changes.lost.empty()) repair(changes);
 }
 
-// The kernel tells nobody of BPF programs that somebody takes from tcx.
+// The kernel tells nobody of BPF programs that somebody takes from tcx. To ask takes several system calls for
+// each interface; so of many a few are looked at, and the others when the loop comes round.
 void Engine::look_around() {
-    look_around_at_ = now_ + kLooksAround;
+    const std::vector<std::string>& names = node_.interfaces();
+    const std::size_t end = std::min(next_look_ + kLooksAtOnce, names.size());
     LinkMonitor::Changes changes;
-    for (const std::string& name : node_.interfaces()) {
-        const Interface* interface = kernel_.monitor.find(name);
-        if (interface && kernel_.data_plane.is_robbed(interface->ifindex())) changes.deprived.push_back(name);
+    for (; next_look_ < end; ++next_look_) {
+        const Interface* interface = kernel_.monitor.find(names[next_look_]);
+        if (interface && kernel_.data_plane.is_robbed(interface->ifindex()))
+            changes.deprived.push_back(names[next_look_]);
+    }
+    if (next_look_ == names.size()) {
+        next_look_ = 0;
+        look_around_at_ = now_ + kLooksAround;
     }
     if (!changes.empty()) repair(changes);
 }
@@ -451,17 +459,18 @@ std::span<const ReceivedPacket> Engine::receive() {
             const auto found = interface_of_.find(packet.ifindex);
             if (found != interface_of_.end())
                 batch_.push_back({found->second, packet.bytes});
-            else if (!is_own_device(packet.ifindex))
+            else if (!comes_elsewhere(packet.ifindex))
                 batch_.push_back({kForeignInterface, packet.bytes});
         }
     } while (batch_.empty() && !received.empty());
     return batch_;
 }
 
-// A group's device hears what its interface hears, a second time.
-bool Engine::is_own_device(int ifindex) const {
+// A group's device hears what its interface hears, and a bridge or bond what its ports do: a second time.
+bool Engine::comes_elsewhere(int ifindex) const {
     const Interface* interface = kernel_.monitor.find(ifindex);
-    return interface && interface->link.alias.starts_with(kDeviceAliasPrefix);
+    return interface &&
+           (interface->link.master != 0 || interface->link.alias.starts_with(kDeviceAliasPrefix));
 }
 
 void Engine::refused(const ReceivedPacket& packet, DropReason reason, const GroupId* group) {

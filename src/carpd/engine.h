@@ -100,7 +100,7 @@ class Engine : private Port {
     // `has_changed`: something of the interface itself, not only of the groups.
     void update_link(InterfaceId id, bool has_changed);
     void bring_up(const Interface& interface, InterfaceId id, bool has_changed);
-    bool is_own_device(int ifindex) const;
+    bool comes_elsewhere(int ifindex) const;
     void repair(const LinkMonitor::Changes& changes);
     void repair(GroupId id, Group& group);
     void handle_signals();
@@ -187,6 +187,7 @@ class Engine : private Port {
     ServiceManager service_manager_ = ServiceManager::open();
     Instant told_service_manager_ = Instant::min();
     Instant look_around_at_;
+    std::size_t next_look_ = 0;  // at which of the node's interfaces
     bool stopping_ = false;
 };
 

@@ -119,8 +119,10 @@ TEST_F(LinkMonitorTest, NoticesForwarding) {
 
 TEST_F(LinkMonitorTest, LeavingABridgeIsNotVanishing) {
     changed_by("ip link add br0 type bridge && ip link set eth0 master br0");
+    EXPECT_EQ(monitor->find("eth0")->link.master, monitor->find("br0")->ifindex());
     changed_by("ip link set eth0 nomaster");
-    EXPECT_NE(monitor->find("eth0"), nullptr);
+    ASSERT_NE(monitor->find("eth0"), nullptr);
+    EXPECT_EQ(monitor->find("eth0")->link.master, 0);
 }
 
 TEST_F(LinkMonitorTest, ReadsEverythingAnewWhenEventsWereLost) {

@@ -120,6 +120,7 @@ std::optional<Link> parse_link(const nlmsghdr& message) {
     Link link;
     link.ifindex = body.ifi_index;
     link.parent = static_cast<int>(get_u32(found[IFLA_LINK]));
+    link.master = static_cast<int>(get_u32(found[IFLA_MASTER]));
     link.name = get_string(found[IFLA_IFNAME]);
     link.alias = get_string(found[IFLA_IFALIAS]);
     link.kind = get_nested_string(found[IFLA_LINKINFO], IFLA_INFO_KIND);

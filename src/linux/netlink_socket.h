@@ -26,6 +26,7 @@ inline constexpr int kLoopback = 1;
 struct Link {
     int ifindex = 0;
     int parent = 0;  // of a macvlan, a VLAN, ...; 0: none
+    int master = 0;  // the bridge, bond, ... whose port it is; 0: none
     std::string name, alias, kind;
     MacAddress mac;
     std::uint32_t mtu = 0;

@@ -35,9 +35,9 @@ TEST_F(Drain, SaysWhoTookOver) {
 
 TEST_F(Drain, EndsWhenItIsTold) {
     start_pair(Group{}.with_preempt());
-    const Result drained = alpha_carpd().carpctl({"drain", "--for", "1s"});
+    const Result drained = alpha_carpd().carpctl({"drain", "--for", "3s"});
     EXPECT_EQ(drained.exit_code, 0) << drained.errors;
-    EXPECT_THAT(drained.output, HasSubstr("Drained for 1.0 s, or until `carpctl undrain`.\n"));
+    EXPECT_THAT(drained.output, HasSubstr("Drained for 3.0 s, or until `carpctl undrain`.\n"));
     EXPECT_TRUE(alpha_carpd().wait_state("lan", "master")) << "it preempts";
     EXPECT_EQ(alpha_carpd().group("lan").at("demotion"), 0);
     const Result nonsense = alpha_carpd().carpctl({"drain", "--until", "4 pm"});

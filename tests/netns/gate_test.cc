@@ -196,6 +196,12 @@ TEST_F(GateTest, WorksOnABridge) {
     EXPECT_TRUE(answers(kVip4));
     EXPECT_TRUE(answers(kVip6));
     EXPECT_TRUE(has_gate(alpha(), "br0"));
+
+    // What beta advertises comes by the bridge's port, too, where it is nobody's business.
+    EXPECT_EQ(alpha_carpd().carpctl({"state", "lan", "backup"}).exit_code, 0);
+    ASSERT_TRUE(beta_carpd().wait_state("lan", "master"));
+    ASSERT_TRUE(wait_until([&] { return has_heard(alpha_carpd()); }, 5s));
+    EXPECT_EQ(alpha_carpd().refused("lan", "bad_interface"), 0u);
 }
 
 TEST_F(GateTest, WorksOnAVlan) {
