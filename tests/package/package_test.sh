@@ -5,9 +5,10 @@ set -euo pipefail
 source="$(cd "$(dirname "$0")/../.." && pwd)"
 build="$(cd "$1" && pwd)"
 fail() { echo "package_test: $*" >&2; exit 1; }
+skip() { printf '%s: Skipped\n%s\n' "$0" "$*"; exit 77; }  # as GoogleTest says it, for tools/summary.py
 
 if [ "${2:-}" != inside ]; then
-    [ "$(id -u)" -eq 0 ] || { echo "skipped: it needs root"; exit 77; }
+    [ "$(id -u)" -eq 0 ] || skip "it needs root"
     exec unshare --mount --net "$0" "$build" inside
 fi
 
@@ -43,7 +44,7 @@ trap 'umount -R -l "$place" 2>/dev/null; rmdir "$place"' EXIT
 mount -t tmpfs none "$place"
 mkdir "$place/upper" "$place/work" "$place/system" "$place/deb"
 mount -t overlay none -o "lowerdir=/,upperdir=$place/upper,workdir=$place/work" "$place/system" ||
-    { echo "skipped: no overlay over this root"; exit 77; }
+    skip "an overlay over this root can't be mounted"
 mount -t proc none "$place/system/proc"
 mount -t tmpfs none "$place/system/run"
 mount --rbind /dev "$place/system/dev"
