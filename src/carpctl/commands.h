@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "carpctl/client.h"
 #include "control/request.h"
@@ -44,6 +45,15 @@ struct ImportOrder {
     bool force = false;  // the file may exist
 };
 ExitCode import_command(const ImportOrder& order);
+// What stands in a capture, by a configuration (carpctl/decode.h). Speaks to no carpd.
+struct DecodeOrder {
+    std::string file;  // "-": standard input
+    std::string config{"/etc/carpd/carpd.toml"};
+    std::string interface;          // of packets whose own isn't configured; may be empty
+    std::vector<std::string> self;  // addresses from which this host sends
+    bool explain = false;           // why each advertisement changed nothing, too
+};
+ExitCode decode_command(const Options& options, const DecodeOrder& order);
 // All of `carpctl sync`.
 ExitCode sync_command(const Options& options, const SyncRequest& request);
 

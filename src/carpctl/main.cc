@@ -25,6 +25,7 @@ struct CommandLine {
     Request request;
     std::optional<SyncRequest> sync{};   // of `carpctl sync`
     std::optional<ImportOrder> order{};  // of `carpctl import`
+    std::optional<DecodeOrder> decode{};
     bool explain = false, drain = false, undrain = false;
     int patience = 10;        // of `drain`, in seconds
     std::string span, until;  // as typed
@@ -93,6 +94,27 @@ void add_import(CLI::App& app, CommandLine& line) {
     sub->add_option_function<std::vector<std::string>>("FILE", set_files, "of one host")->required();
 }
 
+void add_decode(CLI::App& app, CommandLine& line) {
+    CLI::App* sub = app.add_subcommand("decode", "Say what stands in a capture, and what a host made of it");
+    sub->preparse_callback([&line](std::size_t) { line.decode.emplace(); });
+    const auto text = [&](const char* name, std::string DecodeOrder::*field, const char* description) {
+        return sub->add_option_function<std::string>(
+            name, [&line, field](const std::string& value) { (*line.decode).*field = value; }, description);
+    };
+    text("FILE", &DecodeOrder::file, "pcap or pcapng; - is standard input")->required();
+    text("-f,--config", &DecodeOrder::config, "the configuration with the keys, /etc/carpd/carpd.toml")
+        ->type_name("FILE");
+    text("-i,--interface", &DecodeOrder::interface, "the configured interface on which it was captured")
+        ->type_name("NAME");
+    const auto set_self = [&line](const std::vector<std::string>& self) { line.decode->self = self; };
+    sub->add_option_function<std::vector<std::string>>("--self", set_self, "this host sends from there")
+        ->type_name("ADDRESS")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    const auto set_explain = [&line] { line.decode->explain = true; };
+    sub->add_flag_callback("--explain", set_explain, "say why an advertisement changes nothing, too");
+}
+
 void describe(CLI::App& app, CommandLine& line) {
     app.set_version_flag("-V,--version", "carpctl " CARPD_VERSION);
     app.add_option("-s,--socket", line.options.socket, "carpd's control socket")->capture_default_str();
@@ -147,10 +169,12 @@ void describe(CLI::App& app, CommandLine& line) {
     add_command(app, line, Command::reload, "Make carpd read its configuration again");
     add_sync(app, line);
     add_import(app, line);
+    add_decode(app, line);
 }
 
 ExitCode run(const CommandLine& line) {
     if (line.order) return import_command(*line.order);
+    if (line.decode) return decode_command(line.options, *line.decode);
     if (line.sync) return sync_command(line.options, *line.sync);
     if (!line.client.empty()) return client_command(line.options, line.client, line.request.group);
     if (line.drain) return drain_command(line.options, line.request.group, line.request.lasts, line.patience);

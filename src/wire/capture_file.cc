@@ -34,9 +34,9 @@ constexpr std::uint64_t ten_to(unsigned power) {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 
-// Of a time that no clock shows, the nearest that a number of nanoseconds can say.
+// A time that no clock shows is the nearest of those whose differences are nanoseconds, too: 1823 to 2116.
 std::int64_t nanoseconds(std::int64_t seconds, std::int64_t fraction) {
-    constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / kSecond - 1;
+    constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / kSecond / 2;
     return std::clamp(seconds, -kMost, kMost) * kSecond + fraction;
 }
 
