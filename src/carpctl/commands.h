@@ -54,6 +54,14 @@ struct DecodeOrder {
     bool explain = false;           // why each advertisement changed nothing, too
 };
 ExitCode decode_command(const Options& options, const DecodeOrder& order);
+// Packets of protocol 112, as pcapng, until there are enough or it is interrupted. Speaks to no carpd.
+struct CaptureOrder {
+    std::vector<std::string> interfaces;  // empty: all
+    std::string output{"-"};              // a file, or standard output
+    std::uint64_t count = 0;              // so many packets; 0: any number
+    int seconds = 0;                      // for so long; 0: for ever
+};
+ExitCode capture_command(const CaptureOrder& order);
 // All of `carpctl sync`.
 ExitCode sync_command(const Options& options, const SyncRequest& request);
 
@@ -76,6 +84,8 @@ Expected<std::uint64_t, Failure> ask_for_flows(Client& client, const SyncRequest
                                                const ShowFlow& show);
 // Says it on standard error and returns its code.
 ExitCode report(const Failure& failure);
+// A descriptor that becomes readable when the user has seen enough. It lives as long as the program.
+int interrupts();
 // Whether standard output is a terminal and its owner likes colours (no-color.org).
 bool wants_colour();
 

@@ -26,6 +26,7 @@ struct CommandLine {
     std::optional<SyncRequest> sync{};   // of `carpctl sync`
     std::optional<ImportOrder> order{};  // of `carpctl import`
     std::optional<DecodeOrder> decode{};
+    std::optional<CaptureOrder> capture{};
     bool explain = false, drain = false, undrain = false;
     int patience = 10;        // of `drain`, in seconds
     std::string span, until;  // as typed
@@ -115,6 +116,30 @@ void add_decode(CLI::App& app, CommandLine& line) {
     sub->add_flag_callback("--explain", set_explain, "say why an advertisement changes nothing, too");
 }
 
+void add_capture(CLI::App& app, CommandLine& line) {
+    CLI::App* sub = app.add_subcommand("capture", "Write packets of CARP and VRRP to a pcapng file");
+    sub->preparse_callback([&line](std::size_t) { line.capture.emplace(); });
+    const auto set_output = [&line](const std::string& output) { line.capture->output = output; };
+    sub->add_option_function<std::string>("-o,--output", set_output, "the file; standard output without it")
+        ->type_name("FILE");
+    const auto set_names = [&line](const std::vector<std::string>& names) {
+        line.capture->interfaces = names;
+    };
+    sub->add_option_function<std::vector<std::string>>("-i,--interface", set_names,
+                                                       "only there; may be repeated")
+        ->type_name("NAME")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    const auto set_count = [&line](std::uint64_t count) { line.capture->count = count; };
+    sub->add_option_function<std::uint64_t>("-c,--count", set_count, "end after so many packets")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
+    const auto set_seconds = [&line](int seconds) { line.capture->seconds = seconds; };
+    sub->add_option_function<int>("--seconds", set_seconds, "end after so long")
+        ->type_name("N")
+        ->check(CLI::Range(1, 86'400));
+}
+
 void describe(CLI::App& app, CommandLine& line) {
     app.set_version_flag("-V,--version", "carpctl " CARPD_VERSION);
     app.add_option("-s,--socket", line.options.socket, "carpd's control socket")->capture_default_str();
@@ -169,12 +194,14 @@ void describe(CLI::App& app, CommandLine& line) {
     add_command(app, line, Command::reload, "Make carpd read its configuration again");
     add_sync(app, line);
     add_import(app, line);
+    add_capture(app, line);
     add_decode(app, line);
 }
 
 ExitCode run(const CommandLine& line) {
     if (line.order) return import_command(*line.order);
     if (line.decode) return decode_command(line.options, *line.decode);
+    if (line.capture) return capture_command(*line.capture);
     if (line.sync) return sync_command(line.options, *line.sync);
     if (!line.client.empty()) return client_command(line.options, line.client, line.request.group);
     if (line.drain) return drain_command(line.options, line.request.group, line.request.lasts, line.patience);

@@ -10,9 +10,6 @@
 
 namespace carpd {
 
-namespace {
-
-// A descriptor that becomes readable when the user has seen enough.
 int interrupts() {
     sigset_t set;
     sigemptyset(&set);
@@ -22,10 +19,8 @@ int interrupts() {
     return ::signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-}  // namespace
-
 ExitCode monitor_command(const Options& options) {
-    const int interrupt = interrupts();  // lives as long as the program
+    const int interrupt = interrupts();
     auto client = Client::connect(options.socket);
     if (!client) return report(client.error());
     Request request;
