@@ -6,14 +6,15 @@ _carpctl_groups() {
 
 _carpctl() {
     local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD - 1]}" command="" word
-    local commands="status explain monitor history state demote drain undrain stop reload sync import"
+    local commands="status explain monitor history state demote drain undrain stop reload sync import capture decode"
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         [[ " $commands " == *" $word "* ]] && { command="$word"; break; }
     done
     case "$previous" in
         --from) COMPREPLY=($(compgen -W "keepalived ucarp ifupdown openbsd freebsd" -- "$current")); return ;;
-        -s | --socket | -o | --output) COMPREPLY=($(compgen -f -- "$current")); return ;;
-        -w | --wait | --for | --until | --client | -n | --name | --owner) return ;;
+        -s | --socket | -o | --output | -f | --config) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        -i | --interface) COMPREPLY=($(compgen -W "$(ls /sys/class/net)" -- "$current")); return ;;
+        -w | --wait | --for | --until | --client | -n | --name | --owner | -c | --count | --seconds | --self) return ;;
     esac
     local words="-h --help"
     case "$command" in
@@ -24,6 +25,8 @@ _carpctl() {
         demote) words+=" -g --interface-group -n --name --for --until $(_carpctl_groups)" ;;
         state) [[ "$previous" == state ]] && words+=" $(_carpctl_groups)" || words+=" master backup" ;;
         sync) words+=" status flows resync flush --owner" ;;
+        capture) words+=" -c --count -i --interface -o --output --seconds" ;;
+        decode) words+=" -f --config -i --interface --self --explain $(compgen -f -- "$current")" ;;
         import) words+=" --from -o --output --force $(compgen -f -- "$current")" ;;
     esac
     COMPREPLY=($(compgen -W "$words" -- "$current"))

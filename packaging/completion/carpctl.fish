@@ -9,7 +9,7 @@ complete -c carpctl -s s -l socket -r -F -d 'control socket'
 complete -c carpctl -s j -l json -d 'JSON, for programs'
 complete -c carpctl -s V -l version -d 'version'
 complete -c carpctl -s h -l help -d 'help'
-set -l commands status explain monitor history state demote drain undrain stop reload sync import
+set -l commands status explain monitor history state demote drain undrain stop reload sync import capture decode
 set -l none "not __fish_seen_subcommand_from $commands"
 complete -c carpctl -n $none -a status -d 'Show all groups, or everything about one'
 complete -c carpctl -n $none -a explain -d 'Say why this host is, or is not, MASTER'
@@ -23,9 +23,17 @@ complete -c carpctl -n $none -a stop -d 'Stop carpd in order'
 complete -c carpctl -n $none -a reload -d 'Make carpd read its configuration again'
 complete -c carpctl -n $none -a sync -d 'State synchronisation'
 complete -c carpctl -n $none -a import -d 'Make a carpd.toml of files of others'
-complete -c carpctl -n '__fish_seen_subcommand_from import' -F
+complete -c carpctl -n $none -a capture -d 'Write CARP and VRRP to a pcapng file'
+complete -c carpctl -n $none -a decode -d 'Say what stands in a capture'
+complete -c carpctl -n '__fish_seen_subcommand_from import decode' -F
 complete -c carpctl -n '__fish_seen_subcommand_from import' -l from -x -a 'keepalived ucarp ifupdown openbsd freebsd' -d 'their kind'
-complete -c carpctl -n '__fish_seen_subcommand_from import' -s o -l output -r -F -d 'write it there'
+complete -c carpctl -n '__fish_seen_subcommand_from import capture' -s o -l output -r -F -d 'write it there'
+complete -c carpctl -n '__fish_seen_subcommand_from capture decode' -s i -l interface -x -a '(command ls /sys/class/net)' -d 'of this interface'
+complete -c carpctl -n '__fish_seen_subcommand_from capture' -s c -l count -x -d 'end after so many packets'
+complete -c carpctl -n '__fish_seen_subcommand_from capture' -l seconds -x -d 'end after so long'
+complete -c carpctl -n '__fish_seen_subcommand_from decode' -s f -l config -r -F -d 'configuration with the keys'
+complete -c carpctl -n '__fish_seen_subcommand_from decode' -l self -x -d 'this host sends from there'
+complete -c carpctl -n '__fish_seen_subcommand_from decode' -l explain -d 'why nothing changes, too'
 complete -c carpctl -n '__fish_seen_subcommand_from import' -l force -d 'overwrite that file'
 complete -c carpctl -n '__fish_seen_subcommand_from status explain history state demote drain undrain' -a '(__carpctl_groups)'
 complete -c carpctl -n '__fish_seen_subcommand_from state' -a 'master backup'

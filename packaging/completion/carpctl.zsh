@@ -24,6 +24,8 @@ _carpctl_command() {
         'reload:make carpd read its configuration again'
         'sync:state synchronisation'
         'import:make a carpd.toml of files of others'
+        'capture:write CARP and VRRP to a pcapng file'
+        'decode:say what stands in a capture'
     )
     _describe command commands
 }
@@ -42,6 +44,15 @@ _carpctl_arguments() {
         import)
             _arguments '--from[their kind]:kind:(keepalived ucarp ifupdown openbsd freebsd)' \
                 {-o,--output}'[write it there]:file:_files' '--force[overwrite that file]' '*:file:_files'
+            ;;
+        capture)
+            _arguments {-c,--count}'[end after so many packets]:number' '*'{-i,--interface}'[only there]:interface:_net_interfaces' \
+                {-o,--output}'[write it there]:file:_files' '--seconds[end after so long]:seconds'
+            ;;
+        decode)
+            _arguments {-f,--config}'[configuration with the keys]:file:_files' \
+                {-i,--interface}'[captured on it]:interface:_net_interfaces' '*--self[this host sends from there]:address' \
+                '--explain[why nothing changes, too]' '*:file:_files'
             ;;
         sync) _arguments '--owner[only of this host]:name' '1:command:(status flows resync flush)' ;;
     esac

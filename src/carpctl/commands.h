@@ -47,11 +47,11 @@ struct ImportOrder {
 ExitCode import_command(const ImportOrder& order);
 // What stands in a capture, by a configuration (carpctl/decode.h). Speaks to no carpd.
 struct DecodeOrder {
-    std::string file;  // "-": standard input
+    std::string file{};  // "-": standard input
     std::string config{"/etc/carpd/carpd.toml"};
-    std::string interface;          // of packets whose own isn't configured; may be empty
-    std::vector<std::string> self;  // addresses from which this host sends
-    bool explain = false;           // why each advertisement changed nothing, too
+    std::string interface = "";       // of packets whose own isn't configured; may be empty
+    std::vector<std::string> self{};  // addresses from which this host sends
+    bool explain = false;             // why each advertisement changed nothing, too
 };
 ExitCode decode_command(const Options& options, const DecodeOrder& order);
 // Packets of protocol 112, as pcapng, until there are enough or it is interrupted. Speaks to no carpd.

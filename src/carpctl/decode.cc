@@ -31,6 +31,10 @@ std::string time_text(Replay::Time time) {
                        zone.substr(0, 3), zone.substr(3));
 }
 
+std::string_view text_of(Bytes bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 // The vhid, or VRRP's id, of what may be either.
 std::optional<std::uint8_t> id_in(Bytes ip) {
     const auto packet = parse_ip_packet(ip);
@@ -125,7 +129,10 @@ std::string why_it_stays(const VirtualHost& group, const IpPacket& packet, const
 }  // namespace
 
 Decoder::Decoder(GroupConfigs groups, DecodeOptions options, Print print)
-    : groups_(std::move(groups)), options_(std::move(options)), print_(std::move(print)) {}
+    : groups_(std::move(groups)),
+      options_(std::move(options)),
+      print_(std::move(print)),
+      tries_left_(20 * options_.tries) {}
 
 // ---- from frames to packets
 
@@ -150,9 +157,9 @@ std::string Decoder::interface_of(const CapturedFrame& frame, const LinkFrame& l
 Decoder::Packet Decoder::packet_of(const CapturedFrame& frame, const LinkFrame& link) const {
     Packet packet{frame.time.value_or(0), interface_of(frame, link), link.vlan, false, false, link.ip};
     const auto ip = parse_ip_packet(link.ip);
-    const bool is_named =
-        ip && std::find(options_.self.begin(), options_.self.end(), ip->source) != options_.self.end();
-    packet.is_own = link.is_outgoing || frame.direction == FrameDirection::out || is_named;
+    const auto& self = options_.self;
+    packet.is_own = self.empty() ? link.is_outgoing || frame.direction == FrameDirection::out
+                                 : ip && std::find(self.begin(), self.end(), ip->source) != self.end();
     packet.is_cut = !ip && frame.is_cut();
     return packet;
 }
@@ -178,9 +185,13 @@ std::optional<CaptureFault> Decoder::each_packet(Bytes file, const std::function
 void Decoder::learn(const Packet& packet) {
     const auto ip = parse_ip_packet(packet.bytes);
     if (!ip) return;
+    if (is_configured(packet.interface)) configured_.insert(std::string(text_of(packet.bytes)));
     const auto vhid = id_in(packet.bytes);
     for (const GroupConfig& group : *groups_)
-        if (group.interface == packet.interface && vhid == group.vhid.value) concerned_.insert(group.name);
+        if (group.interface == packet.interface && vhid == group.vhid.value) {
+            concerned_.insert(group.name);
+            if (!group.has(ip->source.family())) of_other_family_.insert(group.name);
+        }
     const auto add = [&ip](std::vector<IpAddress>& to, std::size_t most) {
         if (to.size() < most && std::find(to.begin(), to.end(), ip->source) == to.end())
             to.push_back(ip->source);
@@ -203,14 +214,25 @@ std::optional<CaptureFault> Decoder::decode(Bytes file) {
             {"packets", packets_},
             {"own", own_},
             {"cut", cut_},
+            {"repeated", repeated_},
             {"refused", refused},
             {"other_frames", others_}});
     return fault;
 }
 
+// What a bridge, a bond or a group's own device hears its port or interface heard, too, and so does a capture
+// of all of them.
+bool Decoder::is_repeated(const Packet& packet) const {
+    return !is_configured(packet.interface) && configured_.contains(text_of(packet.bytes));
+}
+
 // ---- from packets to JSON
 
 void Decoder::show(const Packet& packet) {
+    if (is_repeated(packet)) {
+        ++repeated_;
+        return;
+    }
     ++packets_;
     const bool is_anew = replay_->advance(packet.time);
     show_happenings();
@@ -284,13 +306,18 @@ void Decoder::find_difference(Json& json, const GroupConfig& group, const Packet
     std::optional<DigestFinding> finding;
     if (!unexplained_.contains(sender)) {
         if (tries_left_ == 0) return;  // a crowd of strangers: what is wrong with each is not worth so long
-        finding = search_digest(*advertisement, group, *groups_, seen_, std::min(tries_left_, kDigestTries));
+        finding =
+            search_digest(*advertisement, group, *groups_, seen_, std::min(tries_left_, options_.tries));
         if (!finding) {
             unexplained_.insert(sender);
-            tries_left_ -= std::min(tries_left_, kDigestTries);
+            tries_left_ -= std::min(tries_left_, options_.tries);
         }
     }
     json["why"] = in_words(finding, group);
+    if (!finding && of_other_family_.contains(group.name))
+        json["why"] =
+            fmt::format("it comes by IPv{0}, too: the sender's list has IPv{0} addresses, and ours has none",
+                        group.has(Family::ipv4) ? 6 : 4);
     if (!finding) return;
     json["key"] = to_word(finding->key);
     json["key_of"] = finding->key == KeyFound::of_group ? Json(finding->group) : Json(nullptr);

@@ -22,8 +22,9 @@
 namespace carpd {
 
 struct DecodeOptions {
-    std::string interface;        // of packets whose own isn't configured; empty: found by the vhid
-    std::vector<IpAddress> self;  // whose packets are the host's own, where the capture doesn't say so
+    std::string interface = "";        // of packets whose own isn't configured; empty: found by the vhid
+    std::vector<IpAddress> self{};     // whose packets are the host's own; empty: as the capture says
+    std::size_t tries = kDigestTries;  // for each wrong digest; for all of them twenty times that
 };
 
 class Decoder {
@@ -57,6 +58,7 @@ class Decoder {
     std::string interface_of(const CapturedFrame& frame, const LinkFrame& link) const;
     bool is_configured(std::string_view interface) const;
     void learn(const Packet& packet);
+    bool is_repeated(const Packet& packet) const;
     void show(const Packet& packet);
     void judge_own(const Packet& packet, Json& json);
     void judge_heard(const Packet& packet, Json& json);
@@ -68,16 +70,18 @@ class Decoder {
     const DecodeOptions options_;
     const Print print_;
     OwnSources own_sources_;
-    std::set<std::string> concerned_;  // names of the groups for which there is a packet
+    // Names of the groups for which there is a packet, and of them those that have no address of its family.
+    std::set<std::string> concerned_, of_other_family_;
+    std::set<std::string, std::less<>> configured_;  // packets of configured interfaces
     std::optional<Replay> replay_;
     std::map<LinkType, std::uint64_t> unreadable_;
-    std::uint64_t packets_ = 0, own_ = 0, cut_ = 0, others_ = 0;
+    std::uint64_t packets_ = 0, own_ = 0, cut_ = 0, repeated_ = 0, others_ = 0;
     std::array<std::uint64_t, kDropReasonCount> refused_{};
     // Of digests that are looked into: addresses that may stand in lists, senders whose key wasn't found, and
     // how many tries are left.
     std::vector<IpAddress> seen_;
     std::set<std::tuple<std::string, std::uint8_t, IpAddress>> unexplained_;
-    std::size_t tries_left_ = 20 * kDigestTries;
+    std::size_t tries_left_;
 };
 
 // A line for each of the objects, without a newline; empty where there is nothing to say. What was explained

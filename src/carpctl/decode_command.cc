@@ -1,11 +1,13 @@
 // `carpctl decode`: reads the capture and the configuration, and prints what decode.h makes of them.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "carpctl/commands.h"
@@ -51,6 +53,13 @@ Expected<Config, Failure> read_config(const std::string& path) {
     return Unexpected{Failure{kFailed, errors}};
 }
 
+// The interfaces that groups of the configuration ask for.
+std::set<std::string> interfaces_of(const Config& config) {
+    std::set<std::string> names;
+    for (const GroupConfig& group : config.groups) names.insert(group.interface);
+    return names;
+}
+
 std::string_view explain_fault(CaptureFault fault) {
     switch (fault) {
         case CaptureFault::no_capture: return "it is neither a pcap nor a pcapng file";
@@ -80,7 +89,7 @@ std::string_view link_name(LinkType link) {
 }  // namespace
 
 ExitCode decode_command(const Options& options, const DecodeOrder& order) {
-    DecodeOptions how{order.interface, {}};
+    DecodeOptions how{.interface = order.interface};
     for (const std::string& text : order.self) {
         const auto address = IpAddress::parse(text);
         if (!address) return report({kUsage, fmt::format("--self: '{}' is no IP address", text)});
@@ -88,6 +97,10 @@ ExitCode decode_command(const Options& options, const DecodeOrder& order) {
     }
     auto config = read_config(order.config);
     if (!config) return report(config.error());
+    const auto interfaces = interfaces_of(*config);
+    if (!order.interface.empty() && !interfaces.contains(order.interface))
+        return report({kUsage, fmt::format("no group of {} is on '{}'; there are groups on {}", order.config,
+                                           order.interface, fmt::join(interfaces, ", "))});
     const auto file = read_capture(order.file);
     if (!file) return report(file.error());
     DecodeText lines(order.explain);

@@ -178,7 +178,7 @@ TEST_F(DecodeTest, ATieIsDecidedByTheHostsOwnAddress) {
     frame(100, advertisement("192.0.2.3", groups_.front()));
     frame(200, advertisement("192.0.2.1", groups_.front()));
     EXPECT_THAT(
-        changes({"", {ip("192.0.2.2")}}),
+        changes({.self = {ip("192.0.2.2")}}),
         ElementsAre("12:00:00.000  lan: MASTER as the capture begins",
                     HasSubstr("12:00:00.200  lan: MASTER -> BACKUP (lost a tie to an equal advertisement)")));
 }
@@ -197,6 +197,35 @@ TEST_F(DecodeTest, ADigestThatLacksAnAddress) {
         EXPECT_EQ(json.at("missing"), Json({"192.0.2.101"}));
         EXPECT_EQ(json.at("extra"), Json::array());
     }
+}
+
+TEST_F(DecodeTest, ADigestOfAFamilyThatOursHasNot) {
+    const GroupConfig both = group_of("lan", 7, {"192.0.2.100", "192.0.2.101", "2001:db8::100"});
+    frame(0, advertisement("192.0.2.1", both));
+    frame(1, advertisement("fe80::1", both));
+    EXPECT_THAT(text(),
+                ElementsAre(HasSubstr("bad_digest\n              it comes by IPv6, too: the sender's list "
+                                      "has IPv6 addresses, and ours has none"),
+                            HasSubstr("bad_family"), HasSubstr("refused: bad_family 1, bad_digest 1")));
+}
+
+TEST_F(DecodeTest, WhatTheCaptureCutOffIsNotRefused) {
+    const Packet whole = advertisement("192.0.2.1", better_);
+    Packet record(16);  // a snap length of 40 bytes
+    std::vector<std::uint8_t> file = {0xa1, 0xb2, 0xc3, 0xd4, 0, 2, 0, 4,  0, 0, 0, 0,
+                                      0,    0,    0,    0,    0, 0, 0, 40, 0, 0, 0, 101};
+    record[11] = 40;
+    record[15] = static_cast<std::uint8_t>(whole.size());
+    file.insert(file.end(), record.begin(), record.end());
+    file.insert(file.end(), whole.begin(), whole.begin() + 40);
+    std::vector<Json> all;
+    Decoder decoder(share(groups_), {}, [&](const Json& json) { all.push_back(json); });
+    EXPECT_FALSE(decoder.decode(file));
+    EXPECT_EQ(all.at(0).at("cut"), true);
+    EXPECT_TRUE(all.at(0).at("refused").is_null());
+    EXPECT_THAT(DecodeText(false).line(all.at(0)), HasSubstr("cut off by the capture"));
+    EXPECT_EQ(DecodeText(false).line(all.at(1)),
+              "1 packet of protocol 112, 1 of them cut off by the capture, none refused");
 }
 
 // So both hosts become MASTER.
@@ -245,7 +274,15 @@ TEST_F(DecodeTest, VrrpIsToldFromCarp) {
 TEST_F(DecodeTest, AnInterfaceWithoutGroups) {
     frame(0, advertisement("192.0.2.1", better_), FrameDirection::in, 1);
     EXPECT_THAT(text().front(), AllOf(HasSubstr("eth9"), HasSubstr("bad_interface")));
-    EXPECT_THAT(text(false, {"eth0", {}}).front(), AllOf(HasSubstr("eth0"), HasSubstr("  ok")));
+    EXPECT_THAT(text(false, {.interface = "eth0"}).front(), AllOf(HasSubstr("eth0"), HasSubstr("  ok")));
+}
+
+TEST_F(DecodeTest, WhatABridgesPortHeardIsSaidOnce) {
+    const Packet packet = advertisement("192.0.2.1", better_);
+    frame(0, packet, FrameDirection::in, 1);
+    frame(0, packet);
+    EXPECT_THAT(text(), ElementsAre(AllOf(HasSubstr("  eth0  "), HasSubstr("  ok")),
+                                    "1 packet of protocol 112, 1 more heard twice, none refused"));
 }
 
 TEST_F(DecodeTest, ALongGapBeginsAnewAndTimeNeverGoesBack) {

@@ -45,7 +45,10 @@ std::string summary(const Json& json) {
     const auto packets = count(json, "packets");
     std::string line = fmt::format("{} packet{} of protocol 112", packets, packets == 1 ? "" : "s");
     if (const auto own = count(json, "own"); own > 0) line += fmt::format(", {} of them this host's", own);
-    if (const auto cut = count(json, "cut"); cut > 0) line += fmt::format(", {} cut off by the capture", cut);
+    if (const auto cut = count(json, "cut"); cut > 0)
+        line += fmt::format(", {} of them cut off by the capture", cut);
+    if (const auto repeated = count(json, "repeated"); repeated > 0)
+        line += fmt::format(", {} more heard twice", repeated);
     std::string refused;
     for (const auto& [reason, n] : json.at("refused").items())
         refused +=
