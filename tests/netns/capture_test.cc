@@ -176,6 +176,24 @@ TEST_F(CaptureCommand, KeepsVlanTags) {
     EXPECT_THAT(decode_with_tcpdump(file()), HasSubstr("vlan 5"));
 }
 
+// A socket for all interfaces hears everything twice there.
+TEST_F(CaptureCommand, OfABridgeAndItsPortSaysThingsOnce) {
+    alpha().ip(
+        "link add br0 type bridge\nlink set br0 up\naddress flush dev eth0\nlink set eth0 master br0\n"
+        "address add 192.0.2.1/24 dev br0");
+    start(beta(), Group{});
+    Group bridged = Group{}.with_skew(kPoorSkew);
+    bridged.interface = "br0";
+    const Carpd& carpd = start(alpha(), bridged);
+    ASSERT_TRUE(wait_until([&] { return has_heard(carpd); }, 10s));
+    Process capture = start_capture(alpha(), {"-c", "10"});
+    ASSERT_EQ(capture.wait(20s), 0) << capture.errors();
+    const auto lines = decode(carpd);
+    EXPECT_THAT(lines, Contains(AllOf(HasSubstr("  br0  192.0.2.2 > 224.0.0.18"), HasSubstr("  ok"))));
+    EXPECT_THAT(lines, Not(Contains(HasSubstr("bad_interface"))));
+    EXPECT_EQ(lines.back(), "5 packets of protocol 112, 5 more heard twice, none refused");
+}
+
 TEST_F(CaptureCommand, GoesThroughAPipe) {
     start_pair(Group{});
     const std::string program = carpctl_program();
