@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include "carp/authenticator.h"
@@ -60,8 +61,9 @@ class Search {
 
  private:
     bool is_over() const { return finding_ || left_ == 0; }
+    void add_others(std::span<const GroupConfig> groups);
     void attempt(const KeyToTry& key, const List& list);
-    void attempt_whole_lists(const KeyToTry& key);
+    void attempt_each(const std::vector<KeyToTry>& keys, const std::vector<List>& lists);
     void leave_out(std::size_t count);
     void put_in(const IpAddress& address);
     void put_in_neighbours(unsigned bits);
@@ -69,9 +71,10 @@ class Search {
     const Advertisement& advertisement_;
     const GroupConfig& group_;
     std::size_t left_;
-    std::vector<KeyToTry> own_keys_, other_keys_;
-    List own_;
-    std::vector<List> lists_;  // that are somewhere in the configuration, or a family of ours
+    // Of the group itself, of it in some disguise, and of other groups.
+    std::vector<KeyToTry> own_keys_, disguised_keys_, other_keys_;
+    const List own_;
+    std::vector<List> own_lists_, other_lists_;
     std::vector<IpAddress> known_;
     std::optional<DigestFinding> finding_;
 };
@@ -83,25 +86,32 @@ Search::Search(const Advertisement& advertisement, const GroupConfig& group,
       left_(tries),
       own_keys_{{group.key, KeyFound::own}},
       own_(list_of(group.addresses)),
-      lists_{own_},
+      own_lists_{own_},
       known_(seen.begin(), seen.end()) {
     if (group.accept_key) own_keys_.push_back({*group.accept_key, KeyFound::accepted});
-    if (const auto shorter = cut_short(group.key)) other_keys_.push_back({*shorter, KeyFound::cut_short});
-    other_keys_.push_back({Key{}, KeyFound::none});
+    if (const auto shorter = cut_short(group.key)) disguised_keys_.push_back({*shorter, KeyFound::cut_short});
+    disguised_keys_.push_back({Key{}, KeyFound::none});
     for (Family family : kFamilies) {
         List of_family = own_;
         std::erase_if(of_family, [&](const InterfaceAddress& a) { return a.address.family() != family; });
-        lists_.push_back(of_family);
+        own_lists_.push_back(of_family);
     }
-    lists_.emplace_back();
-    if (!group.accept_addresses.empty()) lists_.push_back(list_of(group.accept_addresses));
+    own_lists_.emplace_back();
+    if (!group.accept_addresses.empty()) own_lists_.push_back(list_of(group.accept_addresses));
+    add_others(groups);
+}
+
+// With thousands of groups the same key and the same list stand in many of them.
+void Search::add_others(std::span<const GroupConfig> groups) {
+    std::set<Key> keys{group_.key};
+    std::set<List> lists{own_};
     for (const GroupConfig& other : groups) {
-        if (&other != &group && other.key != group.key)
-            other_keys_.push_back({other.key, KeyFound::of_group, other.name});
-        lists_.push_back(list_of(other.addresses));
+        if (keys.insert(other.key).second) other_keys_.push_back({other.key, KeyFound::of_group, other.name});
+        if (lists.insert(list_of(other.addresses)).second) other_lists_.push_back(list_of(other.addresses));
     }
-    for (const List& list : lists_)
-        for (const InterfaceAddress& a : list) known_.push_back(a.address);
+    for (const auto* all : {&own_lists_, &other_lists_})
+        for (const List& list : *all)
+            for (const InterfaceAddress& a : list) known_.push_back(a.address);
     std::sort(known_.begin(), known_.end());
     known_.erase(std::unique(known_.begin(), known_.end()), known_.end());
 }
@@ -114,8 +124,9 @@ void Search::attempt(const KeyToTry& key, const List& list) {
     finding_ = DigestFinding{key.is, key.group, list, without(own_, list), without(list, own_)};
 }
 
-void Search::attempt_whole_lists(const KeyToTry& key) {
-    for (const List& list : lists_) attempt(key, list);
+void Search::attempt_each(const std::vector<KeyToTry>& keys, const std::vector<List>& lists) {
+    for (const KeyToTry& key : keys)
+        for (const List& list : lists) attempt(key, list);
 }
 
 // Of our own list, in all ways.
@@ -155,8 +166,8 @@ void Search::put_in_neighbours(unsigned bits) {
 }
 
 std::optional<DigestFinding> Search::run() {
-    for (const KeyToTry& key : own_keys_) attempt_whole_lists(key);
-    for (const KeyToTry& key : other_keys_) attempt_whole_lists(key);
+    for (const auto* keys : {&own_keys_, &disguised_keys_, &other_keys_}) attempt_each(*keys, own_lists_);
+    for (const auto* keys : {&own_keys_, &disguised_keys_}) attempt_each(*keys, other_lists_);
     leave_out(1);
     for (const IpAddress& address : known_) put_in(address);
     leave_out(own_.size() - 1);  // ucarp signs one address only
@@ -210,6 +221,14 @@ std::optional<DigestFinding> search_digest(const Advertisement& advertisement, c
                                            std::span<const GroupConfig> groups,
                                            std::span<const IpAddress> seen, std::size_t tries) {
     return Search(advertisement, group, groups, seen, tries).run();
+}
+
+const GroupConfig* signed_as(const Advertisement& advertisement, std::span<const GroupConfig> groups) {
+    const auto found = std::find_if(groups.begin(), groups.end(), [&](const GroupConfig& group) {
+        return Authenticator(group.key, Vhid{advertisement.vhid}, group.addresses)
+            .verify(advertisement.counter, advertisement.digest);
+    });
+    return found != groups.end() ? &*found : nullptr;
 }
 
 std::string in_words(const std::optional<DigestFinding>& finding, const GroupConfig& group) {

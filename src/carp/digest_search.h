@@ -37,17 +37,22 @@ struct DigestFinding {
     bool operator==(const DigestFinding&) const = default;
 };
 
-// What is tried for `group`, likely things first: with its key and others of the host's `groups` the group's
-// list, one family of it, nothing, and the lists of other groups; with its own keys the list without one or a
-// few addresses, with one more and with one replaced. New addresses are those of `groups` and `seen` (what
-// the caller knows besides, as the sender's own), then those that differ from one of ours in their last 8
-// bits, then 16. Nothing: none of that, or more than `tries` of it.
+// What is tried for `group`, likely things first: with its key, the same in disguise and those of the host's
+// other `groups` the group's list, one family of it, and nothing; but for the last the other groups' lists,
+// too; with its own keys the list without one or a few addresses, with one more and with one replaced. New
+// addresses are those of `groups` and `seen` (what the caller knows besides, as the sender's own), then those
+// that differ from one of ours in their last 8 bits, then 16. Nothing: none of that, or more than `tries` of
+// it.
 std::optional<DigestFinding> search_digest(const Advertisement& advertisement, const GroupConfig& group,
                                            std::span<const GroupConfig> groups,
                                            std::span<const IpAddress> seen, std::size_t tries);
 
 // All that for a group of two addresses; some tenths of a second.
 inline constexpr std::size_t kDigestTries = 500'000;
+
+// Of an advertisement whose vhid nobody here has: the group whose key and addresses it was made with, so that
+// most likely one of both hosts has a wrong vhid. Null: none of `groups`.
+const GroupConfig* signed_as(const Advertisement& advertisement, std::span<const GroupConfig> groups);
 
 // What differs, as words that follow "bad digest: ": "the sender's list of addresses lacks 192.0.2.101".
 std::string in_words(const std::optional<DigestFinding>& finding, const GroupConfig& group);

@@ -144,6 +144,27 @@ TEST_F(DigestSearch, LinkLocalAddressesMakeNoDifference) {
     EXPECT_THAT(finding->missing, testing::Contains(ip("2001:db8::100")));
 }
 
+TEST_F(DigestSearch, FindsItAmongThousandsOfGroups) {
+    std::vector<GroupConfig> groups = groups_;
+    for (int i = 0; i < 2000; ++i) {
+        const std::string number = std::to_string(i);
+        const std::string address = "10.0." + std::to_string(i / 250) + '.' + std::to_string(i % 250);
+        groups.push_back(group_of("g" + number, 9, "key" + number, {address.c_str()}));
+    }
+    const auto peer = peer_with({"192.0.2.100", "192.0.2.102", "2001:db8::100"});
+    const auto finding = search_digest(signed_by(peer), lan_, groups, {}, kDigestTries);
+    ASSERT_TRUE(finding);
+    EXPECT_THAT(finding->missing, ElementsAre(ip("192.0.2.101")));
+}
+
+TEST_F(DigestSearch, KnowsAGroupUnderAnotherVhid) {
+    GroupConfig peer = dmz_;
+    peer.vhid = Vhid{88};
+    EXPECT_EQ(signed_as(signed_by(peer), groups_), &groups_.at(1));
+    peer.key = key_of("nobody's");
+    EXPECT_EQ(signed_as(signed_by(peer), groups_), nullptr);
+}
+
 TEST_F(DigestSearch, EndsAfterSoManyTries) {
     const GroupConfig peer = peer_with({"192.0.2.100", "192.0.2.102", "2001:db8::100"});
     EXPECT_TRUE(search(peer));

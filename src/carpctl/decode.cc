@@ -296,7 +296,21 @@ void Decoder::refuse(Json& json, DropReason reason, std::optional<GroupId> id, c
     ++refused_[static_cast<std::size_t>(reason)];
     json["refused"] = to_string(reason);
     json["why"] = explain_refusal(reason);
+    if (reason == DropReason::bad_vhid) find_group(json, packet);
     if (reason == DropReason::bad_digest) find_difference(json, replay_->group(*id).config(), packet);
+}
+
+void Decoder::find_group(Json& json, const Packet& packet) {
+    const auto ip = parse_ip_packet(packet.bytes);
+    const auto advertisement = decode_advertisement(ip->payload);
+    const std::tuple sender{packet.interface, advertisement->vhid, ip->source};
+    if (unexplained_.contains(sender)) return;
+    if (const GroupConfig* group = signed_as(*advertisement, *groups_))
+        json["why"] = fmt::format(
+            "it has the key and the addresses of the group {}, whose vhid is {} in this configuration",
+            group->name, group->vhid.value);
+    else
+        unexplained_.insert(sender);
 }
 
 void Decoder::find_difference(Json& json, const GroupConfig& group, const Packet& packet) {

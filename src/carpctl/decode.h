@@ -63,6 +63,7 @@ class Decoder {
     void judge_own(const Packet& packet, Json& json);
     void judge_heard(const Packet& packet, Json& json);
     void refuse(Json& json, DropReason reason, std::optional<GroupId> group, const Packet& packet);
+    void find_group(Json& json, const Packet& packet);
     void find_difference(Json& json, const GroupConfig& group, const Packet& packet);
     void show_happenings();
 
@@ -77,8 +78,8 @@ class Decoder {
     std::map<LinkType, std::uint64_t> unreadable_;
     std::uint64_t packets_ = 0, own_ = 0, cut_ = 0, repeated_ = 0, others_ = 0;
     std::array<std::uint64_t, kDropReasonCount> refused_{};
-    // Of digests that are looked into: addresses that may stand in lists, senders whose key wasn't found, and
-    // how many tries are left.
+    // Of digests that are looked into: addresses that may stand in lists, senders of whom nothing was found,
+    // and how many tries are left.
     std::vector<IpAddress> seen_;
     std::set<std::tuple<std::string, std::uint8_t, IpAddress>> unexplained_;
     std::size_t tries_left_;

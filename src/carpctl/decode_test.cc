@@ -209,6 +209,16 @@ TEST_F(DecodeTest, ADigestOfAFamilyThatOursHasNot) {
                             HasSubstr("bad_family"), HasSubstr("refused: bad_family 1, bad_digest 1")));
 }
 
+TEST_F(DecodeTest, AnotherVhidOfTheSameGroup) {
+    frame(0, advertisement("192.0.2.1", group_of("lan", 17, {"192.0.2.100", "192.0.2.101"})));
+    frame(1, advertisement("192.0.2.1", group_of("other", 17, {"192.0.2.55"})));
+    EXPECT_THAT(text(),
+                ElementsAre(HasSubstr("bad_vhid\n              it has the key and the addresses of the group "
+                                      "lan, whose vhid is 7 in this configuration"),
+                            HasSubstr("a vhid that isn't configured here"),
+                            "2 packets of protocol 112; refused: bad_vhid 2"));
+}
+
 TEST_F(DecodeTest, WhatTheCaptureCutOffIsNotRefused) {
     const Packet whole = advertisement("192.0.2.1", better_);
     Packet record(16);  // a snap length of 40 bytes
