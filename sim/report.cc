@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "sim/pcap.h"
+#include "sim/capture.h"
 #include "sim/shrink.h"
 #include "sim/timeline.h"
 
@@ -78,10 +78,10 @@ bool run_seed(const SeedOptions& options) {
             std::find(options.faults->begin(), options.faults->end(), fault.id) != options.faults->end())
             faults.push_back(fault.id);
 
-    std::unique_ptr<PcapWriter> pcap;
+    std::unique_ptr<CaptureWriter> pcap;
     Witness witness;
     if (!options.pcap.empty()) {
-        pcap = std::make_unique<PcapWriter>(options.pcap);
+        pcap = std::make_unique<CaptureWriter>(options.pcap);
         witness.frame = [&pcap](Moment at, int, const Packet& packet) { pcap->write(at, packet); };
     }
     const Outcome outcome = World(plan, &faults, witness).run();

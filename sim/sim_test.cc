@@ -6,9 +6,9 @@
 #include <cstdio>
 #include <string>
 
+#include "sim/capture.h"
 #include "sim/dice.h"
 #include "sim/event_queue.h"
-#include "sim/pcap.h"
 #include "sim/shrink.h"
 #include "sim/world.h"
 
@@ -96,14 +96,14 @@ std::string output_of(const std::string& command) {
 }
 
 // Worlds with every kind of frame, as somebody else's decoder reads them.
-TEST(Pcap, TcpdumpReadsEveryAdvertisement) {
+TEST(CaptureWriter, TcpdumpReadsEveryAdvertisement) {
     const std::string path = testing::TempDir() + "carpsim_" + std::to_string(getpid()) + ".pcap";
     bool unicast = false, ipv6 = false;
     for (std::uint64_t seed = 1; seed < 100 && !(unicast && ipv6); ++seed) {
         const Plan plan = draw_plan(seed);
         std::ptrdiff_t frames = 0;
         {
-            PcapWriter pcap(path);
+            CaptureWriter pcap(path);
             Witness witness;
             witness.frame = [&](Moment at, int, const Packet& packet) {
                 if (++frames > 200) return;

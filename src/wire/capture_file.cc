@@ -302,9 +302,11 @@ CaptureBlock CaptureBlock::interface(std::string_view name, LinkType link) {
     block.u16(static_cast<std::uint16_t>(link));
     block.u16(0);
     block.u32(kSnapLength);
-    block.u16(kInterfaceName);
-    block.u16(static_cast<std::uint16_t>(name.size()));
-    block.put({reinterpret_cast<const std::uint8_t*>(name.data()), name.size()});
+    if (!name.empty()) {
+        block.u16(kInterfaceName);
+        block.u16(static_cast<std::uint16_t>(name.size()));
+        block.put({reinterpret_cast<const std::uint8_t*>(name.data()), name.size()});
+    }
     block.u16(kTimeResolution);
     block.u16(1);
     block.put(std::array{kNanosecondResolution});

@@ -1,8 +1,8 @@
 // Capture files as tcpdump and Wireshark have them: pcap and pcapng, both byte orders, in; pcapng out.
 // Without allocation: what comes out of a reader points into the file's bytes.
 //
-// Who calls it: carpctl's `decode` and `capture`. The bytes are a stranger's, so a damaged file is an error
-// and nothing else; what stands before the damage is read.
+// Who calls it: carpctl's `decode` and `capture`; the simulator writes its captures by it. The bytes are a
+// stranger's, so a damaged file is an error and nothing else; what stands before the damage is read.
 #pragma once
 
 #include <array>
@@ -96,7 +96,7 @@ class CaptureBlock {
     static constexpr std::size_t kSnapLength = 4096;  // longer frames are cut
 
     static CaptureBlock section();
-    // Names longer than an interface's (15 bytes) are cut.
+    // A name may be empty; one longer than an interface's (15 bytes) is cut.
     static CaptureBlock interface(std::string_view name, LinkType link);
     // `time`: nanoseconds since 1970, not before.
     static CaptureBlock packet(std::uint32_t interface, std::int64_t time, FrameDirection direction,

@@ -1,23 +1,24 @@
-// What was on the wire, as a capture file that tcpdump and Wireshark read.
+// What was on the wire, as a capture file that `carpctl decode`, tcpdump and Wireshark read.
 #pragma once
 
 #include <fstream>
 #include <string>
 
 #include "sim/packet.h"
+#include "wire/capture_file.h"
 
 namespace carpd::sim {
 
-class PcapWriter {
+class CaptureWriter {
  public:
     // `ok()` is false if the file could not be written.
-    explicit PcapWriter(const std::string& path);
+    explicit CaptureWriter(const std::string& path);
     // An Ethernet frame with the source MAC of rule W6.
     void write(Moment at, const Packet& packet);
     bool ok() const { return file_.good(); }
 
  private:
-    void u32(std::uint32_t value);
+    void put(const CaptureBlock& block);
     std::ofstream file_;
 };
 
