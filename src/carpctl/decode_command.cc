@@ -66,7 +66,7 @@ std::string_view explain_fault(CaptureFault fault) {
         case CaptureFault::cut_short: return "it ends in the middle of a packet; what stands before was read";
         case CaptureFault::bad_version: return "it is of a version of pcap or pcapng that nobody writes";
         case CaptureFault::bad_block: return "it is damaged; what stands before that was read";
-        case CaptureFault::too_many_interfaces: return "it has more than 1024 interfaces";
+        case CaptureFault::too_many_interfaces: return "it has more than 4096 interfaces";
         case CaptureFault::unknown_interface: return "it is damaged: a packet of no interface";
     }
     return {};

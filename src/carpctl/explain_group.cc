@@ -94,7 +94,8 @@ bool has_both_families(const Json& group) {
 
 std::string_view advice_on(std::string_view reason) {
     if (reason == "bad_digest")
-        return " Hosts that refuse each other all become MASTER: give them the same password and addresses.";
+        return " Hosts that refuse each other all become MASTER: give them the same password and addresses. "
+               "`carpctl capture --seconds 5 | carpctl decode -` finds what differs.";
     if (reason == "unknown_peer") return " Name it among the group's peers, if it is one.";
     return {};
 }

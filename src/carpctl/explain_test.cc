@@ -391,7 +391,8 @@ TEST(Explain, RefusedAdvertisements) {
     EXPECT_THAT(text, HasSubstr("  Advertisements with vhid 1 are refused as bad_digest, 17 in the 3 d 0 h "
                                 "since carpd started: password or address list differs from the sender's. "
                                 "The last came from 192.0.2.2, 400 ms ago. Hosts that refuse each other all "
-                                "become MASTER: give them the same password and addresses.\n"));
+                                "become MASTER: give them the same password and addresses. `carpctl capture "
+                                "--seconds 5 | carpctl decode -` finds what differs.\n"));
     EXPECT_THAT(text, HasSubstr("refused as vrrp2, 3 in the 3 d 0 h"));
     EXPECT_THAT(text, Not(HasSubstr("not_running")));
 }

@@ -49,7 +49,7 @@ enum class CaptureFault : std::uint8_t {
 
 class CaptureReader {
  public:
-    static constexpr std::size_t kMaxInterfaces = 1024;
+    static constexpr std::size_t kMaxInterfaces = 4096;
 
     // `file` stays the caller's, and must stay as long as anything of it is used.
     explicit CaptureReader(Bytes file);
