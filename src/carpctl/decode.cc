@@ -132,14 +132,14 @@ Decoder::Decoder(GroupConfigs groups, DecodeOptions options, Print print)
     : groups_(std::move(groups)),
       options_(std::move(options)),
       print_(std::move(print)),
-      tries_left_(20 * options_.tries) {}
+      tries_left_(20 * options_.tries) {
+    for (const GroupConfig& group : *groups_) {
+        places_[group.interface][group.vhid.value] = &group;
+        by_vhid_.try_emplace(group.vhid.value, &group);
+    }
+}
 
 // ---- from frames to packets
-
-bool Decoder::is_configured(std::string_view interface) const {
-    return std::any_of(groups_->begin(), groups_->end(),
-                       [&](const GroupConfig& group) { return group.interface == interface; });
-}
 
 // Most files don't say on which interface they were made.
 std::string Decoder::interface_of(const CapturedFrame& frame, const LinkFrame& link) const {
@@ -149,9 +149,8 @@ std::string Decoder::interface_of(const CapturedFrame& frame, const LinkFrame& l
     if (!options_.interface.empty()) return options_.interface;
     if (!frame.interface.empty() && frame.interface != "any") return name;
     const auto vhid = id_in(link.ip);
-    for (const GroupConfig& group : *groups_)
-        if (vhid == group.vhid.value) return group.interface;
-    return groups_->front().interface;
+    const auto found = vhid ? by_vhid_.find(*vhid) : by_vhid_.end();
+    return found != by_vhid_.end() ? found->second->interface : groups_->front().interface;
 }
 
 Decoder::Packet Decoder::packet_of(const CapturedFrame& frame, const LinkFrame& link) const {
@@ -185,19 +184,19 @@ std::optional<CaptureFault> Decoder::each_packet(Bytes file, const std::function
 void Decoder::learn(const Packet& packet) {
     const auto ip = parse_ip_packet(packet.bytes);
     if (!ip) return;
-    if (is_configured(packet.interface)) configured_.insert(std::string(text_of(packet.bytes)));
-    const auto vhid = id_in(packet.bytes);
-    for (const GroupConfig& group : *groups_)
-        if (group.interface == packet.interface && vhid == group.vhid.value) {
-            concerned_.insert(group.name);
-            if (!group.has(ip->source.family())) of_other_family_.insert(group.name);
-        }
     const auto add = [&ip](std::vector<IpAddress>& to, std::size_t most) {
         if (to.size() < most && std::find(to.begin(), to.end(), ip->source) == to.end())
             to.push_back(ip->source);
     };
     add(seen_, kMostSeen / 2);  // room for what is found
-    if (packet.is_own && is_configured(packet.interface)) add(own_sources_[packet.interface], kMostSources);
+    const auto interface = places_.find(packet.interface);
+    if (interface == places_.end()) return;
+    configured_.insert(std::string(text_of(packet.bytes)));
+    if (packet.is_own) add(own_sources_[packet.interface], kMostSources);
+    const auto group = interface->second.find(id_in(packet.bytes).value_or(0));
+    if (group == interface->second.end()) return;
+    concerned_.insert(group->second->name);
+    if (!group->second->has(ip->source.family())) of_other_family_.insert(group->second->name);
 }
 
 std::optional<CaptureFault> Decoder::decode(Bytes file) {

@@ -56,7 +56,7 @@ class Decoder {
                                             const std::function<void(LinkType)>& skip) const;
     Packet packet_of(const CapturedFrame& frame, const LinkFrame& link) const;
     std::string interface_of(const CapturedFrame& frame, const LinkFrame& link) const;
-    bool is_configured(std::string_view interface) const;
+    bool is_configured(std::string_view interface) const { return places_.contains(interface); }
     void learn(const Packet& packet);
     bool is_repeated(const Packet& packet) const;
     void show(const Packet& packet);
@@ -70,6 +70,9 @@ class Decoder {
     const GroupConfigs groups_;
     const DecodeOptions options_;
     const Print print_;
+    // By interface and vhid, and the first of each vhid.
+    std::map<std::string, std::map<std::uint8_t, const GroupConfig*>, std::less<>> places_;
+    std::map<std::uint8_t, const GroupConfig*> by_vhid_;
     OwnSources own_sources_;
     // Names of the groups for which there is a packet, and of them those that have no address of its family.
     std::set<std::string> concerned_, of_other_family_;

@@ -87,6 +87,20 @@ TEST_F(CaptureCommand, OfALivePairIsRightAndTcpdumpReadsIt) {
     EXPECT_EQ(count_in(seen, "192.0.2.1 > 224.0.0.18"), 10) << seen;
 }
 
+// One interface as Ethernet, and all of them as Linux's cooked frames.
+TEST_F(CaptureCommand, DecodeReadsWhatTcpdumpWrote) {
+    start_pair(Group{.addresses = {"192.0.2.100/24", "2001:db8::100/64"}});
+    for (const char* interface : {"eth0", "any"}) {
+        SCOPED_TRACE(interface);
+        const Result tcpdump = beta().run({"tcpdump", "-Z", "root", "-i", interface, "-c", "6", "-w", file(),
+                                           "ip proto 112 or ip6 proto 112"});
+        ASSERT_EQ(tcpdump.exit_code, 0) << tcpdump.errors;
+        const auto lines = decode(beta_carpd());
+        EXPECT_THAT(lines.front(), AllOf(HasSubstr("  eth0  "), HasSubstr("  ok")));
+        EXPECT_EQ(lines.back(), "6 packets of protocol 112, none refused");
+    }
+}
+
 TEST_F(CaptureCommand, KnowsTheHostsOwnPackets) {
     start_pair(Group{});
     Process capture = start_capture(alpha(), {"-c", "5", "-i", "eth0"});
