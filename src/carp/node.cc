@@ -179,7 +179,16 @@ void Node::handle_link(Instant now, InterfaceId interface, const LinkStatus& lin
         if (id != kNoGroup) finish(now, id, out);
 }
 
+void Node::note_lateness(Instant now) {
+    const Instant due = deadlines_.earliest().second;
+    if (due > now || now - due <= Lateness::kCounted) return;
+    ++lateness_.count;
+    lateness_.last = {now - due, now};
+    if (lateness_.last.late > lateness_.worst.late) lateness_.worst = lateness_.last;
+}
+
 void Node::handle_timer(Instant now, Actions& out) {
+    note_lateness(now);
     if (next_ending_ <= now) end_demotions(now, out);
     int served = 0;
     for (auto [id, at] = deadlines_.earliest(); at <= now && served < kMaxTimers;

@@ -32,6 +32,18 @@ struct Receipt {
     std::optional<GroupId> group;  // whom it was for, where it said so
 };
 
+// How much later than asked for handle_timer() was called: a host that is too busy, or that stood still.
+// Whoever is later than the others' patience loses its groups.
+struct Lateness {
+    static constexpr Duration kCounted = std::chrono::milliseconds(10);  // less is how computers are
+    struct Case {
+        Duration late{0};
+        Instant at{};
+    };
+    std::uint64_t count = 0;  // of the calls that came later than kCounted
+    Case last, worst;         // of these
+};
+
 class Node {
  public:
     explicit Node(std::uint64_t seed) : random_(seed) {}
@@ -98,6 +110,7 @@ class Node {
     // What this carpnode shares with the others of its pool; null where the group is none. Until the next
     // configure().
     const Balancer* pool(GroupId id) const { return id < pool_of_.size() ? pool_of_[id] : nullptr; }
+    const Lateness& lateness() const { return lateness_; }
     // Refused packets that named no group of ours.
     const DropCounters& dropped() const { return dropped_; }
 
@@ -116,6 +129,7 @@ class Node {
         Instant at;
     };
 
+    void note_lateness(Instant now);
     void set_ending(const Ending& ending);
     void erase_endings(auto which);
     void end_demotions(Instant now, Actions& out);
@@ -161,6 +175,7 @@ class Node {
     std::vector<Ending> endings_;  // of those that end by themselves
     Instant next_ending_ = kNever;
     Deadlines deadlines_;
+    Lateness lateness_;
     DropCounters dropped_{};
 };
 

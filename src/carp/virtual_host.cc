@@ -113,7 +113,7 @@ std::optional<DropReason> VirtualHost::refuse_as_strange(const IpPacket& packet,
 std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPacket& packet,
                                                         const Advertisement& advertisement, Actions& out) {
     if (auto reason = refuse(packet, advertisement)) {
-        count_drop(now, packet.source, *reason);
+        count_drop(now, packet.source, *reason, advertisement);
         return reason;
     }
     expire_lease(now, out);
@@ -174,9 +174,10 @@ bool VirtualHost::hears_rival(Instant now) const {
            now < last_heard_at_ + master_down_interval(theirs.advbase, theirs.advskew);
 }
 
-void VirtualHost::count_drop(Instant now, const IpAddress& source, DropReason reason) {
+void VirtualHost::count_drop(Instant now, const IpAddress& source, DropReason reason,
+                             const std::optional<Advertisement>& advertisement) {
     counters_.dropped.count(reason);
-    last_refused_ = Refusal{reason, source, now};
+    last_refused_ = Refusal{reason, source, now, advertisement};
 }
 
 bool VirtualHost::can_take_over(Instant now, Cause cause) const {

@@ -52,6 +52,7 @@ struct Refusal {
     DropReason reason;
     IpAddress source;
     Instant at;
+    std::optional<Advertisement> advertisement;  // nothing of what is VRRP
 };
 
 class VirtualHost {
@@ -160,7 +161,8 @@ class VirtualHost {
     Instant commit_until() const { return commit_until_; }
     const Counters& counters() const { return counters_; }
     const std::optional<Refusal>& last_refused() const { return last_refused_; }
-    void count_drop(Instant now, const IpAddress& source, DropReason reason);
+    void count_drop(Instant now, const IpAddress& source, DropReason reason,
+                    const std::optional<Advertisement>& advertisement = {});
 
  private:
     static constexpr Duration kReportGap = std::chrono::seconds(10);

@@ -20,7 +20,7 @@ std::optional<DropReason> VirtualHost::on_flood_probe(Instant now, const IpPacke
                                                       const Advertisement& advertisement) {
     const auto reason = refuse(packet, advertisement);
     if (reason == DropReason::own_advert) return std::nullopt;
-    if (reason) count_drop(now, packet.source, *reason);
+    if (reason) count_drop(now, packet.source, *reason, advertisement);
     return reason;
 }
 

@@ -120,12 +120,30 @@ const LinkStatus& link_of(const Node& node, const std::string& interface) {
     return node.link(static_cast<InterfaceId>(found - names.begin()));
 }
 
+// As it was sent.
+std::string hex(const AdvertisementBytes& bytes) {
+    return fmt::format("{:02x}", fmt::join(bytes, ""));
+}
+
 Json last_refused(const VirtualHost& host, Instant now) {
     const auto& refused = host.last_refused();
     if (!refused) return nullptr;
     return {{"reason", to_string(refused->reason)},
             {"source", refused->source.to_string()},
-            {"age_ms", milliseconds(now - refused->at)}};
+            {"age_ms", milliseconds(now - refused->at)},
+            {"advertisement",
+             refused->advertisement ? Json(hex(encode(*refused->advertisement))) : Json(nullptr)}};
+}
+
+Json to_json(const Lateness::Case& late, Instant now) {
+    if (late.late == Duration(0)) return nullptr;
+    return {{"late_ms", milliseconds(late.late)}, {"age_ms", milliseconds(now - late.at)}};
+}
+
+Json to_json(const Lateness& lateness, Instant now) {
+    return {{"late", lateness.count},
+            {"last", to_json(lateness.last, now)},
+            {"worst", to_json(lateness.worst, now)}};
 }
 
 Json source_of(const LinkStatus& link, Family family) {
@@ -290,7 +308,8 @@ std::string status_of(const Node& node, const VirtualHost& group, Instant now, b
 std::string status_tail(const Node& node, const Verdicts& verdicts, Instant now) {
     Json tracks = Json::array();
     for (const Verdicts::Entry& entry : verdicts.entries()) tracks.push_back(track_status(entry, now));
-    return "],\"tracks\":" + dump(tracks) + ",\"dropped\":" + dump(dropped([&](DropReason reason) {
+    return "],\"tracks\":" + dump(tracks) + ",\"timers\":" + dump(to_json(node.lateness(), now)) +
+           ",\"dropped\":" + dump(dropped([&](DropReason reason) {
                return node.dropped()[static_cast<std::size_t>(reason)];
            })) +
            "}";

@@ -326,8 +326,27 @@ TEST_F(StatusTest, CountsEveryRefusalUnderItsName) {
     EXPECT_EQ(after["groups"][0]["counters"]["dropped"]["bad_digest"], 1);
     EXPECT_EQ(after["dropped"]["bad_vhid"], 1);
     EXPECT_EQ(before["last_refused"], nullptr);
-    EXPECT_EQ(status(kStart + 1s)["groups"][0]["last_refused"],
-              json({{"reason", "bad_digest"}, {"source", "192.0.2.2"}, {"age_ms", 1000}}));
+    json refused = status(kStart + 1s)["groups"][0]["last_refused"];
+    const std::string advertisement = refused["advertisement"];
+    EXPECT_EQ(advertisement.size(), 2 * kAdvertisementSize);
+    EXPECT_EQ(advertisement.substr(0, 4), "2107");  // as it was sent: version, type, vhid
+    refused.erase("advertisement");
+    EXPECT_EQ(refused, json({{"reason", "bad_digest"}, {"source", "192.0.2.2"}, {"age_ms", 1000}}));
+}
+
+TEST_F(StatusTest, TellsHowLateTimersWere) {
+    EXPECT_EQ(status(kStart)["timers"], json({{"late", 0}, {"last", nullptr}, {"worst", nullptr}}));
+    const Instant due = node_.next_deadline();
+    node_.handle_timer(due + 10ms, out_);
+    EXPECT_EQ(status(due + 10ms)["timers"]["late"], 0);
+    const Instant next = node_.next_deadline();
+    node_.handle_timer(next + 500ms, out_);
+    const Instant after = node_.next_deadline();
+    node_.handle_timer(after + 20ms, out_);
+    EXPECT_EQ(status(after + 21ms)["timers"],
+              json({{"late", 2},
+                    {"last", {{"late_ms", 20}, {"age_ms", 1}}},
+                    {"worst", {{"late_ms", 500}, {"age_ms", milliseconds(after + 21ms - (next + 500ms))}}}}));
 }
 
 // ---- changes
