@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "base/addresses.h"
 #include "base/bytes.h"
@@ -35,6 +36,20 @@ Frame neighbor_advertisement(const MacAddress& mac, const IpAddress& address, bo
 // An ARP request nobody answers, from `mac` to itself: shows whether the interface can send at all without
 // telling anyone anything (rule S3).
 Frame send_probe(const MacAddress& mac);
+
+// Asks the LAN who has `address`, in the name of `mac`, which need not be the host's own: ARP's request, or
+// neighbour discovery's solicitation (RFC 4861 §4.3). `source` is an address of the host and of that family;
+// unspecified in IPv4 it makes nobody remember the host (RFC 5227 §2.1.1), in IPv6 it must be one.
+Frame who_has(const MacAddress& mac, const IpAddress& source, const IpAddress& address);
+
+// What an ARP reply or a neighbour advertisement says.
+struct Claim {
+    IpAddress address;
+    MacAddress mac;
+    bool operator==(const Claim&) const = default;
+};
+// Of an Ethernet frame, whatever its bytes; nothing of any other.
+std::optional<Claim> claim_in(Bytes frame);
 
 // `ip_packet` (at most 82 bytes) from `source`, addressed to the Ethernet group of its IPv4 or IPv6 multicast
 // destination.

@@ -61,5 +61,40 @@ TEST(NeighborAdvertisement, FromAHost) {
     EXPECT_THAT(host.bytes(), ElementsAreArray(expected));
 }
 
+TEST(WhoHas, Ipv4) {
+    EXPECT_THAT(who_has(kVirtual, ip("192.0.2.1"), ip("192.0.2.100")).bytes(),
+                ElementsAreArray(from_hex("ffffffffffff 00005e0001af 0806"
+                                          "0001 0800 06 04 0001"
+                                          "00005e0001af c0000201"
+                                          "000000000000 c0000264")));
+}
+
+TEST(WhoHas, Ipv6) {
+    EXPECT_THAT(who_has(kVirtual, ip("fe80::1"), ip("2001:db8::12:3456")).bytes(),
+                ElementsAreArray(from_hex("3333ff123456 00005e0001af 86dd"
+                                          "60000000 0020 3a ff"
+                                          "fe800000000000000000000000000001"
+                                          "ff0200000000000000000001ff123456"
+                                          "87 00 84e4 00000000"
+                                          "20010db8000000000000000000123456"
+                                          "01 01 00005e0001af")));
+}
+
+TEST(ClaimIn, ReadsWhatAnnouncementsSay) {
+    const Claim claim{ip("192.0.2.100"), kVirtual}, claim6{ip("2001:db8::10"), kVirtual};
+    EXPECT_EQ(claim_in(gratuitous_arp(ArpOperation::reply, kVirtual, claim.address).bytes()), claim);
+    EXPECT_EQ(claim_in(neighbor_advertisement(kVirtual, claim6.address, false).bytes()), claim6);
+}
+
+TEST(ClaimIn, PassesOverAllElse) {
+    EXPECT_EQ(claim_in({}), std::nullopt);
+    EXPECT_EQ(claim_in(who_has(kVirtual, ip("192.0.2.1"), ip("192.0.2.100")).bytes()), std::nullopt);
+    EXPECT_EQ(claim_in(who_has(kVirtual, ip("fe80::1"), ip("2001:db8::1")).bytes()), std::nullopt);
+    for (const Frame& frame : {gratuitous_arp(ArpOperation::reply, kVirtual, ip("192.0.2.100")),
+                               neighbor_advertisement(kVirtual, ip("2001:db8::10"), false)})
+        for (std::size_t size = 0; size < frame.bytes().size() - 8; ++size)
+            EXPECT_EQ(claim_in(frame.bytes().first(size)), std::nullopt) << size;
+}
+
 }  // namespace
 }  // namespace carpd
