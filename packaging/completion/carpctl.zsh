@@ -14,6 +14,7 @@ _carpctl_command() {
     commands=(
         'status:show all groups, or everything about one'
         'explain:say why this host is, or is not, MASTER'
+        'doctor:find out what is wrong'
         'monitor:show every change as it happens'
         'history:show the last changes'
         'state:make a group MASTER or BACKUP, once'
@@ -34,7 +35,11 @@ _carpctl_arguments() {
     local ends=('(--until)--for[end it after that]:90s, 30m, 2h or 1d' '(--for)--until[end it then]:04\:00')
     case "$words[1]" in
         status | history | undrain) _arguments '1:group:_carpctl_groups' ;;
-        explain) _arguments '--client[who serves this client]:address' '1:group:_carpctl_groups' ;;
+        doctor)
+            _arguments {-f,--config}'[configuration file]:file:_files' '--foreign-macs[do foreign MACs pass, too]' \
+                '1:group:_carpctl_groups'
+            ;;
+        explain) _arguments '(--at)--client[who serves this client]:address' '(--client)--at[why it was so then]:03\:12' '1:group:_carpctl_groups' ;;
         state) _arguments '1:group:_carpctl_groups' '2:state:(master backup)' ;;
         drain) _arguments {-w,--wait}'[for so long at most]:seconds' $ends '1:group:_carpctl_groups' ;;
         demote)

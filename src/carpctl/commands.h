@@ -1,6 +1,7 @@
 // carpctl's commands. Each returns the exit code, having said on standard error what went wrong.
 #pragma once
 
+#include <ctime>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -24,6 +25,8 @@ inline constexpr const char* kDrainDemotion = "drain";
 ExitCode status_command(const Options& options, const std::string& group);
 // Why this host is or isn't MASTER of a group, or of each.
 ExitCode explain_command(const Options& options, const std::string& group);
+// The same of a second that has passed.
+ExitCode past_command(const Options& options, const std::string& group, std::time_t at);
 // Who serves a client in each pool, or the one named `pool`, and why. `client` is an IP address or a MAC.
 ExitCode client_command(const Options& options, const std::string& client, const std::string& pool);
 // Demotes this host, in one group or in all, for as long as `lasts` or until undrain, and waits for at most
@@ -32,6 +35,13 @@ ExitCode drain_command(const Options& options, const std::string& group, const s
                        int patience);
 ExitCode undrain_command(const Options& options, const std::string& group);
 ExitCode monitor_command(const Options& options);
+// What is wrong, or will be at the next takeover. Fails if anything is.
+struct DoctorOrder {
+    std::string group;                             // empty: all
+    std::string config = "/etc/carpd/carpd.toml";  // carpd's file
+    bool foreign_macs = false;                     // also ask in the name of a MAC that nobody has
+};
+ExitCode doctor_command(const Options& options, const DoctorOrder& order);
 // The last changes, of all groups or of one.
 ExitCode history_command(const Options& options, const std::string& group);
 // state, demote, stop and reload: carpd does it or says why not.

@@ -4,6 +4,7 @@
 
 #include "carpctl/commands.h"
 #include "carpctl/explain.h"
+#include "carpctl/explain_past.h"
 #include "control/json.h"
 
 namespace carpd {
@@ -31,6 +32,21 @@ ExitCode explain_command(const Options& options, const std::string& group) {
     const Facts facts{answer->json, sync};
     fmt::print("{}", options.json ? dump(explanation(facts)) + "\n"
                                   : render_explanation(facts, !group.empty(), Paint(wants_colour())));
+    return kOk;
+}
+
+ExitCode past_command(const Options& options, const std::string& group, std::time_t at) {
+    auto client = Client::connect(options.socket);
+    if (!client) return report(client.error());
+    Request request;
+    request.group = group;
+    const auto status = ask(*client, to_line(request));
+    if (!status) return report(status.error());
+    const auto history = ask(*client, to_line(Request{.command = Command::history}));
+    if (!history) return report(history.error());
+    const Past past{status->json, history->json, std::time(nullptr)};
+    fmt::print(
+        "{}", options.json ? dump(past_json(past, at)) + "\n" : render_past(past, at, Paint(wants_colour())));
     return kOk;
 }
 

@@ -27,10 +27,12 @@ struct CommandLine {
     std::optional<ImportOrder> order{};  // of `carpctl import`
     std::optional<DecodeOrder> decode{};
     std::optional<CaptureOrder> capture{};
+    std::optional<DoctorOrder> doctor{};
     bool explain = false, drain = false, undrain = false;
     int patience = 10;        // of `drain`, in seconds
     std::string span, until;  // as typed
     std::string client;
+    std::string past;  // of `explain --at`, as typed
     std::string state;
     bool is_interface_group = false;
 };
@@ -140,6 +142,21 @@ void add_capture(CLI::App& app, CommandLine& line) {
         ->check(CLI::Range(1, 86'400));
 }
 
+void add_doctor(CLI::App& app, CommandLine& line) {
+    CLI::App* sub = app.add_subcommand("doctor", "Find out what is wrong, or will be at the next takeover");
+    sub->preparse_callback([&line](std::size_t) { line.doctor.emplace(); });
+    const auto text = [&](const char* name, std::string DoctorOrder::*field, const char* description) {
+        return sub->add_option_function<std::string>(
+            name, [&line, field](const std::string& value) { (*line.doctor).*field = value; }, description);
+    };
+    text("GROUP", &DoctorOrder::group, "the group's name; without it all are looked at");
+    text("-f,--config", &DoctorOrder::config, "carpd's configuration, if it is not /etc/carpd/carpd.toml")
+        ->type_name("FILE");
+    const auto set = [&line] { line.doctor->foreign_macs = true; };
+    sub->add_flag_callback("--foreign-macs", set,
+                           "also ask other hosts in the name of a MAC that nobody has");
+}
+
 void describe(CLI::App& app, CommandLine& line) {
     app.set_version_flag("-V,--version", "carpctl " CARPD_VERSION);
     app.add_option("-s,--socket", line.options.socket, "carpd's control socket")->capture_default_str();
@@ -160,6 +177,9 @@ void describe(CLI::App& app, CommandLine& line) {
             "--client", line.client,
             "instead: who serves this client, an IP address or a MAC, of the pools, or of the pool GROUP")
         ->type_name("ADDRESS");
+    explain->add_option("--at", line.past, "instead: why it was so then: 03:12, or 2026-11-27T03:12:04")
+        ->type_name("TIME")
+        ->excludes("--client");
     explain->callback([&line] { line.explain = true; });
     add_command(app, line, Command::monitor, "Show every change as it happens, until interrupted");
     add_command(app, line, Command::history, "Show the last changes, of all groups or of one",
@@ -196,9 +216,21 @@ void describe(CLI::App& app, CommandLine& line) {
     add_import(app, line);
     add_capture(app, line);
     add_decode(app, line);
+    add_doctor(app, line);
+}
+
+ExitCode past(const CommandLine& line) {
+    if (const auto at = parse_past(line.past, std::time(nullptr)))
+        return past_command(line.options, line.request.group, *at);
+    return report(
+        {kUsage,
+         fmt::format("'{}' is no time: --at takes 03:12, 03:12:04 or 2026-11-27T03:12, which has passed, "
+                     "within a year",
+                     line.past)});
 }
 
 ExitCode run(const CommandLine& line) {
+    if (line.doctor) return doctor_command(line.options, *line.doctor);
     if (line.order) return import_command(*line.order);
     if (line.decode) return decode_command(line.options, *line.decode);
     if (line.capture) return capture_command(*line.capture);
@@ -206,6 +238,7 @@ ExitCode run(const CommandLine& line) {
     if (!line.client.empty()) return client_command(line.options, line.client, line.request.group);
     if (line.drain) return drain_command(line.options, line.request.group, line.request.lasts, line.patience);
     if (line.undrain) return undrain_command(line.options, line.request.group);
+    if (line.explain && !line.past.empty()) return past(line);
     if (line.explain) return explain_command(line.options, line.request.group);
     switch (line.request.command) {
         case Command::status: return status_command(line.options, line.request.group);

@@ -30,6 +30,31 @@ bool read(const std::string& text, const char* form, std::tm& time) {
     return end != nullptr && *end == 0;
 }
 
+// When clocks here show "04:00" or "04:00:30", so many days after `now`.
+std::optional<std::time_t> clock_time(const std::string& text, std::time_t now, int days) {
+    for (const char* form : {"%H:%M", "%H:%M:%S"}) {
+        std::tm time{};
+        localtime_r(&now, &time);
+        time.tm_sec = 0;
+        if (!read(text, form, time)) continue;
+        time.tm_mday += days;
+        time.tm_isdst = -1;
+        return std::mktime(&time);
+    }
+    return std::nullopt;
+}
+
+// When they show "2026-12-01 04:00" or "2026-12-01T04:00:30".
+std::optional<std::time_t> date_and_time(const std::string& text) {
+    for (const char* form : {"%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"}) {
+        std::tm time{};
+        if (!read(text, form, time)) continue;
+        time.tm_isdst = -1;
+        return std::mktime(&time);
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Duration> parse_span(const std::string& text) {
@@ -41,26 +66,18 @@ std::optional<Duration> parse_span(const std::string& text) {
 }
 
 std::optional<Duration> parse_until(const std::string& text, std::time_t now) {
-    std::tm today{};
-    localtime_r(&now, &today);
-    today.tm_sec = 0;
-    for (const char* form : {"%H:%M", "%H:%M:%S"}) {
-        std::tm time = today;
-        if (!read(text, form, time)) continue;
-        for (int days = 0; days < 2; ++days) {
-            std::tm then = time;
-            then.tm_mday += days;
-            then.tm_isdst = -1;
-            if (const std::time_t at = std::mktime(&then); at > now) return within_limits(at - now);
-        }
-    }
-    for (const char* form : {"%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"}) {
-        std::tm time{};
-        if (!read(text, form, time)) continue;
-        time.tm_isdst = -1;
-        return within_limits(std::mktime(&time) - now);
-    }
-    return std::nullopt;
+    for (int days = 0; days < 2; ++days)
+        if (const auto at = clock_time(text, now, days); at && *at > now) return within_limits(*at - now);
+    const auto at = date_and_time(text);
+    return at ? within_limits(*at - now) : std::nullopt;
+}
+
+std::optional<std::time_t> parse_past(const std::string& text, std::time_t now) {
+    for (int days = 0; days > -2; --days)
+        if (const auto at = clock_time(text, now, days); at && *at <= now) return at;
+    const auto at = date_and_time(text);
+    if (!at || *at > now || now - *at > kLongest.count()) return std::nullopt;
+    return at;
 }
 
 }  // namespace carpd

@@ -17,4 +17,8 @@ std::optional<Duration> parse_span(const std::string& text);
 // "2026-12-01T04:00:30"; with the limits of a span. Nothing if it is none of these, or past.
 std::optional<Duration> parse_until(const std::string& text, std::time_t now);
 
+// The last time that clocks here showed "03:12" or "03:12:04", or that moment as above; at most a year ago.
+// Nothing if it is none of these, or to come.
+std::optional<std::time_t> parse_past(const std::string& text, std::time_t now);
+
 }  // namespace carpd

@@ -51,5 +51,14 @@ TEST_F(Until, ADaysTimeIsThatOne) {
         EXPECT_EQ(parse_until(wrong, at(11, 27, 4, 0)), std::nullopt) << wrong;
 }
 
+TEST_F(Until, APastTimeIsTheLastOne) {
+    EXPECT_EQ(parse_past("03:12", at(11, 27, 3, 30)), at(11, 27, 3, 12));
+    EXPECT_EQ(parse_past("03:30", at(11, 27, 3, 30)), at(11, 27, 3, 30));
+    EXPECT_EQ(parse_past("03:12:04", at(11, 27, 3, 12)), at(11, 26, 3, 12) + 4);
+    EXPECT_EQ(parse_past("2026-11-26 23:00", at(11, 27, 4, 0)), at(11, 26, 23, 0));
+    for (const char* wrong : {"2026-11-28 04:00", "2024-01-01 00:00", "25:00", "", "yesterday"})
+        EXPECT_EQ(parse_past(wrong, at(11, 27, 4, 0)), std::nullopt) << wrong;
+}
+
 }  // namespace
 }  // namespace carpd

@@ -1,0 +1,220 @@
+#include "carpctl/doctor_host.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <ifaddrs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace carpd {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kCarp4 = "224.0.0.18";
+constexpr const char* kCarp6 = "ff020000000000000000000000000012";  // as /proc has ff02::12
+
+std::string line_of(const std::string& file) {
+    std::ifstream in(file);
+    std::string line;
+    std::getline(in, line);
+    return line;
+}
+
+int setting(const std::string& interface, const char* name) {
+    return std::atoi(line_of(fmt::format("/proc/sys/net/ipv4/conf/{}/{}", interface, name)).c_str());
+}
+
+// A line for each interface, "3\teth0 : 2 V3", and below it one for each group, the address as the number
+// that its bytes are here.
+bool hears_ipv4(const std::string& interface) {
+    std::ifstream in("/proc/net/igmp");
+    const std::string group = fmt::format("{:08X}", ::inet_addr(kCarp4));
+    std::string here;
+    for (std::string line; std::getline(in, line);) {
+        std::istringstream fields(line);
+        std::string first, second;
+        fields >> first >> second;
+        if (!line.empty() && line.front() != '\t')
+            here = second;
+        else if (here == interface && first == group)
+            return true;
+    }
+    return false;
+}
+
+bool hears_ipv6(const std::string& interface) {
+    std::ifstream in("/proc/net/igmp6");
+    for (std::string line; std::getline(in, line);) {
+        std::istringstream fields(line);
+        std::string index, name, group;
+        if (fields >> index >> name >> group && name == interface && group == kCarp6) return true;
+    }
+    return false;
+}
+
+std::vector<std::pair<std::string, IpAddress>> standing_addresses() {
+    std::vector<std::pair<std::string, IpAddress>> standing;
+    ifaddrs* list = nullptr;
+    if (::getifaddrs(&list) != 0) return standing;
+    const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(list, &::freeifaddrs);
+    for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
+        if (one->ifa_addr == nullptr) continue;
+        char text[INET6_ADDRSTRLEN] = "";
+        if (one->ifa_addr->sa_family == AF_INET)
+            ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr, text,
+                        sizeof text);
+        else if (one->ifa_addr->sa_family == AF_INET6)
+            ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(one->ifa_addr)->sin6_addr, text,
+                        sizeof text);
+        if (const auto address = IpAddress::parse(text)) standing.emplace_back(one->ifa_name, *address);
+    }
+    return standing;
+}
+
+// A program that runs, and none of whose settings name carpd's devices.
+bool manages(const char* runs, std::initializer_list<const char*> settings) {
+    std::error_code none;
+    if (!std::filesystem::exists(runs, none)) return false;
+    for (const char* folder : settings)
+        for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
+            std::ifstream in(entry.path());
+            std::stringstream content;
+            content << in.rdbuf();
+            if (content.str().find("carp*") != std::string::npos) return false;
+        }
+    return true;
+}
+
+std::vector<std::string> find_managers() {
+    std::vector<std::string> managers;
+    if (manages("/run/systemd/netif/state",
+                {"/usr/lib/systemd/network", "/etc/systemd/network", "/run/systemd/network"}))
+        managers.push_back("systemd-networkd");
+    if (manages("/run/NetworkManager", {"/usr/lib/NetworkManager/conf.d", "/etc/NetworkManager/conf.d",
+                                        "/run/NetworkManager/conf.d"}))
+        managers.push_back("NetworkManager");
+    return managers;
+}
+
+// Nothing if there is no nft, or it may not look.
+std::optional<std::string> ruleset() {
+    const std::unique_ptr<FILE, decltype(&::pclose)> out(
+        ::popen("PATH=/usr/sbin:/usr/bin:/sbin:/bin timeout 5 nft -j list ruleset 2>/dev/null", "r"),
+        &::pclose);
+    if (!out) return std::nullopt;
+    constexpr std::size_t kMost = std::size_t{64} << 20;
+    std::string text;
+    char buffer[65536];
+    for (std::size_t read;
+         text.size() < kMost && (read = std::fread(buffer, 1, sizeof buffer, out.get())) > 0;)
+        text.append(buffer, read);
+    if (text.empty()) return std::nullopt;
+    return text;
+}
+
+bool names_carp(const Json& value) {
+    if (value.is_number_integer()) return value == 112;
+    if (value.is_string()) return value == "112" || value == "carp" || value == "vrrp";
+    if (value.is_object() && value.contains("set"))
+        return std::any_of(value.at("set").begin(), value.at("set").end(), names_carp);
+    return false;
+}
+
+// Of a rule's expressions: whether it matches protocol 112 and drops it.
+bool blocks(const Json& expressions) {
+    bool matches = false, drops = false;
+    for (const Json& expression : expressions) {
+        if (expression.contains("drop") || expression.contains("reject")) drops = true;
+        if (!expression.contains("match")) continue;
+        const Json& match = expression.at("match");
+        matches = matches ||
+                  (match.value("op", "") != "!=" && match.contains("right") && names_carp(match.at("right")));
+    }
+    return matches && drops;
+}
+
+std::vector<BlockingRule> blocking_rules_in(const Json& ruleset) {
+    std::vector<BlockingRule> blocking;
+    std::map<std::string, std::string> hooks;  // of chains
+    const auto chain_of = [](const Json& at, const char* key) {
+        return at.value("family", "") + ' ' + at.value("table", "") + ' ' + at.value(key, "");
+    };
+    for (const Json& element : ruleset.at("nftables")) {
+        if (element.contains("chain")) {
+            const Json& chain = element.at("chain");
+            hooks[chain_of(chain, "name")] = chain.value("hook", "");
+        } else if (element.contains("rule") && blocks(element.at("rule").value("expr", Json::array()))) {
+            const Json& rule = element.at("rule");
+            const std::string chain = chain_of(rule, "chain");
+            // Others stand behind carpd's packet socket, or concern packets of other hosts.
+            if (hooks[chain] == "egress" || hooks[chain] == "output")
+                blocking.push_back({hooks[chain], chain, rule.value("handle", 0)});
+        }
+    }
+    return blocking;
+}
+
+}  // namespace
+
+std::vector<BlockingRule> blocking_rules(const std::string& ruleset) {
+    try {
+        return blocking_rules_in(Json::parse(ruleset));
+    } catch (const Json::exception&) {  // an nft that speaks otherwise
+        return {};
+    }
+}
+
+std::string platform_of(const std::string& vendor, const std::string& product) {
+    constexpr std::pair<std::string_view, std::string_view> kVendors[] = {
+        {"VMware", "VMware"},     {"Amazon", "AWS"},      {"Google", "Google"}, {"OpenStack", "OpenStack"},
+        {"Microsoft", "Hyper-V"}, {"Proxmox", "Proxmox"}, {"QEMU", "QEMU"},     {"Red Hat", "QEMU"}};
+    if (product.find("OpenStack") != std::string::npos) return "OpenStack";
+    for (const auto& [word, platform] : kVendors)
+        if (vendor.find(word) != std::string::npos) return std::string(platform);
+    return "";
+}
+
+KnownConfig look_at_config(const std::string& file) {
+    KnownConfig known{.file = file};
+    if (::access(file.c_str(), F_OK) != 0) {
+        known.problem = fmt::format("{}: {}", file, std::strerror(errno));
+        return known;
+    }
+    auto loaded = load_config(file);
+    if (loaded) {
+        known.content = std::move(*loaded);
+        return known;
+    }
+    known.problem = loaded.error().front().to_string(file);
+    known.is_invalid = true;
+    return known;
+}
+
+HostView look_at_host(const std::set<std::string>& interfaces, std::vector<std::string>& untested) {
+    HostView view;
+    for (const std::string& interface : interfaces)
+        view.interfaces[interface] = {
+            std::max(setting("all", "arp_ignore"), setting(interface, "arp_ignore")), hears_ipv4(interface),
+            hears_ipv6(interface)};
+    view.addresses = standing_addresses();
+    view.managers = find_managers();
+    view.platform =
+        platform_of(line_of("/sys/class/dmi/id/sys_vendor"), line_of("/sys/class/dmi/id/product_name"));
+    if (const auto rules = ruleset())
+        view.blocking = blocking_rules(*rules);
+    else
+        untested.push_back("rules of the packet filter (`nft list ruleset` needs nftables, and root)");
+    return view;
+}
+
+}  // namespace carpd
