@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <ctime>
 #include <utility>
+
+#include "linux/unique_fd.h"
 
 namespace carpd {
 
@@ -25,6 +29,11 @@ bool stderr_is_journal() {
     return fmt::format("{}:{}", status.st_dev, status.st_ino) == stream;
 }
 
+bool writes_to_journal() {
+    static const bool journal = stderr_is_journal();
+    return journal;
+}
+
 std::string_view word(LogLevel level) {
     switch (level) {
         case LogLevel::error: return "error";
@@ -37,8 +46,7 @@ std::string_view word(LogLevel level) {
 }
 
 std::string prefix(LogLevel level) {
-    static const bool journal = stderr_is_journal();
-    if (journal) return fmt::format("<{}>", static_cast<int>(level));
+    if (writes_to_journal()) return fmt::format("<{}>", static_cast<int>(level));
     timespec now;
     tm local;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -46,6 +54,17 @@ std::string prefix(LogLevel level) {
     return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03} {:<7} ", local.tm_year + 1900,
                        local.tm_mon + 1, local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec,
                        now.tv_nsec / 1'000'000, word(level));
+}
+
+// As systemd's "native journal protocol" has it: a line for each field, in one datagram.
+bool tell_journal(LogLevel level, std::string_view text, const LogFields& fields) {
+    static const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    std::string message = fmt::format("PRIORITY={}\nSYSLOG_IDENTIFIER=carpd\nMESSAGE={}\n",
+                                      static_cast<int>(level), printable(text).substr(0, kMaxLogLine));
+    for (const auto& [name, value] : fields) message += fmt::format("{}={}\n", name, printable(value));
+    sockaddr_un journal{AF_UNIX, "/run/systemd/journal/socket"};
+    return ::sendto(socket.get(), message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+                    reinterpret_cast<const sockaddr*>(&journal), sizeof journal) >= 0;
 }
 
 bool write_line(LogLevel level, std::string_view text) {
@@ -69,6 +88,11 @@ void log(LogLevel level, std::string_view text) {
         write_line(LogLevel::warning, fmt::format("{} lines were lost because nobody read the log", g_lost)))
         g_lost = 0;
     if (g_lost != 0 || !write_line(level, text)) ++g_lost;
+}
+
+void log(LogLevel level, std::string_view text, const LogFields& fields) {
+    if (level > g_level) return;
+    if (!writes_to_journal() || !tell_journal(level, text, fields)) log(level, text);
 }
 
 std::string printable(std::string_view text) {

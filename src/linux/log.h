@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/time.h"
 
@@ -20,6 +22,9 @@ void set_log_level(LogLevel level);
 // prefixed with its level in sd-daemon(3)'s form; elsewhere with local time and the level as a word. A line
 // that can't be written at once is dropped and counted, and the next one that can be says how many were lost.
 void log(LogLevel level, std::string_view text);
+// The same with fields that only the journal keeps (systemd.journal-fields(7)): names and values.
+using LogFields = std::vector<std::pair<std::string_view, std::string>>;
+void log(LogLevel level, std::string_view text, const LogFields& fields);
 
 inline constexpr std::size_t kMaxLogLine = 1024;
 

@@ -2,7 +2,11 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,6 +65,34 @@ TEST(Log, SpeaksTheJournalsForm) {
         log(LogLevel::warning, "late");
     });
     EXPECT_EQ(text, "<4>late\n");
+}
+
+// In a mount namespace of its own, where the test is the journal.
+TEST(Log, GivesTheJournalFields) {
+    if (geteuid() != 0) GTEST_SKIP() << "needs root";
+    const std::string lines = logged_by([](int) {
+        if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+            mount("tmpfs", "/run", "tmpfs", 0, nullptr) != 0 || mkdir("/run/systemd", 0755) != 0 ||
+            mkdir("/run/systemd/journal", 0755) != 0)
+            _exit(1);
+        const UniqueFd journal(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        const sockaddr_un here{AF_UNIX, "/run/systemd/journal/socket"};
+        if (bind(journal.get(), reinterpret_cast<const sockaddr*>(&here), sizeof here) != 0) _exit(1);
+        struct stat status;
+        fstat(STDERR_FILENO, &status);
+        setenv("JOURNAL_STREAM",
+               (std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino)).c_str(), 1);
+        log(LogLevel::notice, "lan: BACKUP -> MASTER", {{"CARP_GROUP", "lan"}, {"CARP_REASON", "a\nb"}});
+        char buffer[4096];
+        const auto size = recv(journal.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+        if (size > 0 && write(STDERR_FILENO, buffer, static_cast<std::size_t>(size)) != size) _exit(1);
+        // Without a journal the line takes the other way.
+        unlink(here.sun_path);
+        log(LogLevel::notice, "alone", {{"CARP_GROUP", "lan"}});
+    });
+    EXPECT_EQ(lines,
+              "PRIORITY=5\nSYSLOG_IDENTIFIER=carpd\nMESSAGE=lan: BACKUP -> MASTER\nCARP_GROUP=lan\n"
+              "CARP_REASON=a\\x0ab\n<5>alone\n");
 }
 
 TEST(Log, ALineIsOneLineOfBoundedLength) {
