@@ -11,7 +11,7 @@ _carpctl() {
         [[ " $commands " == *" $word "* ]] && { command="$word"; break; }
     done
     case "$previous" in
-        --from) COMPREPLY=($(compgen -W "keepalived ucarp ifupdown openbsd freebsd" -- "$current")); return ;;
+        --from) COMPREPLY=($(compgen -W "keepalived ucarp ifupdown openbsd freebsd config-xml" -- "$current")); return ;;
         -s | --socket | -o | --output | -f | --config) COMPREPLY=($(compgen -f -- "$current")); return ;;
         -i | --interface) COMPREPLY=($(compgen -W "$(ls /sys/class/net)" -- "$current")); return ;;
         -w | --wait | --for | --until | --client | --at | -n | --name | --owner | -c | --count | --seconds | --self) return ;;

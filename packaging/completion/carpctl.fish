@@ -27,7 +27,7 @@ complete -c carpctl -n $none -a import -d 'Make a carpd.toml of files of others'
 complete -c carpctl -n $none -a capture -d 'Write CARP and VRRP to a pcapng file'
 complete -c carpctl -n $none -a decode -d 'Say what stands in a capture'
 complete -c carpctl -n '__fish_seen_subcommand_from import decode' -F
-complete -c carpctl -n '__fish_seen_subcommand_from import' -l from -x -a 'keepalived ucarp ifupdown openbsd freebsd' -d 'their kind'
+complete -c carpctl -n '__fish_seen_subcommand_from import' -l from -x -a 'keepalived ucarp ifupdown openbsd freebsd config-xml' -d 'their kind'
 complete -c carpctl -n '__fish_seen_subcommand_from import capture' -s o -l output -r -F -d 'write it there'
 complete -c carpctl -n '__fish_seen_subcommand_from capture decode' -s i -l interface -x -a '(command ls /sys/class/net)' -d 'of this interface'
 complete -c carpctl -n '__fish_seen_subcommand_from capture' -s c -l count -x -d 'end after so many packets'

@@ -47,7 +47,7 @@ _carpctl_arguments() {
                 '1:group:_carpctl_groups' '2:amount'
             ;;
         import)
-            _arguments '--from[their kind]:kind:(keepalived ucarp ifupdown openbsd freebsd)' \
+            _arguments '--from[their kind]:kind:(keepalived ucarp ifupdown openbsd freebsd config-xml)' \
                 {-o,--output}'[write it there]:file:_files' '--force[overwrite that file]' '*:file:_files'
             ;;
         capture)

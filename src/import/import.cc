@@ -38,6 +38,7 @@ void read(ImportKind kind, const ImportFiles& files, Draft& draft) {
         case ImportKind::ifupdown: return read_ifupdown(files, draft);
         case ImportKind::openbsd: return read_openbsd(files, draft);
         case ImportKind::freebsd: return read_freebsd(files, draft);
+        case ImportKind::config_xml: return read_config_xml(files, draft);
     }
 }
 
@@ -95,6 +96,7 @@ std::optional<ImportKind> parse_import_kind(std::string_view name) {
 std::optional<ImportKind> guess_import_kind(const ImportFile& file) {
     const std::string name = base_name(file.name);
     const auto says = [&](std::string_view words) { return file.text.find(words) != std::string::npos; };
+    if (says("<pfsense>") || says("<opnsense>")) return ImportKind::config_xml;
     if (name.starts_with("hostname.carp")) return ImportKind::openbsd;
     if (name.starts_with("vip-") && name.ends_with(".conf")) return ImportKind::ucarp;
     if (name.starts_with("keepalived") || says("vrrp_instance")) return ImportKind::keepalived;

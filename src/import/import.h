@@ -21,9 +21,10 @@ enum class ImportKind : std::uint8_t {
     ifupdown,    // Debian's /etc/network/interfaces with ucarp-vid
     openbsd,     // hostname.carpN
     freebsd,     // rc.conf
+    config_xml,  // config.xml of pfSense and OPNsense
 };
 
-inline constexpr std::string_view kImportKinds[] = {"keepalived", "ucarp", "ifupdown", "openbsd", "freebsd"};
+inline constexpr std::string_view kImportKinds[] = {"keepalived", "ucarp", "ifupdown", "openbsd", "freebsd", "config-xml"};
 
 std::string_view to_string(ImportKind kind);
 std::optional<ImportKind> parse_import_kind(std::string_view name);

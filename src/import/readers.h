@@ -16,5 +16,6 @@ void read_ucarp(const ImportFiles& files, Draft& draft);
 void read_ifupdown(const ImportFiles& files, Draft& draft);
 void read_openbsd(const ImportFiles& files, Draft& draft);
 void read_freebsd(const ImportFiles& files, Draft& draft);
+void read_config_xml(const ImportFiles& files, Draft& draft);
 
 }  // namespace carpd
