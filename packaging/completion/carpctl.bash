@@ -6,7 +6,7 @@ _carpctl_groups() {
 
 _carpctl() {
     local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD - 1]}" command="" word
-    local commands="status explain doctor monitor history state demote drain undrain stop reload sync import capture decode"
+    local commands="status explain doctor monitor history state demote drain undrain stop reload sync config import capture decode"
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         [[ " $commands " == *" $word "* ]] && { command="$word"; break; }
     done
@@ -28,6 +28,7 @@ _carpctl() {
         sync) words+=" status flows resync flush --owner" ;;
         capture) words+=" -c --count -i --interface -o --output --seconds" ;;
         decode) words+=" -f --config -i --interface --self --explain $(compgen -f -- "$current")" ;;
+        config) words+=" check show diff $(compgen -f -- "$current")" ;;
         import) words+=" --from -o --output --force $(compgen -f -- "$current")" ;;
     esac
     COMPREPLY=($(compgen -W "$words" -- "$current"))

@@ -9,7 +9,7 @@ complete -c carpctl -s s -l socket -r -F -d 'control socket'
 complete -c carpctl -s j -l json -d 'JSON, for programs'
 complete -c carpctl -s V -l version -d 'version'
 complete -c carpctl -s h -l help -d 'help'
-set -l commands status explain doctor monitor history state demote drain undrain stop reload sync import capture decode
+set -l commands status explain doctor monitor history state demote drain undrain stop reload sync config import capture decode
 set -l none "not __fish_seen_subcommand_from $commands"
 complete -c carpctl -n $none -a status -d 'Show all groups, or everything about one'
 complete -c carpctl -n $none -a explain -d 'Say why this host is, or is not, MASTER'
@@ -23,10 +23,12 @@ complete -c carpctl -n $none -a undrain -d 'End that'
 complete -c carpctl -n $none -a stop -d 'Stop carpd in order'
 complete -c carpctl -n $none -a reload -d 'Make carpd read its configuration again'
 complete -c carpctl -n $none -a sync -d 'State synchronisation'
+complete -c carpctl -n $none -a config -d 'Check or show a configuration, or what it would change'
 complete -c carpctl -n $none -a import -d 'Make a carpd.toml of files of others'
 complete -c carpctl -n $none -a capture -d 'Write CARP and VRRP to a pcapng file'
 complete -c carpctl -n $none -a decode -d 'Say what stands in a capture'
 complete -c carpctl -n '__fish_seen_subcommand_from import decode' -F
+complete -c carpctl -n '__fish_seen_subcommand_from config' -F -a 'check show diff'
 complete -c carpctl -n '__fish_seen_subcommand_from import' -l from -x -a 'keepalived ucarp ifupdown openbsd freebsd config-xml' -d 'their kind'
 complete -c carpctl -n '__fish_seen_subcommand_from import capture' -s o -l output -r -F -d 'write it there'
 complete -c carpctl -n '__fish_seen_subcommand_from capture decode' -s i -l interface -x -a '(command ls /sys/class/net)' -d 'of this interface'

@@ -72,6 +72,10 @@ struct CaptureOrder {
     int seconds = 0;                      // for so long; 0: for ever
 };
 ExitCode capture_command(const CaptureOrder& order);
+// A configuration file: whether it is valid, how carpd understands it, or what a reload of it would change in
+// the running daemon. `file`: empty for the default one, or for diff for that of the daemon.
+enum class ConfigCommand : std::uint8_t { check, show, diff };
+ExitCode config_command(const Options& options, ConfigCommand command, const std::string& file);
 // All of `carpctl sync`.
 ExitCode sync_command(const Options& options, const SyncRequest& request);
 

@@ -28,6 +28,8 @@ struct CommandLine {
     std::optional<DecodeOrder> decode{};
     std::optional<CaptureOrder> capture{};
     std::optional<DoctorOrder> doctor{};
+    std::optional<ConfigCommand> config{};  // of `carpctl config`
+    std::string config_file;
     bool explain = false, drain = false, undrain = false;
     int patience = 10;        // of `drain`, in seconds
     std::string span, until;  // as typed
@@ -75,6 +77,20 @@ void add_sync(CLI::App& app, CommandLine& line) {
         ->type_name("NAME");
     add(SyncCommand::resync, "Read the kernel's table again, and ask every peer for all");
     add(SyncCommand::flush, "Forget what peers told, and remove it from the kernel");
+}
+
+void add_config(CLI::App& app, CommandLine& line) {
+    CLI::App* config = app.add_subcommand("config", "Check or show a configuration, or what it would change");
+    config->require_subcommand(1);
+    config->fallthrough();
+    const auto add = [&](const char* name, ConfigCommand command, const char* description) {
+        CLI::App* sub = config->add_subcommand(name, description);
+        sub->add_option("FILE", line.config_file, "instead of carpd's");
+        sub->callback([&line, command] { line.config = command; });
+    };
+    add("check", ConfigCommand::check, "Say whether it is valid, as carpd -n does");
+    add("show", ConfigCommand::show, "Show it as carpd understands it, with all defaults and no secrets");
+    add("diff", ConfigCommand::diff, "Say what a reload would change, and what that would cost");
 }
 
 void add_import(CLI::App& app, CommandLine& line) {
@@ -213,6 +229,7 @@ void describe(CLI::App& app, CommandLine& line) {
     add_command(app, line, Command::stop, "Stop carpd in order: its peers take over at once");
     add_command(app, line, Command::reload, "Make carpd read its configuration again");
     add_sync(app, line);
+    add_config(app, line);
     add_import(app, line);
     add_capture(app, line);
     add_decode(app, line);
@@ -234,6 +251,7 @@ ExitCode run(const CommandLine& line) {
     if (line.order) return import_command(*line.order);
     if (line.decode) return decode_command(line.options, *line.decode);
     if (line.capture) return capture_command(*line.capture);
+    if (line.config) return config_command(line.options, *line.config, line.config_file);
     if (line.sync) return sync_command(line.options, *line.sync);
     if (!line.client.empty()) return client_command(line.options, line.client, line.request.group);
     if (line.drain) return drain_command(line.options, line.request.group, line.request.lasts, line.patience);

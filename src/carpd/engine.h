@@ -69,9 +69,10 @@ class Engine : private Port {
         bool owned = false;                   // its addresses are installed
         std::uint64_t takeover = 0;           // with which it waits for its flows; 0: it doesn't
     };
-    // One that is being given.
-    struct StatusAnswer {
-        GroupId next = 0;
+    // One that is being given: a status, or with `config` a configuration.
+    struct LongAnswer {
+        std::shared_ptr<const Config> config{};
+        std::size_t next = 0;       // group: by id, or in the order of the configuration
         bool is_at_pools = false;   // after the groups
         bool has_elements = false;  // of groups, or of pools
         bool is_all(const Node& node) const { return is_at_pools && next >= node.group_slots(); }
@@ -108,9 +109,11 @@ class Engine : private Port {
     std::string execute(const Request& request, LineServer::ClientId client);
     Processes processes() const;
     void begin_status(LineServer::ClientId client);
+    void begin_config(LineServer::ClientId client);
     bool can_continue_answers() const;
     void continue_answers();
-    bool continue_answer(LineServer::ClientId client, StatusAnswer& answer, int elements);
+    bool continue_answer(LineServer::ClientId client, LongAnswer& answer, int elements);
+    bool continue_config(LineServer::ClientId client, LongAnswer& answer, int elements);
     std::string element(GroupId id, bool is_pool) const;
     std::vector<GroupId> groups_called(const std::string& name) const;
     std::string status(const std::vector<GroupId>& groups) const;
@@ -169,7 +172,7 @@ class Engine : private Port {
     std::vector<IpAddress> shared_;            // the groups' addresses, sorted
     std::set<LineServer::ClientId> monitors_;
     std::deque<std::string> history_;  // what monitors were told, or would have been; the last kHistory lines
-    std::map<LineServer::ClientId, StatusAnswer> answers_;
+    std::map<LineServer::ClientId, LongAnswer> answers_;
     Deadlines fences_;  // by GroupId: when its addresses must be gone, whoever removes them
     std::vector<ReceivedPacket> batch_;
     std::vector<OutgoingFrame> frames_;                   // to be sent together

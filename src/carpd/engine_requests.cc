@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "carpd/engine.h"
+#include "control/config_answer.h"
 #include "linux/clock.h"
 #include "linux/log.h"
 
@@ -27,6 +28,7 @@ constexpr std::size_t kHistory = 200;  // changes, of all groups
 void Engine::handle_line(LineServer::ClientId client, std::string_view line) {
     const auto request = parse_request(line);
     if (request && request->command == Command::status && request->group.empty()) return begin_status(client);
+    if (request && request->command == Command::config) return begin_config(client);
     kernel_.control.send(client, request ? execute(*request, client) : error_line(request.error()));
 }
 
@@ -44,6 +46,7 @@ std::string Engine::execute(const Request& request, LineServer::ClientId client)
         case Command::client: return tell_who_serves(request);
         case Command::reload: return reload();
         case Command::history: return history_line(history_);
+        case Command::config: break;  // handle_line() begins it
         case Command::stop:
             log(LogLevel::notice, "stopping on request");
             stopping_ = true;
@@ -109,6 +112,14 @@ void Engine::begin_status(LineServer::ClientId client) {
     answers_[client] = {};
 }
 
+void Engine::begin_config(LineServer::ClientId client) {
+    std::string text = config_head(path_);
+    for (const Section& section : describe_all_but_groups(*config_)) text += to_json_text(section) + ",";
+    text.pop_back();
+    kernel_.control.send_part(client, text);
+    answers_[client] = {.config = config_};
+}
+
 bool Engine::can_continue_answers() const {
     return std::any_of(answers_.begin(), answers_.end(), [this](const auto& entry) {
         return kernel_.control.unsent(entry.first) < kMuchUnsent;
@@ -136,14 +147,15 @@ std::string Engine::element(GroupId id, bool is_pool) const {
 }
 
 // Returns whether that was all.
-bool Engine::continue_answer(LineServer::ClientId client, StatusAnswer& answer, int elements) {
+bool Engine::continue_answer(LineServer::ClientId client, LongAnswer& answer, int elements) {
+    if (answer.config) return continue_config(client, answer, elements);
     std::string text;
     for (; elements > 0 && !answer.is_all(node_); ++answer.next) {
         if (answer.next >= node_.group_slots()) {
             text += kStatusPools;
             answer = {.next = 0, .is_at_pools = true};
         }
-        const std::string one = element(answer.next, answer.is_at_pools);
+        const std::string one = element(static_cast<GroupId>(answer.next), answer.is_at_pools);
         if (one.empty()) continue;
         if (std::exchange(answer.has_elements, true)) text += ',';
         text += one;
@@ -152,6 +164,20 @@ bool Engine::continue_answer(LineServer::ClientId client, StatusAnswer& answer, 
     const bool is_all = answer.is_all(node_);
     if (is_all)
         kernel_.control.send(client, text + status_tail(node_, verdicts_, now_));
+    else
+        kernel_.control.send_part(client, text);
+    return is_all;
+}
+
+bool Engine::continue_config(LineServer::ClientId client, LongAnswer& answer, int elements) {
+    const auto& groups = answer.config->groups;
+    std::string text;
+    for (; elements > 0 && answer.next < groups.size(); ++answer.next, --elements)
+        if (const Section section = describe(groups[answer.next]); !section.kind.empty())
+            text += "," + to_json_text(section);
+    const bool is_all = answer.next == groups.size();
+    if (is_all)
+        kernel_.control.send(client, text + std::string(kConfigTail));
     else
         kernel_.control.send_part(client, text);
     return is_all;

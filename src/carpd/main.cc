@@ -10,6 +10,7 @@
 #include "carpd/supervisor.h"
 #include "carpd/sync_process.h"
 #include "config/config.h"
+#include "config/description.h"
 #include "linux/log.h"
 #include "linux/process.h"
 
@@ -17,7 +18,7 @@ namespace carpd {
 namespace {
 
 struct Options {
-    std::string config = "/etc/carpd/carpd.toml";
+    std::string config{kDefaultConfigFile};
     bool check = false;
     bool verbose = false;
 };
@@ -117,13 +118,7 @@ int start(const Options& options) {
     }
     print(options.config, file->warnings, "warning: ");
     if (options.check) {
-        const std::size_t count = file->config.groups.size();
-        const auto& sync = file->config.sync;
-        const std::size_t peers = sync ? sync->peers.size() : 0;
-        const std::string with =
-            peers == 0 ? "peers that it finds" : fmt::format("{} peer{}", peers, peers == 1 ? "" : "s");
-        fmt::print("{} is valid: {} group{}{}\n", options.config, count, count == 1 ? "" : "s",
-                   sync ? ", state synchronisation with " + with : "");
+        fmt::print("{} is valid: {}\n", options.config, summary(file->config));
         return kStopped;
     }
     if (options.verbose) set_log_level(LogLevel::debug);

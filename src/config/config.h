@@ -17,6 +17,7 @@
 
 namespace carpd {
 
+inline constexpr std::string_view kDefaultConfigFile = "/etc/carpd/carpd.toml";
 inline constexpr std::string_view kDefaultControlSocket = "/run/carpd/control.sock";
 
 // How addresses with a virtual MAC come to answer, and whether the kernel enforces the lease.

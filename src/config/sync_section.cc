@@ -344,6 +344,13 @@ bool is_sync_key(std::string_view key) {
     return std::find(kSyncKeys.begin(), kSyncKeys.end(), key) != kSyncKeys.end();
 }
 
+std::string_view tcp_state_name(std::uint8_t state) {
+    const auto found = std::find_if(kTcpStates.begin(), kTcpStates.end(),
+                                    [state](const Named& named) { return named.number == state; });
+    CARPD_ASSERT(found != kTcpStates.end());
+    return found->name;
+}
+
 void read_sync(Reader& reader, const toml::node& node, const std::string& directory,
                const InterfaceNames& interfaces, ConfigFile& file) {
     if (const toml::table* table = node.as_table()) {

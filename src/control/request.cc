@@ -35,6 +35,7 @@ constexpr std::array kForms = {
     CommandForm{Command::stop, "stop", {}, false},
     CommandForm{Command::reload, "reload", {}, false},
     CommandForm{Command::history, "history", {}, false},
+    CommandForm{Command::config, "config", {}, false},
 };
 
 const CommandForm& form_of(Command command) {

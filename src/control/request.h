@@ -10,6 +10,7 @@
 //                                                                 and "group" for one pool
 //   {"command":"stop"}  {"command":"reload"}
 //   {"command":"history"}                                         reply: history_line()
+//   {"command":"config"}                                          reply: config_head(), ...
 //
 // The name of a pool stands for all its carpnodes.
 //
@@ -32,7 +33,7 @@ namespace carpd {
 
 inline constexpr std::size_t kMaxRequestSize = 4096;  // bytes in a line
 
-enum class Command : std::uint8_t { status, monitor, state, demote, client, stop, reload, history };
+enum class Command : std::uint8_t { status, monitor, state, demote, client, stop, reload, history, config };
 
 std::string_view to_string(Command command);
 // Whether one is called so.
