@@ -22,7 +22,7 @@ _carpctl() {
         status | history | undrain) words+=" $(_carpctl_groups)" ;;
         doctor) words+=" -f --config --foreign-macs $(_carpctl_groups)" ;;
         explain) words+=" --client --at $(_carpctl_groups)" ;;
-        drain) words+=" -w --wait --for --until $(_carpctl_groups)" ;;
+        drain) words+=" -w --wait --for --until --persist $(_carpctl_groups)" ;;
         demote) words+=" -g --interface-group -n --name --for --until $(_carpctl_groups)" ;;
         state) [[ "$previous" == state ]] && words+=" $(_carpctl_groups)" || words+=" master backup" ;;
         sync) words+=" status flows resync flush --owner" ;;

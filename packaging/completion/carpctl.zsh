@@ -42,7 +42,7 @@ _carpctl_arguments() {
             ;;
         explain) _arguments '(--at)--client[who serves this client]:address' '(--client)--at[why it was so then]:03\:12' '1:group:_carpctl_groups' ;;
         state) _arguments '1:group:_carpctl_groups' '2:state:(master backup)' ;;
-        drain) _arguments {-w,--wait}'[for so long at most]:seconds' $ends '1:group:_carpctl_groups' ;;
+        drain) _arguments {-w,--wait}'[for so long at most]:seconds' '--persist[also over restarts]' $ends '1:group:_carpctl_groups' ;;
         demote)
             _arguments {-g,--interface-group}'[an interface group]' {-n,--name}'[what it is called]:name' $ends \
                 '1:group:_carpctl_groups' '2:amount'

@@ -19,9 +19,6 @@ struct Options {
     bool json = false;  // for programs
 };
 
-// How `carpctl drain` calls its demotion.
-inline constexpr const char* kDrainDemotion = "drain";
-
 ExitCode status_command(const Options& options, const std::string& group);
 // Why this host is or isn't MASTER of a group, or of each.
 ExitCode explain_command(const Options& options, const std::string& group);
@@ -29,10 +26,15 @@ ExitCode explain_command(const Options& options, const std::string& group);
 ExitCode past_command(const Options& options, const std::string& group, std::time_t at);
 // Who serves a client in each pool, or the one named `pool`, and why. `client` is an IP address or a MAC.
 ExitCode client_command(const Options& options, const std::string& client, const std::string& pool);
-// Demotes this host, in one group or in all, for as long as `lasts` or until undrain, and waits for at most
-// `patience` seconds until others are MASTER.
-ExitCode drain_command(const Options& options, const std::string& group, const std::optional<Duration>& lasts,
-                       int patience);
+// Demotes this host, in one group or in all, and waits for at most `patience` seconds until others are
+// MASTER.
+struct DrainOrder {
+    std::string group;                // empty: all
+    std::optional<Duration> lasts{};  // nothing: until undrain, or until carpd stops
+    bool persist = false;             // until undrain, also when carpd starts again
+    int patience = 10;
+};
+ExitCode drain_command(const Options& options, const DrainOrder& order);
 ExitCode undrain_command(const Options& options, const std::string& group);
 ExitCode monitor_command(const Options& options);
 // What is wrong, or will be at the next takeover. Fails if anything is.

@@ -1,12 +1,16 @@
 // `carpctl drain` and `undrain`: gives what this host is MASTER of to others before maintenance, and says who
 // has it. It is a demotion like any other (carp.md, rules M), with a name of its own and somebody who waits
 // for its effect.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 
 #include "carpctl/commands.h"
 #include "carpctl/parts.h"
@@ -15,9 +19,6 @@
 namespace carpd {
 
 namespace {
-
-// Less than a fault's (rule M3): where all other hosts can't serve well, a drained one still does.
-constexpr int kAmount = 200;
 
 // Readable when nobody is expected to take over any more.
 int alarm_after(int seconds) {
@@ -54,9 +55,8 @@ Json moved_of(const Json& before, const Json& groups) {
     return moved;
 }
 
-Request order(const std::string& group, int amount, const std::optional<Duration>& lasts = {}) {
+Request demotion(const std::string& group, int amount) {
     Request request{.command = Command::demote, .group = group, .amount = amount};
-    request.lasts = lasts;
     request.name = kDrainDemotion;
     if (group.empty()) request.interface_group = kAllGroups;
     return request;
@@ -82,10 +82,32 @@ void print(const Json& moved, const std::string& end) {
     fmt::print("Drained{}.\n", end);
 }
 
+// carpd has no time to wait for a disk. Nothing if it is there, also after a power cut.
+std::optional<Failure> wait_for_disk(const std::string& file) {
+    for (const std::string& path : {file, std::filesystem::path(file).parent_path().string()}) {
+        const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+        const bool is_there = fd >= 0 && ::fsync(fd) == 0;
+        const int error = errno;
+        if (fd >= 0) ::close(fd);
+        if (!is_there)
+            return Failure{kFailed,
+                           fmt::format("this host is drained, but whether it stays so after a power cut "
+                                       "isn't known: {}: {}",
+                                       path, std::strerror(error))};
+    }
+    return std::nullopt;
+}
+
+std::string end_of(const DrainOrder& order, const std::string& undo) {
+    if (order.lasts) return fmt::format(" for {}, or until `{}`", human_duration(*order.lasts), undo);
+    if (order.persist) return fmt::format(", also when carpd or this host starts again, until `{}`", undo);
+    return fmt::format(", until carpd stops or `{}`", undo);
+}
+
 }  // namespace
 
-ExitCode drain_command(const Options& options, const std::string& group, const std::optional<Duration>& lasts,
-                       int patience) {
+ExitCode drain_command(const Options& options, const DrainOrder& order) {
+    const std::string& group = order.group;
     auto client = Client::connect(options.socket), changes = Client::connect(options.socket);
     if (!client) return report(client.error());
     if (!changes) return report(changes.error());
@@ -94,28 +116,32 @@ ExitCode drain_command(const Options& options, const std::string& group, const s
     const Json ours = masters_among(*before);
     if (const auto heard = ask(*changes, to_line(Request{.command = Command::monitor})); !heard)
         return report(heard.error());
-    if (const auto done = ask(*client, to_line(order(group, kAmount, lasts))); !done)
-        return report(done.error());
+    Request request = demotion(group, kDrainAmount);
+    request.lasts = order.lasts;
+    request.persist = order.persist;
+    const auto done = ask(*client, to_line(request));
+    if (!done) return report(done.error());
 
-    const auto after = wait_for_others(*client, *changes, group, patience);
+    const auto after = wait_for_others(*client, *changes, group, order.patience);
     if (!after) return report(after.error());
     const Json moved = moved_of(ours, *after), left = masters_among(*after);
     const std::string undo = group.empty() ? "carpctl undrain" : fmt::format("carpctl undrain {}", group);
     if (options.json)
         fmt::print("{}\n", Json({{"schema", 1}, {"moved", moved}, {"still_master", left}}).dump());
     else
-        print(moved, lasts ? fmt::format(" for {}, or until `{}`", human_duration(*lasts), undo)
-                           : fmt::format(", until carpd stops or `{}`", undo));
+        print(moved, end_of(order, undo));
+    if (order.persist)
+        if (const auto failure = wait_for_disk(text(done->json, "file"))) return report(*failure);
     if (left.empty()) return kOk;
     return report(
         {kFailed, fmt::format("nobody took over within {} s, so this host is still MASTER of {}: is "
                               "there another host that runs, hears this one and isn't as demoted? It "
                               "hands over as soon as there is; end that by `{}`",
-                              patience, join(left, ", "), undo)});
+                              order.patience, join(left, ", "), undo)});
 }
 
 ExitCode undrain_command(const Options& options, const std::string& group) {
-    return give_order(Client::connect(options.socket), to_line(order(group, 0)), options.json);
+    return give_order(Client::connect(options.socket), to_line(demotion(group, 0)), options.json);
 }
 
 }  // namespace carpd

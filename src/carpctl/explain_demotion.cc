@@ -49,6 +49,24 @@ std::string operators_demotion(const std::string& name, const std::string& group
                        colon == std::string::npos ? group : name.substr(0, colon));
 }
 
+// What ends it by itself, or that not even a restart does.
+std::string ending(const std::string& name, const Json& group, const Json& status) {
+    const auto endings = group.find("demotion_remaining_ms");  // not of a carpd that knew none
+    if (endings != group.end() && endings->contains(name))
+        return fmt::format("in {}, or ", duration(endings->at(name)));
+    const auto kept = status.find("kept_demotions");
+    if (kept == status.end()) return "";
+    for (const Json& one : *kept) {
+        const bool is_own = one.at("interface_group").is_null();
+        const std::string full =
+            is_own ? one.at("name").get<std::string>()
+                   : one.at("interface_group").get<std::string>() + ":" + one.at("name").get<std::string>();
+        if (full == name && (!is_own || one.at("group") == group.at("name")))
+            return "not when carpd starts again, but ";
+    }
+    return "";
+}
+
 std::string why_demoted(const std::string& name, const Json& group, const Facts& facts) {
     if (name == kSendErrorDemotion)
         return "three advertisements in a row could not be sent; ends when three in a row can";
@@ -68,10 +86,7 @@ std::string why_demoted(const std::string& name, const Json& group, const Facts&
         return fmt::format("{} is in its set and can't serve, or not as well; see `carpctl explain {}`",
                            other, other);
     }
-    const auto endings = group.find("demotion_remaining_ms");  // not of a carpd that knew none
-    const bool ends = endings != group.end() && endings->contains(name);
-    return operators_demotion(printable(name), text(group, "name"),
-                              ends ? fmt::format("in {}, or ", duration(endings->at(name))) : "");
+    return operators_demotion(printable(name), text(group, "name"), ending(name, group, facts.status));
 }
 
 }  // namespace

@@ -312,6 +312,16 @@ TEST(Explain, WhenADemotionEndsByItself) {
                           "undrain`."));
 }
 
+TEST(Explain, WhenADemotionOutlivesTheDaemon) {
+    Json group = backup("less_demoted", 200);
+    demote(group, {{"carp:drain", 200}}, 200);
+    Json all = status(group);
+    all["kept_demotions"] = {
+        {{"group", nullptr}, {"interface_group", "carp"}, {"name", "drain"}, {"amount", 200}}};
+    EXPECT_THAT(render_explanation({all, nullptr}, false, Paint(false)),
+                HasSubstr("ends not when carpd starts again, but with `carpctl undrain`."));
+}
+
 TEST(Explain, DemotionsByNameOwnerAndSize) {
     Json group = backup("less_demoted", 200);
     group["hold_down_remaining_ms"] = 12000;

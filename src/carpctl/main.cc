@@ -31,7 +31,7 @@ struct CommandLine {
     std::optional<ConfigCommand> config{};  // of `carpctl config`
     std::string config_file;
     bool explain = false, drain = false, undrain = false;
-    int patience = 10;        // of `drain`, in seconds
+    DrainOrder drain_order{};
     std::string span, until;  // as typed
     std::string client;
     std::string past;  // of `explain --at`, as typed
@@ -217,11 +217,16 @@ void describe(CLI::App& app, CommandLine& line) {
     });
     CLI::App* drain = app.add_subcommand("drain", "Hand over what this host is MASTER of, and stay away");
     add_group(*drain, line, false);
-    drain->add_option("-w,--wait", line.patience, "for so many seconds at most, until others are MASTER")
+    drain
+        ->add_option("-w,--wait", line.drain_order.patience,
+                     "for so many seconds at most, until others are MASTER")
         ->type_name("SECONDS")
         ->check(CLI::Range(0, 3600))
         ->capture_default_str();
     add_end(*drain, line);
+    drain->add_flag("--persist", line.drain_order.persist, "stay drained when carpd or the host starts again")
+        ->excludes("--for")
+        ->excludes("--until");
     drain->callback([&line] { line.drain = true; });
     CLI::App* undrain = app.add_subcommand("undrain", "End that");
     add_group(*undrain, line, false);
@@ -254,7 +259,12 @@ ExitCode run(const CommandLine& line) {
     if (line.config) return config_command(line.options, *line.config, line.config_file);
     if (line.sync) return sync_command(line.options, *line.sync);
     if (!line.client.empty()) return client_command(line.options, line.client, line.request.group);
-    if (line.drain) return drain_command(line.options, line.request.group, line.request.lasts, line.patience);
+    if (line.drain) {
+        DrainOrder order = line.drain_order;
+        order.group = line.request.group;
+        order.lasts = line.request.lasts;
+        return drain_command(line.options, order);
+    }
     if (line.undrain) return undrain_command(line.options, line.request.group);
     if (line.explain && !line.past.empty()) return past(line);
     if (line.explain) return explain_command(line.options, line.request.group);

@@ -151,6 +151,7 @@ Engine::Engine(std::shared_ptr<const Config> config, std::string path, const Sup
     kernel_.sync.catch_up(now_);  // its process may have been there all the time
     configure_sync(config->sync);
     configure(std::move(config));
+    open_kept_demotions();
     if (config_->hold_down > Duration(0))
         pump_.input(
             now_, [this](Node& node, Actions& out) { node.hold_down(now_, now_ + config_->hold_down, out); });

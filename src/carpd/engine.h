@@ -19,6 +19,7 @@
 #include "base/expected.h"
 #include "carp/pump.h"
 #include "carpd/helper_link.h"
+#include "carpd/kept_demotions.h"
 #include "carpd/sync_link.h"
 #include "config/config.h"
 #include "control/pool_status.h"
@@ -126,6 +127,9 @@ class Engine : private Port {
     void hear_sync();
     void follow_sync();
     std::string demote(const Request& request, const std::vector<GroupId>& groups);
+    bool set_demotion(const Request& request, const std::vector<GroupId>& groups);
+    void open_kept_demotions();
+    void set_kept_demotions();
     std::string reload();
     int wait(std::span<epoll_event> events, bool has_chores);
     void arm_timer();
@@ -167,6 +171,7 @@ class Engine : private Port {
     Pump pump_;
     std::vector<Group> groups_;  // by GroupId
     Verdicts verdicts_;
+    KeptDemotions kept_;
     int sync_demotion_ = 0;
     std::map<int, InterfaceId> interface_of_;  // by ifindex; on each of them CARP's groups are joined
     std::vector<IpAddress> shared_;            // the groups' addresses, sorted

@@ -39,6 +39,7 @@ std::string Engine::reload() {
     configure_tracks(next.tracks);
     configure_sync(next.sync);
     configure(keep(std::move(*file)));
+    set_kept_demotions();  // also of groups that are there again
     give_back_memory();
     log(LogLevel::notice, fmt::format("reloaded {}: {} groups", path_, config_->groups.size()));
     return ok_line();

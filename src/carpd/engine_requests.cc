@@ -103,7 +103,8 @@ std::string Engine::tell_who_serves(const Request& request) const {
 
 Processes Engine::processes() const {
     return {getpid(),        supervision_.supervisor, supervision_.restarts,
-            now_ - started_, kernel_.helper.status(), kernel_.sync.status(now_)};
+            now_ - started_, kernel_.helper.status(), kernel_.sync.status(now_),
+            kept_.all()};
 }
 
 // Telling of thousands of groups takes longer than an advertisement may be late, so it is a chore.
@@ -181,29 +182,6 @@ bool Engine::continue_config(LineServer::ClientId client, LongAnswer& answer, in
     else
         kernel_.control.send_part(client, text);
     return is_all;
-}
-
-std::string Engine::demote(const Request& request, const std::vector<GroupId>& groups) {
-    if (groups.empty()) {
-        std::set<std::string> known{std::string(kAllGroups)};
-        for (const GroupConfig& group : config_->groups)
-            known.insert(group.interface_groups.begin(), group.interface_groups.end());
-        if (!known.contains(request.interface_group))
-            return error_line(
-                unknown_group("interface group", request.interface_group, {known.begin(), known.end()}));
-    }
-    const Instant ends = request.lasts ? now_ + *request.lasts : kNever;
-    bool done = true;
-    pump_.input(now_, [&](Node& node, Actions& out) {
-        for (GroupId id : groups)
-            done = node.demote_group(now_, id, request.name, request.amount, ends, out) && done;
-        if (groups.empty())
-            done = node.demote_interface_group(now_, request.interface_group, request.name, request.amount,
-                                               ends, out);
-    });
-    if (done) return ok_line();
-    return error_line(
-        fmt::format("there are {} demotions already; end one of them first", Node::kMaxOperatorNames));
 }
 
 std::string Engine::unknown(const std::string& group) const {

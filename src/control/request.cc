@@ -22,7 +22,7 @@ using request::read_text;
 struct CommandForm {
     Command command;
     std::string_view name;
-    std::array<std::string_view, 5> fields;  // what it may have beside "command"
+    std::array<std::string_view, 6> fields;  // what it may have beside "command"
     bool needs_group;
 };
 
@@ -30,7 +30,10 @@ constexpr std::array kForms = {
     CommandForm{Command::status, "status", {"group"}, false},
     CommandForm{Command::monitor, "monitor", {}, false},
     CommandForm{Command::state, "state", {"group", "state"}, true},
-    CommandForm{Command::demote, "demote", {"group", "interface_group", "amount", "name", "for_ms"}, false},
+    CommandForm{Command::demote,
+                "demote",
+                {"group", "interface_group", "amount", "name", "for_ms", "persist"},
+                false},
     CommandForm{Command::client, "client", {"group", "address", "mac"}, false},
     CommandForm{Command::stop, "stop", {}, false},
     CommandForm{Command::reload, "reload", {}, false},
@@ -75,6 +78,12 @@ std::optional<std::string> read_demotion(const Json& object, Request& request) {
             return fmt::format("for_ms must be a whole number, 1 to {}, of a demotion that isn't 0",
                                kLongestMs);
         request.lasts = std::chrono::milliseconds(ms.get<std::int64_t>());
+    }
+    if (object.contains("persist")) {
+        const Json& persist = object.at("persist");
+        if (persist != true || request.amount == 0 || request.lasts)
+            return "persist must be true, of a demotion that isn't 0 and has no for_ms";
+        request.persist = true;
     }
     if (!object.contains("name")) return std::nullopt;
     request.name = read_text(object, "name").value_or("");
@@ -156,6 +165,7 @@ std::string to_line(const Request& request) {
         if (request.lasts)
             object["for_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(*request.lasts).count();
     }
+    if (request.persist) object["persist"] = true;
     if (request.address) object["address"] = request.address->to_string();
     if (request.mac) object["mac"] = request.mac->to_string();
     return dump(object);
@@ -163,6 +173,10 @@ std::string to_line(const Request& request) {
 
 std::string ok_line() {
     return dump({{"ok", true}});
+}
+
+std::string kept_line(std::string_view file) {
+    return dump({{"ok", true}, {"file", file}});
 }
 
 std::string history_line(const std::deque<std::string>& changes) {

@@ -4,7 +4,7 @@
 //   {"command":"monitor"}                                         reply: ok_line(), then a line per change
 //   {"command":"state","group":"lan","state":"backup"}            reply: ok_line() or error_line()
 //   {"command":"demote","group":"lan","amount":10,"name":"maintenance"}     or with "interface_group"; and
-//   "for_ms"
+//   "for_ms", or "persist":true, which replies with kept_line()
 //   {"command":"client","address":"192.0.2.7"}                    reply: client_line(); also or instead
 //   "mac",
 //                                                                 and "group" for one pool
@@ -35,6 +35,11 @@ inline constexpr std::size_t kMaxRequestSize = 4096;  // bytes in a line
 
 enum class Command : std::uint8_t { status, monitor, state, demote, client, stop, reload, history, config };
 
+// How `carpctl drain` calls its demotion. It is less than a fault's (rule M3): where all other hosts can't
+// serve well, a drained one still does.
+inline constexpr const char* kDrainDemotion = "drain";
+inline constexpr int kDrainAmount = 200;
+
 std::string_view to_string(Command command);
 // Whether one is called so.
 bool is_command(std::string_view name);
@@ -47,6 +52,7 @@ struct Request {
     int amount = 0;                       // demote: -255..255; 0 ends it
     std::string name{kOperatorDemotion};  // demote: what it is called
     std::optional<Duration> lasts{};      // demote: it ends by itself after that; whole ms
+    bool persist = false;                 // demote: it stays when the daemon starts again
     std::optional<IpAddress> address{};   // client: at least one of the two
     std::optional<MacAddress> mac{};
     bool operator==(const Request&) const = default;
@@ -58,6 +64,8 @@ std::string to_line(const Request& request);
 
 // Replies to what isn't a status. No line here ends with a newline: that is LineServer's part.
 std::string ok_line();
+// Of a demotion that stays, and the file that it is kept in.
+std::string kept_line(std::string_view file);
 std::string error_line(std::string_view message);
 // `changes` are lines of a monitor, the oldest first.
 std::string history_line(const std::deque<std::string>& changes);

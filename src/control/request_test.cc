@@ -45,7 +45,8 @@ TEST(ParseRequest, ReadsBackWhatToLineWrote) {
           Request{.command = Command::client,
           .address = IpAddress::parse("192.0.2.7"),
           .mac = MacAddress::parse("52:54:00:12:34:56")},
-          Request{.command = Command::demote, .interface_group = "carp", .amount = 1, .name = "n"}}) {
+          Request{.command = Command::demote, .interface_group = "carp", .amount = 1, .name = "n"},
+          Request{.command = Command::demote, .group = "lan", .amount = 1, .persist = true}}) {
         const std::string line = to_line(request);
         EXPECT_EQ(line.find('\n'), std::string::npos) << line;
         EXPECT_EQ(*parse_request(line), request) << line;
@@ -119,6 +120,8 @@ TEST(ParseRequest, DemotesOneThingByAName) {
     EXPECT_EQ(demote(R"(,"interface_group":7)"), whom);
     EXPECT_EQ(demote(R"(,"group":"lan","interface_group":"wan")"), whom);
     EXPECT_EQ(demote(R"(,"group":"lan","name":"A-z_0.9")"), "accepted");
+    for (const std::string persist : {"false", "1", "null", R"(true,"for_ms":5)", R"(true,"amount":0)"})
+        EXPECT_THAT(demote(R"(,"group":"lan","persist":)" + persist), HasSubstr("persist must be true"));
     for (const std::string name : {R"("")", R"("a b")", R"("a:b")", "7", R"("send_error")", R"("addresses")",
                                    R"("hold_down")", R"("sync")", R"("123456789012345678901234567890123")"})
         EXPECT_THAT(demote(R"(,"group":"lan","name":)" + name), HasSubstr("1 to 32 letters")) << name;
@@ -126,6 +129,7 @@ TEST(ParseRequest, DemotesOneThingByAName) {
 
 TEST(Replies, AreOneLineOfJson) {
     EXPECT_EQ(ok_line(), R"({"ok":true})");
+    EXPECT_EQ(kept_line("/x"), R"({"ok":true,"file":"/x"})");
     EXPECT_EQ(error_line("no"), R"({"ok":false,"error":"no"})");
     EXPECT_EQ(error_line("a\nb\xff").find('\n'), std::string::npos);
 }

@@ -84,6 +84,17 @@ Json to_json(const SyncProcessStatus& sync, Instant now) {
         {"messages_refused", sync.messages_refused}};
 }
 
+Json kept_demotions(std::span<const Request> kept) {
+    Json json = Json::array();
+    for (const Request& request : kept)
+        json.push_back({{"group", request.group.empty() ? Json(nullptr) : Json(request.group)},
+                        {"interface_group",
+                         request.interface_group.empty() ? Json(nullptr) : Json(request.interface_group)},
+                        {"name", request.name},
+                        {"amount", request.amount}});
+    return json;
+}
+
 template <class Values>
 Json texts(const Values& values) {
     Json json = Json::array();
@@ -289,7 +300,8 @@ std::string status_head(const Processes& processes, Instant now) {
               {"running_ms", milliseconds(processes.running)},
               {"helper", nullptr},
               {"hooks", nullptr},
-              {"sync", nullptr}};
+              {"sync", nullptr},
+              {"kept_demotions", kept_demotions(processes.kept)}};
     if (processes.helper) {
         json["helper"] = {{"pid", processes.helper->pid},
                           {"messages_lost", processes.helper->messages_lost},

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "carp/node.h"
 #include "control/helper_message.h"
+#include "control/request.h"
 #include "control/sync_message.h"
 #include "health/verdicts.h"
 
@@ -42,6 +44,7 @@ struct Processes {
     Duration running{0};                   // the engine, which counts
     std::optional<HelperStatus> helper{};  // nothing where there is none to be
     std::optional<SyncProcessStatus> sync{};
+    std::span<const Request> kept{};  // demotions that outlive them
 };
 
 // Why a group is in its state, or came into it, for people.

@@ -89,6 +89,15 @@ Report only(const Actions& actions) {
     return found.at(0);
 }
 
+TEST_F(StatusTest, TellsWhichDemotionsAreKept) {
+    const Request kept[] = {{.command = Command::demote, .group = "lan", .amount = 5}};
+    Processes processes = kProcesses;
+    processes.kept = kept;
+    const json status = json::parse(status_head(processes, kStart) + status_tail(node_, verdicts_, kStart));
+    EXPECT_EQ(status.at("kept_demotions").dump(),
+              R"([{"amount":5,"group":"lan","interface_group":null,"name":"operator"}])");
+}
+
 TEST_F(StatusTest, TellsOfTheHelper) {
     Processes processes = kProcesses;
     processes.helper = HelperStatus{815, 6, 5, {4, 3, 2, 1}};

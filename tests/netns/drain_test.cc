@@ -1,4 +1,9 @@
 // `carpctl drain`: a host hands over before maintenance, and its operator knows that somebody took over.
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
 #include "netns_test.h"
 
 namespace carpd::lab {
@@ -68,6 +73,69 @@ TEST_F(Drain, SaysThatNobodyTookOver) {
               nlohmann::json::parse(R"({"schema": 1, "moved": [], "still_master": ["lan"]})"));
     EXPECT_EQ(alone.carpctl({"undrain", "lan"}).exit_code, 0);
     EXPECT_EQ(alone.group("lan").at("demotion"), 0);
+}
+
+// A host that is to be repaired stays away however often it starts; alpha would preempt.
+TEST_F(Drain, StaysOverARestart) {
+    const std::string folder = lab().folder() + "/state";
+    setenv("STATE_DIRECTORY", folder.c_str(), 1);
+    start_pair(Group{}.with_preempt());
+    unsetenv("STATE_DIRECTORY");
+    const Result drained = alpha_carpd().carpctl({"drain", "--persist"});
+    EXPECT_EQ(drained.exit_code, 0) << drained.errors;
+    EXPECT_THAT(drained.output,
+                HasSubstr("Drained, also when carpd or this host starts again, until `carpctl undrain`.\n"));
+    EXPECT_THAT(alpha_carpd().carpctl({"explain", "lan"}).output,
+                HasSubstr("ends not when carpd starts again, but with `carpctl undrain`"));
+
+    // Its engine dies.
+    const auto lan = [&]() -> nlohmann::json {
+        try {
+            return alpha_carpd().group("lan");
+        } catch (const std::exception&) {
+            return {{"last_heard", nullptr}};  // nobody answers at the moment
+        }
+    };
+    const pid_t engine = alpha_carpd().engine_pid();
+    ::kill(engine, SIGKILL);
+    const auto is_back = [&] {
+        return !lan().at("last_heard").is_null() && alpha_carpd().engine_pid() != engine;
+    };
+    ASSERT_TRUE(wait_until(is_back, 10s));
+    EXPECT_EQ(lan().at("demotion_reasons"), nlohmann::json({{"carp:drain", 200}}));
+
+    // All of it ends, and starts again.
+    EXPECT_EQ(alpha_carpd().stop(), 0);
+    setenv("STATE_DIRECTORY", folder.c_str(), 1);
+    Process again = alpha().spawn({carpd_program(), "-f", alpha_carpd().config_file()});
+    unsetenv("STATE_DIRECTORY");
+    ASSERT_TRUE(wait_until([&] { return !lan().at("last_heard").is_null(); }, 10s));
+    EXPECT_EQ(lan().at("demotion_reasons"), nlohmann::json({{"carp:drain", 200}}));
+    EXPECT_EQ(lan().at("counters").at("transitions_to_master"), 0);
+    EXPECT_EQ(beta_carpd().state("lan"), "master");
+
+    EXPECT_EQ(alpha_carpd().carpctl({"undrain"}).exit_code, 0);
+    EXPECT_TRUE(alpha_carpd().wait_state("lan", "master")) << "it preempts";
+    EXPECT_TRUE(std::filesystem::is_empty(folder));
+}
+
+TEST_F(Drain, ThatCantBeKeptChangesNothing) {
+    const std::string folder = lab().folder() + "/state";
+    std::ofstream(folder) << "no directory";
+    setenv("STATE_DIRECTORY", folder.c_str(), 1);
+    const Carpd& alone = start(alpha(), Group{});
+    unsetenv("STATE_DIRECTORY");
+    EXPECT_EQ(alone.group("lan").at("demotion"), 200) << "what should be there can't be read";
+    EXPECT_THAT(alone.log(), HasSubstr("Not a directory"));
+    for (const char* command : {"drain", "undrain"}) {
+        const Result refused = alone.carpctl({command, "lan"});
+        EXPECT_EQ(refused.exit_code, 0) << "nothing of it is kept";
+    }
+    const Result refused = alone.carpctl({"drain", "lan", "--persist"});
+    EXPECT_EQ(refused.exit_code, 1);
+    EXPECT_THAT(refused.errors, HasSubstr("nothing was changed: cannot"));
+    EXPECT_THAT(refused.errors, HasSubstr(folder));
+    EXPECT_EQ(alone.group("lan").at("demotion_reasons"), nlohmann::json({{"carp:drain", 200}}));
 }
 
 TEST_F(Drain, KnowsItsGroups) {
