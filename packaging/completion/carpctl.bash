@@ -6,7 +6,7 @@ _carpctl_groups() {
 
 _carpctl() {
     local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD - 1]}" command="" word
-    local commands="status explain doctor monitor history state demote drain undrain stop reload sync config import capture decode"
+    local commands="status top explain doctor monitor history state demote drain undrain stop reload sync config import capture decode"
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         [[ " $commands " == *" $word "* ]] && { command="$word"; break; }
     done
@@ -14,12 +14,13 @@ _carpctl() {
         --from) COMPREPLY=($(compgen -W "keepalived ucarp ifupdown openbsd freebsd config-xml" -- "$current")); return ;;
         -s | --socket | -o | --output | -f | --config) COMPREPLY=($(compgen -f -- "$current")); return ;;
         -i | --interface) COMPREPLY=($(compgen -W "$(ls /sys/class/net)" -- "$current")); return ;;
-        -w | --wait | --for | --until | --client | --at | -n | --name | --owner | -c | --count | --seconds | --self) return ;;
+        -w | --wait | --for | --until | --client | --at | -n | --name | --frames | --owner | -c | --count | --seconds | --self) return ;;
     esac
     local words="-h --help"
     case "$command" in
-        "") words="-h --help -V --version -s --socket -j --json $commands" ;;
+        "") words="-h --help -V --version -s --socket -j --json --no-pager $commands" ;;
         status | history | undrain) words+=" $(_carpctl_groups)" ;;
+        top) words+=" -n --frames" ;;
         doctor) words+=" -f --config --foreign-macs $(_carpctl_groups)" ;;
         explain) words+=" --client --at $(_carpctl_groups)" ;;
         drain) words+=" -w --wait --for --until --persist $(_carpctl_groups)" ;;

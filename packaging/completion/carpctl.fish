@@ -7,11 +7,13 @@ end
 complete -c carpctl -f
 complete -c carpctl -s s -l socket -r -F -d 'control socket'
 complete -c carpctl -s j -l json -d 'JSON, for programs'
+complete -c carpctl -l no-pager -d 'print what does not fit, too'
 complete -c carpctl -s V -l version -d 'version'
 complete -c carpctl -s h -l help -d 'help'
-set -l commands status explain doctor monitor history state demote drain undrain stop reload sync config import capture decode
+set -l commands status top explain doctor monitor history state demote drain undrain stop reload sync config import capture decode
 set -l none "not __fish_seen_subcommand_from $commands"
 complete -c carpctl -n $none -a status -d 'Show all groups, or everything about one'
+complete -c carpctl -n $none -a top -d 'Show groups and rates each second'
 complete -c carpctl -n $none -a explain -d 'Say why this host is, or is not, MASTER'
 complete -c carpctl -n $none -a doctor -d 'Find out what is wrong'
 complete -c carpctl -n $none -a monitor -d 'Show every change as it happens'
@@ -45,6 +47,7 @@ complete -c carpctl -n '__fish_seen_subcommand_from doctor' -l foreign-macs -d '
 complete -c carpctl -n '__fish_seen_subcommand_from explain' -l client -r -d 'who serves this client'
 complete -c carpctl -n '__fish_seen_subcommand_from explain' -l at -r -d 'why it was so then'
 complete -c carpctl -n '__fish_seen_subcommand_from drain' -s w -l wait -r -d 'for so many seconds at most'
+complete -c carpctl -n '__fish_seen_subcommand_from top' -s n -l frames -r -d 'end after so many'
 complete -c carpctl -n '__fish_seen_subcommand_from drain' -l persist -d 'also over restarts'
 complete -c carpctl -n '__fish_seen_subcommand_from drain demote' -l for -r -d 'end it after that'
 complete -c carpctl -n '__fish_seen_subcommand_from drain demote' -l until -r -d 'end it then'

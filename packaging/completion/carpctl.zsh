@@ -13,6 +13,7 @@ _carpctl_command() {
     local -a commands
     commands=(
         'status:show all groups, or everything about one'
+        'top:show groups and rates each second'
         'explain:say why this host is, or is not, MASTER'
         'doctor:find out what is wrong'
         'monitor:show every change as it happens'
@@ -36,6 +37,7 @@ _carpctl_arguments() {
     local ends=('(--until)--for[end it after that]:90s, 30m, 2h or 1d' '(--for)--until[end it then]:04\:00')
     case "$words[1]" in
         status | history | undrain) _arguments '1:group:_carpctl_groups' ;;
+        top) _arguments {-n,--frames}'[end after so many]:count' ;;
         doctor)
             _arguments {-f,--config}'[configuration file]:file:_files' '--foreign-macs[do foreign MACs pass, too]' \
                 '1:group:_carpctl_groups'
@@ -70,5 +72,6 @@ if [[ "$service" == carpd ]]; then
         {-v,--verbose}'[log what is normal, too]' {-V,--version}'[version]' {-h,--help}'[help]'
 else
     _arguments -C {-s,--socket}'[control socket]:file:_files' {-j,--json}'[JSON, for programs]' \
+        '--no-pager[print what does not fit, too]' \
         {-V,--version}'[version]' {-h,--help}'[help]' '1:command:_carpctl_command' '*::argument:_carpctl_arguments'
 fi

@@ -19,6 +19,8 @@ Unexpected<Failure> not_understood() {
         Failure{kFailed, "carpd's answer makes no sense; are carpd and carpctl of one version?"}};
 }
 
+}  // namespace
+
 Expected<Answer, Failure> understand(std::string line) {
     auto json = nlohmann::ordered_json::parse(line, nullptr, false);
     if (!json.is_object()) return not_understood();
@@ -30,12 +32,18 @@ Expected<Answer, Failure> understand(std::string line) {
     return Unexpected{Failure{kFailed, error->get<std::string>()}};
 }
 
-}  // namespace
-
 Expected<Answer, Failure> ask(Client& client, const std::string& request) {
     auto line = client.ask(request);
     if (!line) return Unexpected{line.error()};
     return understand(std::move(*line));
+}
+
+Expected<Answer, Failure> ask_for_overview(Client& client) {
+    Request request;
+    request.brief = true;
+    auto answer = ask(client, to_line(request));
+    if (answer || answer.error().code != kFailed) return answer;
+    return ask(client, to_line(Request{}));
 }
 
 ExitCode give_order(Expected<Client, Failure> client, const std::string& order, bool json) {

@@ -17,6 +17,7 @@ namespace carpd {
 struct Options {
     std::string socket;
     bool json = false;  // for programs
+    bool no_pager = false;
 };
 
 ExitCode status_command(const Options& options, const std::string& group);
@@ -36,6 +37,9 @@ struct DrainOrder {
 };
 ExitCode drain_command(const Options& options, const DrainOrder& order);
 ExitCode undrain_command(const Options& options, const std::string& group);
+// All groups, those in trouble first, anew each second, in the terminal or as plain text. 0 frames: until the
+// user has seen enough.
+ExitCode top_command(const Options& options, int frames);
 ExitCode monitor_command(const Options& options);
 // What is wrong, or will be at the next takeover. Fails if anything is.
 struct DoctorOrder {
@@ -90,6 +94,10 @@ struct Answer {
 
 // Sends a request, as to_line() made it, and understands the answer; a refusal by carpd is a Failure.
 Expected<Answer, Failure> ask(Client& client, const std::string& request);
+// What an answer says; a line that isn't one, or a refusal, is a Failure.
+Expected<Answer, Failure> understand(std::string line);
+// All groups with what an overview needs; of a carpd that doesn't know that, with all.
+Expected<Answer, Failure> ask_for_overview(Client& client);
 // The same for what is to be done, to the end: with nothing to show but the answer as JSON.
 ExitCode give_order(Expected<Client, Failure> client, const std::string& order, bool json);
 // To `carpd: sync`; `control` is carpd's control socket.
@@ -98,6 +106,8 @@ Expected<Client, Failure> connect_to_sync(const std::string& control);
 using ShowFlow = std::function<void(const Answer& flow)>;
 Expected<std::uint64_t, Failure> ask_for_flows(Client& client, const SyncRequest& request,
                                                const ShowFlow& show);
+// On standard output; on a terminal that it doesn't fit, through $PAGER or less.
+void print_paged(const Options& options, const std::string& text);
 // Says it on standard error and returns its code.
 ExitCode report(const Failure& failure);
 // A descriptor that becomes readable when the user has seen enough. It lives as long as the program.

@@ -30,8 +30,10 @@ ExitCode explain_command(const Options& options, const std::string& group) {
     if (!answer) return report(answer.error());
     const Json sync = answer->json.at("sync").is_null() ? Json(nullptr) : ask_sync(options);
     const Facts facts{answer->json, sync};
-    fmt::print("{}", options.json ? dump(explanation(facts)) + "\n"
-                                  : render_explanation(facts, !group.empty(), Paint(wants_colour())));
+    if (options.json)
+        fmt::print("{}\n", dump(explanation(facts)));
+    else
+        print_paged(options, render_explanation(facts, !group.empty(), Paint(wants_colour())));
     return kOk;
 }
 

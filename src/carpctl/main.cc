@@ -30,6 +30,7 @@ struct CommandLine {
     std::optional<DoctorOrder> doctor{};
     std::optional<ConfigCommand> config{};  // of `carpctl config`
     std::string config_file;
+    std::optional<int> frames{};  // of `top`; 0: without end
     bool explain = false, drain = false, undrain = false;
     DrainOrder drain_order{};
     std::string span, until;  // as typed
@@ -177,6 +178,7 @@ void describe(CLI::App& app, CommandLine& line) {
     app.set_version_flag("-V,--version", "carpctl " CARPD_VERSION);
     app.add_option("-s,--socket", line.options.socket, "carpd's control socket")->capture_default_str();
     app.add_flag("-j,--json", line.options.json, "print JSON, for programs");
+    app.add_flag("--no-pager", line.options.no_pager, "print what doesn't fit the terminal, too");
     app.require_subcommand(0, 1);  // without one, a misspelt command would be reported as none
     app.get_formatter()->label("SUBCOMMAND", "COMMAND");
     app.failure_message([](const CLI::App*, const CLI::Error& error) {
@@ -197,6 +199,12 @@ void describe(CLI::App& app, CommandLine& line) {
         ->type_name("TIME")
         ->excludes("--client");
     explain->callback([&line] { line.explain = true; });
+    CLI::App* top = app.add_subcommand("top", "Show groups and rates each second, trouble first; q ends it");
+    top->preparse_callback([&line](std::size_t) { line.frames = 0; });
+    top->add_option_function<int>(
+           "-n,--frames", [&line](int frames) { line.frames = frames; }, "end after so many")
+        ->type_name("COUNT")
+        ->check(CLI::Range(1, 1'000'000));
     add_command(app, line, Command::monitor, "Show every change as it happens, until interrupted");
     add_command(app, line, Command::history, "Show the last changes, of all groups or of one",
                 [&](CLI::App& sub) { add_group(sub, line, false); });
@@ -256,6 +264,7 @@ ExitCode run(const CommandLine& line) {
     if (line.order) return import_command(*line.order);
     if (line.decode) return decode_command(line.options, *line.decode);
     if (line.capture) return capture_command(*line.capture);
+    if (line.frames) return top_command(line.options, *line.frames);
     if (line.config) return config_command(line.options, *line.config, line.config_file);
     if (line.sync) return sync_command(line.options, *line.sync);
     if (!line.client.empty()) return client_command(line.options, line.client, line.request.group);

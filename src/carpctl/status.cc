@@ -16,23 +16,35 @@ bool is_pool(const nlohmann::ordered_json& status, const std::string& name) {
                                                 [&](const auto& pool) { return pool.at("name") == name; });
 }
 
+// Megabytes of thousands of groups need not be understood to be passed on.
+ExitCode print_as_it_is(Client& client, const Request& request) {
+    auto line = client.ask(to_line(request));
+    if (!line) return report(line.error());
+    if (!line->starts_with("{\"ok\":true,")) {
+        const auto answer = understand(std::move(*line));
+        return answer ? kFailed : report(answer.error());
+    }
+    fmt::print("{}\n", *line);
+    return kOk;
+}
+
 }  // namespace
 
 ExitCode status_command(const Options& options, const std::string& group) {
     auto client = Client::connect(options.socket);
     if (!client) return report(client.error());
     Request request;
-    request.command = Command::status;
     request.group = group;
-    const auto answer = ask(*client, to_line(request));
+    if (options.json) return print_as_it_is(*client, request);
+    const auto answer = group.empty() ? ask_for_overview(*client) : ask(*client, to_line(request));
     if (!answer) return report(answer.error());
     const Paint paint(wants_colour());
-    if (options.json)
-        fmt::print("{}\n", answer->line);
-    else if (group.empty() || is_pool(answer->json, group))
-        fmt::print("{}", render_overview(answer->json, paint));
+    std::string text;
+    if (group.empty() || is_pool(answer->json, group))
+        text = render_overview(answer->json, paint);
     else
-        for (const auto& one : answer->json.at("groups")) fmt::print("{}", render_group(one, paint));
+        for (const auto& one : answer->json.at("groups")) text += render_group(one, paint);
+    print_paged(options, text);
     return kOk;
 }
 

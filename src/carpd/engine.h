@@ -73,6 +73,7 @@ class Engine : private Port {
     // One that is being given: a status, or with `config` a configuration.
     struct LongAnswer {
         std::shared_ptr<const Config> config{};
+        bool is_brief = false;
         std::size_t next = 0;       // group: by id, or in the order of the configuration
         bool is_at_pools = false;   // after the groups
         bool has_elements = false;  // of groups, or of pools
@@ -109,13 +110,13 @@ class Engine : private Port {
     void handle_line(LineServer::ClientId client, std::string_view line);
     std::string execute(const Request& request, LineServer::ClientId client);
     Processes processes() const;
-    void begin_status(LineServer::ClientId client);
+    void begin_status(LineServer::ClientId client, bool is_brief);
     void begin_config(LineServer::ClientId client);
     bool can_continue_answers() const;
     void continue_answers();
     bool continue_answer(LineServer::ClientId client, LongAnswer& answer, int elements);
     bool continue_config(LineServer::ClientId client, LongAnswer& answer, int elements);
-    std::string element(GroupId id, bool is_pool) const;
+    std::string element(GroupId id, bool is_pool, bool is_brief = false) const;
     std::vector<GroupId> groups_called(const std::string& name) const;
     std::string status(const std::vector<GroupId>& groups) const;
     std::string set_state(const std::vector<GroupId>& groups, State state);

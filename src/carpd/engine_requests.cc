@@ -27,7 +27,8 @@ constexpr std::size_t kHistory = 200;  // changes, of all groups
 
 void Engine::handle_line(LineServer::ClientId client, std::string_view line) {
     const auto request = parse_request(line);
-    if (request && request->command == Command::status && request->group.empty()) return begin_status(client);
+    if (request && request->command == Command::status && request->group.empty())
+        return begin_status(client, request->brief);
     if (request && request->command == Command::config) return begin_config(client);
     kernel_.control.send(client, request ? execute(*request, client) : error_line(request.error()));
 }
@@ -108,9 +109,9 @@ Processes Engine::processes() const {
 }
 
 // Telling of thousands of groups takes longer than an advertisement may be late, so it is a chore.
-void Engine::begin_status(LineServer::ClientId client) {
+void Engine::begin_status(LineServer::ClientId client, bool is_brief) {
     kernel_.control.send_part(client, status_head(processes(), now_));
-    answers_[client] = {};
+    answers_[client] = {.is_brief = is_brief};
 }
 
 void Engine::begin_config(LineServer::ClientId client) {
@@ -138,10 +139,13 @@ void Engine::continue_answers() {
 }
 
 // Of a group, or of the pool that it leads; empty if it is none.
-std::string Engine::element(GroupId id, bool is_pool) const {
+std::string Engine::element(GroupId id, bool is_pool, bool is_brief) const {
     const VirtualHost* group = node_.group(id);
     if (group == nullptr) return {};
-    if (!is_pool) return status_of(node_, *group, now_, kernel_.data_plane.has_gate());
+    const bool has_gate = kernel_.data_plane.has_gate();
+    if (!is_pool)
+        return is_brief ? brief_status_of(node_, *group, now_, has_gate)
+                        : status_of(node_, *group, now_, has_gate);
     const Balancer* pool = node_.pool(id);
     return pool && pool->leader() == id ? status_of(node_, *pool, now_, kernel_.data_plane.traffic_of(id))
                                         : "";
@@ -154,9 +158,12 @@ bool Engine::continue_answer(LineServer::ClientId client, LongAnswer& answer, in
     for (; elements > 0 && !answer.is_all(node_); ++answer.next) {
         if (answer.next >= node_.group_slots()) {
             text += kStatusPools;
-            answer = {.next = 0, .is_at_pools = true};
+            answer.next = 0;
+            answer.is_at_pools = true;
+            answer.has_elements = false;
         }
-        const std::string one = element(static_cast<GroupId>(answer.next), answer.is_at_pools);
+        const std::string one =
+            element(static_cast<GroupId>(answer.next), answer.is_at_pools, answer.is_brief);
         if (one.empty()) continue;
         if (std::exchange(answer.has_elements, true)) text += ',';
         text += one;

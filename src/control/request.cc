@@ -27,7 +27,7 @@ struct CommandForm {
 };
 
 constexpr std::array kForms = {
-    CommandForm{Command::status, "status", {"group"}, false},
+    CommandForm{Command::status, "status", {"group", "brief"}, false},
     CommandForm{Command::monitor, "monitor", {}, false},
     CommandForm{Command::state, "state", {"group", "state"}, true},
     CommandForm{Command::demote,
@@ -134,6 +134,11 @@ Expected<Request, std::string> parse_request(std::string_view line) {
     else if (form->needs_group || object.contains("group"))
         return refuse(fmt::format("{} needs a group's name", form->name));
 
+    if (request.command == Command::status && object.contains("brief")) {
+        if (object.at("brief") != true || !request.group.empty())
+            return refuse("brief must be true, of all groups");
+        request.brief = true;
+    }
     if (request.command == Command::state) {
         const auto state = read_text(object, "state");
         if (state != "master" && state != "backup") return refuse("state must be master or backup");
@@ -157,6 +162,7 @@ Expected<Request, std::string> parse_request(std::string_view line) {
 std::string to_line(const Request& request) {
     Json object{{"command", to_string(request.command)}};
     if (!request.group.empty()) object["group"] = request.group;
+    if (request.brief) object["brief"] = true;
     if (request.command == Command::state) object["state"] = to_string(request.state);
     if (!request.interface_group.empty()) object["interface_group"] = request.interface_group;
     if (request.command == Command::demote) {

@@ -1,6 +1,7 @@
 // What carpctl asks of carpd: one JSON object a line over the control socket.
 //
-//   {"command":"status"}  {"command":"status","group":"lan"}      reply: status_head(), ...
+//   {"command":"status"}  {"command":"status","group":"lan"}      reply: status_head(), ...; with
+//   "brief":true                                                  of all groups, each by brief_status_of()
 //   {"command":"monitor"}                                         reply: ok_line(), then a line per change
 //   {"command":"state","group":"lan","state":"backup"}            reply: ok_line() or error_line()
 //   {"command":"demote","group":"lan","amount":10,"name":"maintenance"}     or with "interface_group"; and
@@ -47,6 +48,7 @@ bool is_command(std::string_view name);
 struct Request {
     Command command = Command::status;
     std::string group{};                  // status: empty for all groups; state: never empty
+    bool brief = false;                   // status of all groups
     std::string interface_group{};        // demote: one of the two is empty
     State state = State::backup;          // state: BACKUP or MASTER
     int amount = 0;                       // demote: -255..255; 0 ends it

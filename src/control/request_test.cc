@@ -46,7 +46,8 @@ TEST(ParseRequest, ReadsBackWhatToLineWrote) {
           .address = IpAddress::parse("192.0.2.7"),
           .mac = MacAddress::parse("52:54:00:12:34:56")},
           Request{.command = Command::demote, .interface_group = "carp", .amount = 1, .name = "n"},
-          Request{.command = Command::demote, .group = "lan", .amount = 1, .persist = true}}) {
+          Request{.command = Command::demote, .group = "lan", .amount = 1, .persist = true},
+          Request{.brief = true}}) {
         const std::string line = to_line(request);
         EXPECT_EQ(line.find('\n'), std::string::npos) << line;
         EXPECT_EQ(*parse_request(line), request) << line;

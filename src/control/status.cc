@@ -238,6 +238,19 @@ Json group_status(const Node& node, const VirtualHost& host, Instant now, bool h
         {"counters", to_json(host.counters())}};
 }
 
+// By hand: of thousands of groups trees of values would take longer than all else.
+std::string brief_counters(const Counters& c) {
+    std::string refused;
+    for (std::size_t i = 0; i < kDropReasonCount; ++i)
+        if (const auto reason = static_cast<DropReason>(i); c.dropped[reason] != 0)
+            refused +=
+                fmt::format(R"({}"{}":{})", refused.empty() ? "" : ",", to_string(reason), c.dropped[reason]);
+    return fmt::format(R"({{"advertisements_received_ipv4":{},"advertisements_received_ipv6":{},)"
+                       R"("advertisements_sent_ipv4":{},"advertisements_sent_ipv6":{},"dropped":{{{}}}}})",
+                       c.advertisements_received_ipv4, c.advertisements_received_ipv6,
+                       c.advertisements_sent_ipv4, c.advertisements_sent_ipv6, refused);
+}
+
 // Before the first result, `passed` is what it counts as (rule H3).
 Json track_status(const Verdicts::Entry& entry, Instant now) {
     const TrackConfig& config = entry.config;
@@ -315,6 +328,27 @@ std::string status_head(const Processes& processes, Instant now) {
 
 std::string status_of(const Node& node, const VirtualHost& group, Instant now, bool has_gate) {
     return dump(group_status(node, group, now, has_gate));
+}
+
+std::string brief_status_of(const Node& node, const VirtualHost& host, Instant now, bool has_gate) {
+    const GroupConfig& config = host.config();
+    std::string addresses;
+    for (const InterfaceAddress& a : config.addresses)
+        addresses += fmt::format(R"({}"{}")", addresses.empty() ? "" : ",", a.to_string());
+    const bool is_demoted = !host.demotion().contributions().empty();
+    return fmt::format(
+               R"({{"name":{},"interface":{},"vhid":{},"state":"{}","since_ms":{},"reason":{},"addresses":[{}],)",
+               dump(config.name), dump(config.interface), config.vhid.value, to_string(host.state()),
+               milliseconds(now - host.since()), dump(reason_of(host)), addresses) +
+           fmt::format(R"("advskew":{},"effective_advskew":{},"demotion":{},"demotion_reasons":{},)",
+                       config.advskew.value, host.standing().advskew.value, host.demotion().value(),
+                       is_demoted ? dump(demotion_reasons(host.demotion())) : "{}") +
+           fmt::format(R"("hears_rival":{},"waits_for_flows":{},"dataplane":"{}","balance":{},)",
+                       host.hears_rival(now), host.waits_for_flows(), has_gate ? "bpf" : "macvlan",
+                       config.balance ? dump(balance_of(node, host)) : "null") +
+           fmt::format(R"("last_heard":{},"counters":{}}})",
+                       host.last_heard() ? dump(last_heard(host, now)) : "null",
+                       brief_counters(host.counters()));
 }
 
 std::string status_tail(const Node& node, const Verdicts& verdicts, Instant now) {

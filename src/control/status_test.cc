@@ -89,6 +89,23 @@ Report only(const Actions& actions) {
     return found.at(0);
 }
 
+// What both have is the same in both, and of counters the rest is 0.
+TEST_F(StatusTest, ABriefOneIsPartOfTheWhole) {
+    hear(kStart + 1s, 50);
+    out_.clear();
+    node_.handle_demotion(kStart + 1s, 0, "operator", 5, out_);
+    node_.handle_packet(kStart + 1s, 0, std::vector<std::uint8_t>(20), out_);
+    for (GroupId id : {0, 1}) {
+        const json whole = json::parse(status_of(node_, *node_.group(id), kStart + 2s, true));
+        json brief = json::parse(brief_status_of(node_, *node_.group(id), kStart + 2s, true));
+        json& counters = brief.at("counters");
+        for (const auto& [reason, count] : whole.at("counters").at("dropped").items())
+            counters.at("dropped").emplace(reason, 0);
+        for (const auto& [key, count] : whole.at("counters").items()) counters.emplace(key, count);
+        for (const auto& [key, value] : brief.items()) EXPECT_EQ(value, whole.at(key)) << key;
+    }
+}
+
 TEST_F(StatusTest, TellsWhichDemotionsAreKept) {
     const Request kept[] = {{.command = Command::demote, .group = "lan", .amount = 5}};
     Processes processes = kProcesses;
