@@ -6,7 +6,7 @@ _carpctl_groups() {
 
 _carpctl() {
     local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD - 1]}" command="" word
-    local commands="status top explain doctor monitor history state demote drain undrain stop reload sync config import capture decode"
+    local commands="status top explain doctor monitor history state demote drain undrain stop reload sync config bundle import capture decode"
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         [[ " $commands " == *" $word "* ]] && { command="$word"; break; }
     done
@@ -29,6 +29,7 @@ _carpctl() {
         sync) words+=" status flows resync flush --owner" ;;
         capture) words+=" -c --count -i --interface -o --output --seconds" ;;
         decode) words+=" -f --config -i --interface --self --explain $(compgen -f -- "$current")" ;;
+        bundle) words+=" -o --output" ;;
         config) words+=" check show diff $(compgen -f -- "$current")" ;;
         import) words+=" --from -o --output --force $(compgen -f -- "$current")" ;;
     esac

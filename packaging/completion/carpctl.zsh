@@ -26,6 +26,7 @@ _carpctl_command() {
         'reload:make carpd read its configuration again'
         'sync:state synchronisation'
         'config:check or show a configuration, or what it would change'
+        'bundle:gather what a bug report needs, without secrets'
         'import:make a carpd.toml of files of others'
         'capture:write CARP and VRRP to a pcapng file'
         'decode:say what stands in a capture'
@@ -49,6 +50,7 @@ _carpctl_arguments() {
             _arguments {-g,--interface-group}'[an interface group]' {-n,--name}'[what it is called]:name' $ends \
                 '1:group:_carpctl_groups' '2:amount'
             ;;
+        bundle) _arguments {-o,--output}'[write it there]:file:_files' ;;
         config) _arguments '1:command:(check show diff)' '2:file:_files' ;;
         import)
             _arguments '--from[their kind]:kind:(keepalived ucarp ifupdown openbsd freebsd config-xml)' \

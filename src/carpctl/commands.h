@@ -82,6 +82,8 @@ ExitCode capture_command(const CaptureOrder& order);
 // the running daemon. `file`: empty for the default one, or for diff for that of the daemon.
 enum class ConfigCommand : std::uint8_t { check, show, diff };
 ExitCode config_command(const Options& options, ConfigCommand command, const std::string& file);
+// An archive for a bug report, without secrets. `output`: empty for a name of its own; it must not exist.
+ExitCode bundle_command(const Options& options, const std::string& output);
 // All of `carpctl sync`.
 ExitCode sync_command(const Options& options, const SyncRequest& request);
 

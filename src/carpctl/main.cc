@@ -30,7 +30,8 @@ struct CommandLine {
     std::optional<DoctorOrder> doctor{};
     std::optional<ConfigCommand> config{};  // of `carpctl config`
     std::string config_file;
-    std::optional<int> frames{};  // of `top`; 0: without end
+    std::optional<std::string> bundle{};  // of `bundle`: its file, empty for one of a name of its own
+    std::optional<int> frames{};          // of `top`; 0: without end
     bool explain = false, drain = false, undrain = false;
     DrainOrder drain_order{};
     std::string span, until;  // as typed
@@ -241,6 +242,12 @@ void describe(CLI::App& app, CommandLine& line) {
     undrain->callback([&line] { line.undrain = true; });
     add_command(app, line, Command::stop, "Stop carpd in order: its peers take over at once");
     add_command(app, line, Command::reload, "Make carpd read its configuration again");
+    CLI::App* bundle = app.add_subcommand("bundle", "Gather what a bug report needs, without secrets");
+    bundle->preparse_callback([&line](std::size_t) { line.bundle.emplace(); });
+    bundle
+        ->add_option_function<std::string>(
+            "-o,--output", [&line](const std::string& file) { line.bundle = file; }, "write it there")
+        ->type_name("FILE");
     add_sync(app, line);
     add_config(app, line);
     add_import(app, line);
@@ -264,6 +271,7 @@ ExitCode run(const CommandLine& line) {
     if (line.order) return import_command(*line.order);
     if (line.decode) return decode_command(line.options, *line.decode);
     if (line.capture) return capture_command(*line.capture);
+    if (line.bundle) return bundle_command(line.options, *line.bundle);
     if (line.frames) return top_command(line.options, *line.frames);
     if (line.config) return config_command(line.options, *line.config, line.config_file);
     if (line.sync) return sync_command(line.options, *line.sync);

@@ -115,10 +115,8 @@ void Engine::begin_status(LineServer::ClientId client, bool is_brief) {
 }
 
 void Engine::begin_config(LineServer::ClientId client) {
-    std::string text = config_head(path_);
-    for (const Section& section : describe_all_but_groups(*config_)) text += to_json_text(section) + ",";
-    text.pop_back();
-    kernel_.control.send_part(client, text);
+    const std::vector<Section> rest = describe_all_but_groups(*config_);
+    kernel_.control.send_part(client, config_head(path_) + to_json_text(rest.front()));
     answers_[client] = {.config = config_};
 }
 
@@ -184,11 +182,14 @@ bool Engine::continue_config(LineServer::ClientId client, LongAnswer& answer, in
         if (const Section section = describe(groups[answer.next]); !section.kind.empty())
             text += "," + to_json_text(section);
     const bool is_all = answer.next == groups.size();
-    if (is_all)
-        kernel_.control.send(client, text + std::string(kConfigTail));
-    else
+    if (!is_all) {
         kernel_.control.send_part(client, text);
-    return is_all;
+        return false;
+    }
+    const std::vector<Section> rest = describe_all_but_groups(*answer.config);
+    for (std::size_t i = 1; i < rest.size(); ++i) text += "," + to_json_text(rest[i]);
+    kernel_.control.send(client, text + std::string(kConfigTail));
+    return true;
 }
 
 std::string Engine::unknown(const std::string& group) const {

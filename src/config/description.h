@@ -32,7 +32,7 @@ struct Section {
     bool operator==(const Section&) const = default;
 };
 
-// The file's own keys and every section but the groups.
+// The file's own keys, which stand before the groups, and then every section that stands behind them.
 std::vector<Section> describe_all_but_groups(const Config& config);
 // A group; of a pool's first carpnode the whole pool. Nothing (an empty kind) of its other carpnodes.
 Section describe(const GroupConfig& group);
