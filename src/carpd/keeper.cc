@@ -11,9 +11,9 @@
 
 #include "control/human.h"
 #include "linux/clock.h"
-#include "linux/line_server.h"
 #include "linux/log.h"
 #include "linux/process.h"
+#include "linux/unix_socket.h"
 
 namespace carpd {
 
@@ -101,7 +101,7 @@ void Keeper::wake(const Config& config) {
 }
 
 void Keeper::tell_engine_ended() const {
-    if (wanted_) engine_end_.send(process_.engine_ended);
+    if (wanted_ && !process_.engine_ended.empty()) engine_end_.send(process_.engine_ended);
 }
 
 MessageSocket& Keeper::become_engine() {
@@ -115,7 +115,7 @@ void Keeper::end_hanging() {
 }
 
 void Keeper::clean_up() {
-    if (!left_.empty()) LineServer::remove_abandoned(std::exchange(left_, {}));
+    if (!left_.empty()) remove_abandoned_socket(std::exchange(left_, {}));
 }
 
 void Keeper::finish() {

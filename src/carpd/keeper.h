@@ -9,7 +9,6 @@
 
 #include <sys/types.h>
 
-#include <csignal>
 #include <functional>
 #include <string>
 
@@ -18,9 +17,6 @@
 #include "linux/message_socket.h"
 
 namespace carpd {
-
-// Tells a kept process to end in order.
-inline constexpr int kEndSignal = SIGUSR1;
 
 struct KeptProcess {
     std::string name;  // "helper": ps shows "carpd: helper"
@@ -35,7 +31,7 @@ struct KeptProcess {
     // The path of a socket that it can't remove when it ends. Without, there is none.
     std::function<std::string(const Config&)> leaves;
     // What is said in another's name, who can't any more: to the process when an engine died and its
-    // addresses were removed; to the engine when the process has ended (empty: nothing).
+    // addresses were removed; to the engine when the process has ended. Empty: nothing.
     std::string engine_ended, ended;
 };
 

@@ -459,7 +459,8 @@ int run_sync(const Config& config, MessageSocket engine) {
         log(LogLevel::error, "state synchronisation can't work: " + process.error().to_string());
         return 1;
     }
-    const Sandbox sandbox = enter_sandbox(!config.sync->defer.empty());
+    const Sandbox sandbox =
+        enter_sandbox(config.sync->defer.empty() ? SandboxFor::sync : SandboxFor::deferring_sync);
     for (const SysError& warning : sandbox.warnings) log(LogLevel::warning, warning.to_string());
     log(LogLevel::debug, fmt::format("state synchronisation runs as the user {}",
                                      sandbox.user.empty() ? "that carpd runs as" : sandbox.user));

@@ -3,64 +3,19 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <utility>
 
-#include "base/assert.h"
+#include "linux/unix_socket.h"
 
 namespace carpd {
 
 namespace {
 
 constexpr std::uint64_t kListener = 0;  // in place of a ClientId
-
-Unexpected<SysError> failed(std::string operation, const std::string& path, int error) {
-    return Unexpected{SysError{std::move(operation), path, error}};
-}
-
-sockaddr_un address_of(const std::string& path) {
-    CARPD_ASSERT(path.size() < sizeof(sockaddr_un::sun_path));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, path.data(), path.size());
-    return address;
-}
-
-UniqueFd stream_socket() {
-    return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-}
-
-const sockaddr* generic(const sockaddr_un& address) {
-    return reinterpret_cast<const sockaddr*>(&address);
-}
-
-// Removes a socket file on which nobody listens. Returns 0, or why the path can't be had.
-int make_room(const std::string& path) {
-    struct stat status {};
-    if (::lstat(path.c_str(), &status) != 0) return errno == ENOENT ? 0 : errno;
-    if (!S_ISSOCK(status.st_mode)) return EEXIST;
-    const sockaddr_un address = address_of(path);
-    const UniqueFd probe = stream_socket();
-    if (!probe) return errno;
-    // Anything but a refusal means that somebody has it: EAGAIN is a full queue, EACCES another user's.
-    if (::connect(probe.get(), generic(address), sizeof address) == 0) return EADDRINUSE;
-    if (errno != ECONNREFUSED) return EADDRINUSE;
-    return ::unlink(path.c_str()) == 0 ? 0 : errno;
-}
-
-// Binds so that the file never has another mode than `mode`, not even for a moment.
-int bind_with_mode(int fd, const std::string& path, mode_t mode) {
-    const sockaddr_un address = address_of(path);
-    const mode_t saved = ::umask(~mode & 0777);
-    const int error = ::bind(fd, generic(address), sizeof address) == 0 ? 0 : errno;
-    ::umask(saved);
-    return error;
-}
 
 bool watch(int epoll, int operation, int fd, std::uint32_t events, std::uint64_t id) {
     epoll_event event{};
@@ -69,25 +24,23 @@ bool watch(int epoll, int operation, int fd, std::uint32_t events, std::uint64_t
     return ::epoll_ctl(epoll, operation, fd, &event) == 0;
 }
 
+// At the other end, when it connected.
+std::optional<uid_t> user_at(int fd) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
+    return peer.uid;
+}
+
 }  // namespace
 
 Expected<LineServer, SysError> LineServer::open(const std::string& path, mode_t mode, std::string too_long) {
-    if (path.size() >= sizeof(sockaddr_un::sun_path)) return failed("listen at", path, ENAMETOOLONG);
-    const auto directory = std::filesystem::path(path).parent_path();
-    std::error_code error;
-    if (!directory.empty()) std::filesystem::create_directories(directory, error);
-    if (error) return failed("make the directory", directory.string(), error.value());
-    if (const int reason = make_room(path)) return failed("listen at", path, reason);
-
-    UniqueFd listener = stream_socket();
-    if (!listener) return failed("open a Unix socket", "", errno);
-    if (const int reason = bind_with_mode(listener.get(), path, mode))
-        return failed("listen at", path, reason);
-    if (::listen(listener.get(), kMaxClients) != 0) return failed("listen at", path, errno);
+    auto listener = listen_unix(path, mode, kMaxClients);
+    if (!listener) return Unexpected{listener.error()};
     UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
-    if (!epoll || !watch(epoll.get(), EPOLL_CTL_ADD, listener.get(), EPOLLIN, kListener))
-        return failed("poll the socket", path, errno);
-    return LineServer(path, std::move(listener), std::move(epoll), std::move(too_long));
+    if (!epoll || !watch(epoll.get(), EPOLL_CTL_ADD, listener->get(), EPOLLIN, kListener))
+        return Unexpected{SysError{"poll the socket", path, errno}};
+    return LineServer(path, std::move(*listener), std::move(epoll), std::move(too_long));
 }
 
 LineServer::LineServer(std::string path, UniqueFd listener, UniqueFd epoll, std::string too_long)
@@ -108,8 +61,15 @@ LineServer::~LineServer() {
     if (present && status.st_dev == device_ && status.st_ino == inode_) ::unlink(path_.c_str());
 }
 
-void LineServer::remove_abandoned(const std::string& path) {
-    make_room(path);
+std::optional<SysError> LineServer::admit_readers(uid_t uid, gid_t gid) {
+    readers_ = uid;
+    if (::lchown(path_.c_str(), static_cast<uid_t>(-1), gid) == 0) return std::nullopt;
+    return SysError{"give to another group", path_, errno};
+}
+
+bool LineServer::is_reader(ClientId id) const {
+    const auto found = clients_.find(id);
+    return found != clients_.end() && found->second.reader;
 }
 
 LineServer::Client* LineServer::find(ClientId id) {
@@ -151,6 +111,7 @@ void LineServer::accept_clients() {
         client.fd = std::move(fd);
         client.last_active = ++activities_;
         client.polled = EPOLLIN;
+        client.reader = readers_ && user_at(client.fd.get()) == readers_;
     }
 }
 

@@ -11,7 +11,7 @@
 //   - a client that lets more than kMaxUnsent bytes wait is closed.
 //
 // The engine polls fd() together with everything else and calls wake() when it is readable. Who may connect
-// is decided by the file's mode alone.
+// is decided by the file's owner and mode alone.
 #pragma once
 
 #include <sys/types.h>
@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -38,19 +39,19 @@ class LineServer {
     static constexpr int kMaxLinesPerWake = 16;
     static constexpr std::size_t kMaxUnsent = 4 << 20;
 
-    // Listens at `path`, making its directory if need be. A socket file that an earlier run left behind is
-    // replaced; one on which somebody answers is not (EADDRINUSE), nor is anything that isn't a socket. The
-    // umask doesn't matter.
+    // Listens at `path`, as listen_unix() does (linux/unix_socket.h).
     static Expected<LineServer, SysError> open(const std::string& path, mode_t mode, std::string too_long);
-
-    // Removes the socket file of a server that has ended, if it is one and nobody listens.
-    static void remove_abandoned(const std::string& path);
 
     LineServer(LineServer&&) noexcept = default;
     LineServer& operator=(LineServer&&) = delete;
     // Removes the socket file, unless somebody else's stands there by now or leave_file() was called.
     ~LineServer();
     void leave_file() { inode_ = 0; }
+
+    // Lets the group `gid` connect, too; who has the user `uid` is a reader from now on, and for the one that
+    // asks to decide what a reader may.
+    std::optional<SysError> admit_readers(uid_t uid, gid_t gid);
+    bool is_reader(ClientId client) const;
 
     int fd() const { return epoll_.get(); }
 
@@ -80,6 +81,7 @@ class LineServer {
         std::size_t unsent_from = 0;  // what stands before it has been sent
         std::uint32_t polled = 0;     // events that epoll watches for
         bool subscriber = false;
+        bool reader = false;
         bool in_line = false;  // what it was sent last is a part of a line
         bool deaf = false;     // takes no more lines
         bool closing = false;  // close when everything is sent
@@ -104,6 +106,7 @@ class LineServer {
     ino_t inode_ = 0;
     UniqueFd listener_, epoll_;
     std::string too_long_;
+    std::optional<uid_t> readers_;
     std::map<ClientId, Client> clients_;
     ClientId next_id_ = 1;  // 0 is the listener
     std::uint64_t activities_ = 0;

@@ -107,6 +107,32 @@ TEST_F(LineServerTest, SocketHasTheModeWhateverTheUmask) {
     EXPECT_EQ(status.st_mode & 07777, 0660u);
 }
 
+TEST_F(LineServerTest, KnowsReadersByTheirUser) {
+    const auto is_reader_who_connects_now = [this] {
+        Peer peer(path_);
+        peer.send("x\n");
+        settle();
+        return server_->is_reader(last_id_);
+    };
+    EXPECT_FALSE(is_reader_who_connects_now());
+    ASSERT_FALSE(server_->admit_readers(geteuid() + 1, getegid()));
+    EXPECT_FALSE(is_reader_who_connects_now());
+    ASSERT_FALSE(server_->admit_readers(geteuid(), getegid()));
+    EXPECT_TRUE(is_reader_who_connects_now());
+    EXPECT_FALSE(server_->is_reader(last_id_ + 1)) << "nobody is that";
+}
+
+TEST_F(LineServerTest, LetsTheReadersGroupConnect) {
+    if (geteuid() != 0) GTEST_SKIP() << "needs to give files away (root)";
+    constexpr gid_t kGroup = 65534;
+    ASSERT_FALSE(server_->admit_readers(65534, kGroup));
+    struct stat status {};
+    ASSERT_EQ(::stat(path_.c_str(), &status), 0);
+    EXPECT_EQ(status.st_uid, 0u);
+    EXPECT_EQ(status.st_gid, kGroup);
+    EXPECT_EQ(status.st_mode & 07777, 0660u);
+}
+
 TEST_F(LineServerTest, RefusesASocketOnWhichSomebodyAnswers) {
     const auto second = LineServer::open(path_, 0660, kTooLong);
     ASSERT_FALSE(second);

@@ -22,6 +22,9 @@ class MessageSocket {
     // MiB.
     static Expected<std::pair<MessageSocket, MessageSocket>, SysError> open_pair(int unread = 4 << 20);
 
+    // The end that a program was given by who started it, as the descriptor `fd`.
+    static MessageSocket inherited(UniqueFd fd) { return MessageSocket(std::move(fd)); }
+
     // False if so much is unread that it was not taken, or nobody will ever read it.
     bool send(std::string_view message) const;
     // The oldest message, which is ours until the next call; nothing if none waits. Of one longer than

@@ -1,6 +1,7 @@
 // What the daemon asks of the kernel for itself: rights, priority, memory, being the only one.
 #pragma once
 
+#include <csignal>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -33,6 +34,9 @@ void stay_off_last_cpu(bool stay);  // false: on any
 
 // Gives the system back what was freed of this process's memory, also when that is locked.
 void give_back_memory();
+
+// Tells a process that the supervisor keeps (carpd/keeper.h) to end in order.
+inline constexpr int kEndSignal = SIGUSR1;
 
 // What ps(1) and top(1) call this process; at most 15 bytes of it.
 void set_process_name(const char* name);
