@@ -1,6 +1,7 @@
 # What belongs on a host that runs carpd: `cmake --install BUILD --component carpd`, and the Debian package.
 include(GNUInstallDirs)
 install(TARGETS carpd carpctl DESTINATION sbin COMPONENT carpd)
+install(TARGETS web DESTINATION libexec/carpd COMPONENT carpd)
 foreach(section 5 8)
   file(GLOB manuals ${PROJECT_SOURCE_DIR}/docs/man/*.${section})
   install(FILES ${manuals} DESTINATION share/man/man${section} COMPONENT carpd)
@@ -21,4 +22,5 @@ install(FILES ${packaging}/completion/carpctl.zsh DESTINATION share/zsh/vendor-c
 foreach(document README.md docs/pains.md docs/doctor.md)
   install(FILES ${PROJECT_SOURCE_DIR}/${document} DESTINATION share/doc/carpd COMPONENT carpd)
 endforeach()
+install(DIRECTORY ${packaging}/monitoring DESTINATION share/doc/carpd COMPONENT carpd)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/protocol DESTINATION share/doc/carpd COMPONENT carpd)

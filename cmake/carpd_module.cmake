@@ -69,7 +69,7 @@ function(carpd_tests name)
   add_executable(${name}_test ${tests})
   target_link_libraries(${name}_test ${ARGN} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name}_test PRIVATE CARPD_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR})  # for tests/captures/captures.h
+  target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR})  # for what tests share
   gtest_discover_tests(${name}_test NO_PRETTY_VALUES TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120)
 endfunction()
 

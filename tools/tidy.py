@@ -30,6 +30,7 @@ LAYERS = {
     "control": PURE + ["config"],
     "linux": PURE + ["config"],
     "carpd": PURE + ["config", "control", "linux"],
+    "web": PURE + ["config", "control", "linux"],
     "carpctl": PURE + ["config", "control", "import"],
 }
 
@@ -81,7 +82,8 @@ CONFIG_KEYS = ["control", "dataplane", "group", "name", "interface", "vhid", "ad
                "track", "route", "gateway", "probe", "device", "tcp", "http", "status", "process", "file", "script", "demote",
                "withdraw", "interval", "rise", "fall",
                "sync", "key-file", "accept-key-file", "port", "dead-after", "commit-wait", "commit", "max-flows",
-               "ignore-addresses", "protocols", "zones"]
+               "ignore-addresses", "protocols", "zones",
+               "metrics", "listen"]
 PROTOCOL = "docs/protocol/carp.md"
 SYNC_PROTOCOL = "docs/protocol/sync.md"
 BALANCE_PROTOCOL = "docs/protocol/balance.md"  # its rules are N1 and so on, in any file but SYNC_FILES
@@ -138,7 +140,7 @@ def check_layers(tree):
             continue
         for path, line in includes(tree.text[name]):
             target = path.split("/")[0]
-            if path.startswith("tests/captures/") and name.endswith("_test.cc"):
+            if path.startswith(("tests/captures/", "tests/openmetrics/")) and name.endswith("_test.cc"):
                 continue
             if target != folder and target not in LAYERS[folder]:
                 tree.error(name, line, f"{folder} may not include {path}")

@@ -289,6 +289,7 @@ void Engine::configure(std::shared_ptr<const Config> config) {
         adopt(node);
     });
     release_removed_groups();
+    if (config_->metrics) admit_web();
     for (InterfaceId id = 0; id < node_.interfaces().size(); ++id) update_link(id, false);
     // Everything else that a group does is a transition, which is logged; that it can't even begin is not.
     for (GroupId id = 0; id < groups_.size(); ++id)

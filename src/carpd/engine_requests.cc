@@ -12,6 +12,7 @@
 #include "control/config_answer.h"
 #include "linux/clock.h"
 #include "linux/log.h"
+#include "linux/sandbox.h"
 
 namespace carpd {
 
@@ -25,8 +26,19 @@ constexpr std::size_t kHistory = 200;  // changes, of all groups
 
 }  // namespace
 
+// It isn't carpd's user any more when it asks, and may only read.
+void Engine::admit_web() {
+    if (geteuid() != 0) return;  // then it is, for only root's carpd becomes another
+    const SandboxUser user = sandbox_user();
+    if (const auto error = kernel_.control.admit_readers(user.uid, user.gid))
+        log(LogLevel::warning, error->to_string());
+}
+
 void Engine::handle_line(LineServer::ClientId client, std::string_view line) {
     const auto request = parse_request(line);
+    if (request && kernel_.control.is_reader(client) && !only_reads(request->command))
+        return kernel_.control.send(client, error_line(fmt::format("who only reads may not ask for {}",
+                                                                   to_string(request->command))));
     if (request && request->command == Command::status && request->group.empty())
         return begin_status(client, request->brief);
     if (request && request->command == Command::config) return begin_config(client);

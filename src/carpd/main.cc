@@ -9,6 +9,7 @@
 #include "carpd/keep.h"
 #include "carpd/supervisor.h"
 #include "carpd/sync_process.h"
+#include "carpd/web_process.h"
 #include "config/config.h"
 #include "config/description.h"
 #include "linux/log.h"
@@ -100,12 +101,11 @@ int run(const Options& options, std::shared_ptr<const Config> config) {
     if (!lock) return fail(kFailed, lock.error().to_string());
 
     std::signal(SIGPIPE, SIG_IGN);
-    auto supervisor = Supervisor::open(
-        std::move(config), options.config,
-        [&options](const auto& current, const Supervision& supervision) {
-            return run_engine(current, options.config, supervision);
-        },
-        helper_process(options.config), sync_process());
+    auto supervisor = Supervisor::open(std::move(config), options.config,
+                                       [&options](const auto& current, const Supervision& supervision) {
+                                           return run_engine(current, options.config, supervision);
+                                       },
+                                       {helper_process(options.config), sync_process(), web_process()});
     if (!supervisor) return fail(kFailed, supervisor.error().to_string());
     return supervisor->run();
 }

@@ -30,12 +30,13 @@ constexpr Duration kPatience = std::chrono::seconds(1);
 }  // namespace
 
 Expected<Supervisor, SysError> Supervisor::open(std::shared_ptr<const Config> config, std::string path,
-                                                EngineMain engine_main, KeptProcess helper,
-                                                KeptProcess sync) {
-    auto helper_keeper = Keeper::open(std::move(helper));
-    if (!helper_keeper) return Unexpected{helper_keeper.error()};
-    auto sync_keeper = Keeper::open(std::move(sync));
-    if (!sync_keeper) return Unexpected{sync_keeper.error()};
+                                                EngineMain engine_main, std::array<KeptProcess, 3> kept) {
+    auto helper = Keeper::open(std::move(kept[0]));
+    if (!helper) return Unexpected{helper.error()};
+    auto sync = Keeper::open(std::move(kept[1]));
+    if (!sync) return Unexpected{sync.error()};
+    auto web = Keeper::open(std::move(kept[2]));
+    if (!web) return Unexpected{web.error()};
     auto watchdog = Watchdog::open();
     if (!watchdog) return Unexpected{watchdog.error()};
     // Otherwise, if our own parent ignored it, we would not learn how an engine ended.
@@ -43,12 +44,12 @@ Expected<Supervisor, SysError> Supervisor::open(std::shared_ptr<const Config> co
     auto signals = open_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD});
     if (!signals) return Unexpected{signals.error()};
     return Supervisor(std::move(config), std::move(path), std::move(engine_main),
-                      {std::move(*helper_keeper), std::move(*sync_keeper)}, std::move(*watchdog),
+                      {std::move(*helper), std::move(*sync), std::move(*web)}, std::move(*watchdog),
                       std::move(*signals));
 }
 
 Supervisor::Supervisor(std::shared_ptr<const Config> config, std::string path, EngineMain engine_main,
-                       std::array<Keeper, 2> kept, Watchdog watchdog, UniqueFd signals)
+                       std::array<Keeper, 3> kept, Watchdog watchdog, UniqueFd signals)
     : config_(std::move(config)),
       path_(std::move(path)),
       engine_main_(std::move(engine_main)),

@@ -33,9 +33,10 @@ class Supervisor {
     // Runs in the engine's process; returns its exit code.
     using EngineMain = std::function<int(std::shared_ptr<const Config>, const Supervision&)>;
 
-    // `path` is read again whenever the engine has read it and before another is started.
+    // `kept` are the helper, sync and web. `path` is read again whenever the engine has read it and before
+    // another is started.
     static Expected<Supervisor, SysError> open(std::shared_ptr<const Config> config, std::string path,
-                                               EngineMain engine_main, KeptProcess helper, KeptProcess sync);
+                                               EngineMain engine_main, std::array<KeptProcess, 3> kept);
 
     // Runs until an engine stops in order, or until the first one ends before it is in service, and until the
     // processes beside it have ended, which run the last hooks and tell peers the rest; the engine's exit
@@ -44,7 +45,7 @@ class Supervisor {
 
  private:
     Supervisor(std::shared_ptr<const Config> config, std::string path, EngineMain engine_main,
-               std::array<Keeper, 2> kept, Watchdog watchdog, UniqueFd signals);
+               std::array<Keeper, 3> kept, Watchdog watchdog, UniqueFd signals);
 
     void start_engine();
     [[noreturn]] void become_engine(pid_t supervisor);
@@ -61,7 +62,7 @@ class Supervisor {
     std::shared_ptr<const Config> config_;  // the engine uses it where it stands
     std::string path_;
     EngineMain engine_main_;
-    std::array<Keeper, 2> kept_;  // helper, sync
+    std::array<Keeper, 3> kept_;  // helper, sync, web
     Watchdog watchdog_;
     UniqueFd signals_;
     pid_t engine_ = 0;  // 0: none runs

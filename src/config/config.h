@@ -70,6 +70,18 @@ struct SyncConfig {
     bool operator==(const SyncConfig&) const = default;
 };
 
+// [metrics]: where `carpd: web` serves them and the status page. Either a port of the host's own (loopback)
+// addresses or a Unix socket.
+struct MetricsConfig {
+    std::string listen;  // as given: "127.0.0.1:9781", "[::1]:9781", "/run/carpd/metrics.sock"
+    std::optional<IpAddress> address;
+    std::uint16_t port = 0;  // 0 without an address
+
+    // Empty without one.
+    std::string socket() const { return address ? "" : listen; }
+    bool operator==(const MetricsConfig&) const = default;
+};
+
 struct Config {
     std::string control{kDefaultControlSocket};
     DataPlaneChoice dataplane = DataPlaneChoice::automatic;
@@ -78,6 +90,7 @@ struct Config {
     std::vector<HookConfig> hooks;    // in the order of the file
     std::vector<TrackConfig> tracks;  // in the order of the file, no name twice
     std::optional<SyncConfig> sync;   // nothing: no state synchronisation
+    std::optional<MetricsConfig> metrics;  // nothing: none are served
 
     // Whether there is anything for the process `carpd: helper` to do.
     bool needs_helper() const { return !hooks.empty() || !tracks.empty(); }

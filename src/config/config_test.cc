@@ -145,6 +145,9 @@ std::string show(const std::string& name, const std::string& text) {
     for (const HookConfig& hook : file->config.hooks) out += show(hook);
     for (const TrackConfig& track : file->config.tracks) out += show(track);
     if (file->config.sync) out += show(*file->config.sync);
+    if (const auto& m = file->config.metrics)
+        out += fmt::format("metrics at {}: address {} port {} socket {}\n", m->listen,
+                           m->address ? m->address->to_string() : "none", m->port, m->socket());
     return out;
 }
 

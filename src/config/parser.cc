@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "config/hooks.h"
+#include "config/metrics_section.h"
 #include "config/pool.h"
 #include "config/reader.h"
 #include "config/sets.h"
@@ -21,8 +22,8 @@ namespace carpd {
 
 namespace {
 
-constexpr std::array<std::string_view, 8> kFileKeys = {"control", "dataplane", "hold-down", "group",
-                                                       "hook",    "together",  "track",     "sync"};
+constexpr std::array<std::string_view, 9> kFileKeys = {"control",  "dataplane", "hold-down", "group",  "hook",
+                                                       "together", "track",     "sync",      "metrics"};
 constexpr std::array<std::string_view, 2> kTogetherKeys = {"name", "groups"};
 constexpr std::array<std::string_view, 23> kGroupKeys = {"name",
                                                          "interface",
@@ -52,10 +53,11 @@ std::string place_of(std::string_view key) {
     if (std::find(kGroupKeys.begin(), kGroupKeys.end(), key) != kGroupKeys.end())
         return "it belongs below a [[group]]";
     if (key == "together") return "a set is a section of its own: [[together]]";
-    if (key == "sync") return "it is a section of its own: [sync]";
+    if (key == "sync" || key == "metrics") return fmt::format("it is a section of its own: [{}]", key);
     if (std::find(kFileKeys.begin(), kFileKeys.end(), key) != kFileKeys.end())
         return "it belongs above the first [[group]]";
     if (is_sync_key(key)) return "it belongs below [sync]";
+    if (key == "listen") return "it belongs below [metrics]";
     return "";
 }
 
@@ -145,6 +147,7 @@ void Parser::read_file(const toml::table& root) {
     if (const toml::node* tracks = root.get("track"))
         file_.config.tracks = read_tracks(*this, *tracks, names_);
     if (const toml::node* sync = root.get("sync")) read_sync(*this, *sync, directory_, interfaces_, file_);
+    if (const toml::node* metrics = root.get("metrics")) read_metrics(*this, *metrics, file_.config);
     if (file_.config.groups.empty() && errors().empty())
         fail({}, "there is no [[group]]", "carpd needs one with interface, vhid and addresses at least");
 }

@@ -16,25 +16,13 @@ Unexpected<Complaint> complain(std::string message, std::string hint) {
     return Unexpected{Complaint{std::move(message), std::move(hint)}};
 }
 
-// "192.0.2.10:443" or "[2001:db8::1]:443"; the port may be missing if there is a default.
-std::optional<TcpCheck> parse_endpoint(std::string_view text, std::uint16_t default_port) {
-    std::string_view address = text, port;
-    if (text.starts_with('[')) {
-        const std::size_t end = text.find(']');
-        if (end == std::string_view::npos) return std::nullopt;
-        address = text.substr(1, end - 1);
-        port = text.substr(end + 1);
-    } else if (const std::size_t colon = text.find(':'); colon != std::string_view::npos) {
-        address = text.substr(0, colon);
-        port = text.substr(colon);
-    }
-    const auto ip = IpAddress::parse(address);
-    if (!ip || (ip->family() == Family::ipv6) != text.starts_with('[')) return std::nullopt;
-    if (ip->is_unspecified() || ip->is_multicast() || ip->is_link_local()) return std::nullopt;
-    if (port.empty() && default_port != 0) return TcpCheck{*ip, default_port};
-    const auto number = port.starts_with(':') ? parse_number(port.substr(1)) : std::nullopt;
-    if (!number || *number < 1 || *number > 65535) return std::nullopt;
-    return TcpCheck{*ip, static_cast<std::uint16_t>(*number)};
+// Of another host, perhaps.
+std::optional<TcpCheck> parse_target(std::string_view text, std::uint16_t default_port) {
+    const auto endpoint = parse_endpoint(text, default_port);
+    if (!endpoint) return std::nullopt;
+    const IpAddress& ip = endpoint->address;
+    if (ip.is_unspecified() || ip.is_multicast() || ip.is_link_local()) return std::nullopt;
+    return TcpCheck{ip, endpoint->port};
 }
 
 // ---- each kind
@@ -187,7 +175,7 @@ Expected<RouteCheck, Complaint> parse_route_check(std::string_view text) {
 }
 
 Expected<TcpCheck, Complaint> parse_tcp_check(std::string_view text) {
-    if (const auto endpoint = parse_endpoint(text, 0)) return *endpoint;
+    if (const auto endpoint = parse_target(text, 0)) return *endpoint;
     return complain(fmt::format("tcp '{}' is not an IP address with a port", text),
                     "write it like 192.0.2.10:443 or [2001:db8::1]:443");
 }
@@ -207,7 +195,7 @@ Expected<HttpCheck, Complaint> parse_http_check(std::string_view text) {
     const std::string_view rest = text.substr(kScheme.size());
     const std::size_t slash = std::min(rest.find_first_of("/?"), rest.size());
     const std::string_view authority = rest.substr(0, slash);
-    const auto server = parse_endpoint(authority, 80);
+    const auto server = parse_target(authority, 80);
     if (!server)
         return complain(fmt::format("http '{}' has no IP address", text),
                         std::string(kHint) + ": a name would have to be looked up, which is another service");

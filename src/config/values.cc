@@ -19,8 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kLongestSocket = 107;  // bytes of its path
-
 Unexpected<Complaint> complain(std::string message, std::string hint = {}) {
     return Unexpected{Complaint{std::move(message), std::move(hint)}};
 }
@@ -197,6 +195,25 @@ std::optional<Complaint> check_name(std::string_view name) {
     if (!is_plain(name))
         return Complaint{fmt::format("name '{}' contains a blank or a control character", name), {}};
     return std::nullopt;
+}
+
+std::optional<Endpoint> parse_endpoint(std::string_view text, std::uint16_t default_port) {
+    std::string_view address = text, port;
+    if (text.starts_with('[')) {
+        const std::size_t end = text.find(']');
+        if (end == std::string_view::npos) return std::nullopt;
+        address = text.substr(1, end - 1);
+        port = text.substr(end + 1);
+    } else if (const std::size_t colon = text.find(':'); colon != std::string_view::npos) {
+        address = text.substr(0, colon);
+        port = text.substr(colon);
+    }
+    const auto ip = IpAddress::parse(address);
+    if (!ip || (ip->family() == Family::ipv6) != text.starts_with('[')) return std::nullopt;
+    if (port.empty() && default_port != 0) return Endpoint{*ip, default_port};
+    const auto number = port.starts_with(':') ? parse_number(port.substr(1)) : std::nullopt;
+    if (!number || *number < 1 || *number > 65535) return std::nullopt;
+    return Endpoint{*ip, static_cast<std::uint16_t>(*number)};
 }
 
 std::optional<Complaint> check_control(std::string_view path, bool with_sync) {

@@ -40,10 +40,18 @@ Expected<std::string, Complaint> read_first_line(std::string_view key, const std
 
 // "192.0.2.0/24", without bits behind the prefix; `key` begins the complaint.
 Expected<InterfaceAddress, Complaint> parse_prefix(std::string_view key, std::string_view text);
+// "192.0.2.10:443" or "[2001:db8::1]:443"; the port may be missing if there is a default.
+struct Endpoint {
+    IpAddress address;
+    std::uint16_t port = 0;  // 1 to 65535
+};
+std::optional<Endpoint> parse_endpoint(std::string_view text, std::uint16_t default_port = 0);
 // The decimal number that is all of `text`.
 std::optional<unsigned> parse_number(std::string_view text);
 // All bits behind the prefix are `bit`.
 bool host_bits_all(const InterfaceAddress& a, bool bit);
+// Of a Unix socket's path, in bytes.
+inline constexpr std::size_t kLongestSocket = 107;
 // Neither blanks nor control characters.
 bool is_plain(std::string_view text);
 

@@ -109,6 +109,20 @@ std::string_view to_string(Command command) {
     return form_of(command).name;
 }
 
+bool only_reads(Command command) {
+    switch (command) {
+        case Command::status:
+        case Command::monitor:
+        case Command::client:
+        case Command::history: return true;
+        case Command::state:
+        case Command::demote:
+        case Command::stop:
+        case Command::reload: return false;
+    }
+    return false;
+}
+
 bool is_command(std::string_view name) {
     return find_form(name) != kForms.end();
 }

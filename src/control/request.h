@@ -42,6 +42,8 @@ inline constexpr const char* kDrainDemotion = "drain";
 inline constexpr int kDrainAmount = 200;
 
 std::string_view to_string(Command command);
+// Whether it changes nothing.
+bool only_reads(Command command);
 // Whether one is called so.
 bool is_command(std::string_view name);
 

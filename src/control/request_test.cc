@@ -128,6 +128,13 @@ TEST(ParseRequest, DemotesOneThingByAName) {
         EXPECT_THAT(demote(R"(,"group":"lan","name":)" + name), HasSubstr("1 to 32 letters")) << name;
 }
 
+TEST(Command, ReadersMayAskForWhatChangesNothing) {
+    for (const Command command : {Command::status, Command::monitor, Command::client, Command::history})
+        EXPECT_TRUE(only_reads(command)) << to_string(command);
+    for (const Command command : {Command::state, Command::demote, Command::stop, Command::reload})
+        EXPECT_FALSE(only_reads(command)) << to_string(command);
+}
+
 TEST(Replies, AreOneLineOfJson) {
     EXPECT_EQ(ok_line(), R"({"ok":true})");
     EXPECT_EQ(kept_line("/x"), R"({"ok":true,"file":"/x"})");

@@ -58,6 +58,8 @@ cp "$deb" "$place/system/tmp/carpd.deb"
 # ---- install
 inside dpkg -i /tmp/carpd.deb >"$place/log" 2>&1 || { cat "$place/log" >&2; fail "it can't be installed"; }
 [[ "$(inside carpd -V)" == "carpd "[0-9]* ]] || fail "carpd -V says nothing"
+[[ "$(inside /usr/libexec/carpd/carpd-web 2>&1)" == "carpd-web is started by carpd"* ]] || fail "carpd-web can't be run"
+[ -f "$place/system/usr/share/doc/carpd/monitoring/carpd.rules.yml" ] || fail "there are no alert rules"
 inside carpctl status >/dev/null 2>&1 && fail "a carpd runs"
 inside id carpd >/dev/null || fail "there is no user carpd"
 for unit in carpd.service carpd@lan.service; do

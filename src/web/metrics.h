@@ -1,0 +1,16 @@
+// What carpd says of itself, as metrics. Names, labels and meanings are a promise (docs/man/carpd.8): added
+// freely, never renamed. Pure.
+#pragma once
+
+#include <string>
+
+#include "control/json.h"
+
+namespace carpd {
+
+// Of the engine's answer to a status request. Throws (nlohmann::json::exception) if it isn't one.
+std::string metrics_of(const Json& status);
+// While the engine doesn't answer: that it doesn't, and no more.
+std::string metrics_without_engine();
+
+}  // namespace carpd

@@ -1,0 +1,45 @@
+// How carpd is, for all who ask over HTTP: the engine is asked at most once a second and by one at a time,
+// however many ask here.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "linux/line_client.h"
+
+namespace carpd {
+
+struct Snapshot {
+    std::string error;                 // why the engine didn't answer; empty: it did
+    std::string status;                // its answer, one JSON object; "null" without one
+    std::string metrics;               // as OpenMetrics
+    std::vector<std::string> in_init;  // "lan: interface has no link"
+};
+
+class Snapshots {
+ public:
+    static constexpr Duration kFresh = std::chrono::seconds(1);
+
+    // `control` is the engine's control socket; it may wait for `patience` for an answer.
+    explicit Snapshots(std::string control, Duration patience = std::chrono::seconds(5))
+        : control_(std::move(control)), patience_(patience) {}
+
+    // Never older than kFresh. Of any thread.
+    std::shared_ptr<const Snapshot> get();
+
+ private:
+    Expected<std::string, SysError> ask();
+
+    const std::string control_;
+    const Duration patience_;
+    std::mutex mutex_;  // of all below
+    std::optional<LineClient> engine_;
+    std::shared_ptr<const Snapshot> last_;
+    Instant asked_at_{};
+};
+
+}  // namespace carpd
