@@ -24,7 +24,8 @@ enum class ImportKind : std::uint8_t {
     config_xml,  // config.xml of pfSense and OPNsense
 };
 
-inline constexpr std::string_view kImportKinds[] = {"keepalived", "ucarp", "ifupdown", "openbsd", "freebsd", "config-xml"};
+inline constexpr std::string_view kImportKinds[] = {"keepalived", "ucarp",   "ifupdown",
+                                                    "openbsd",    "freebsd", "config-xml"};
 
 std::string_view to_string(ImportKind kind);
 std::optional<ImportKind> parse_import_kind(std::string_view name);
