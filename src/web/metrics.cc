@@ -197,6 +197,11 @@ void add_processes(OpenMetrics& out, const Json& status) {
     out.sample({}, seconds(status.at("running_ms")));
     out.family("carpd_engine_restarts", counter, "Engines that replaced one that died or hung.");
     out.sample({}, number(status.at("restarts")));
+    out.family("carpd_timers_late", counter, "Timers that were served late, for the host was too busy.");
+    out.sample({}, number(status.at("timers").at("late")));
+    const Json& worst = status.at("timers").at("worst");
+    out.family("carpd_timer_worst_lateness_seconds", gauge, "The latest of them, since the engine began.");
+    out.sample({}, worst.is_null() ? 0 : seconds(worst.at("late_ms")));
     if (const Json& hooks = status.at("hooks"); !hooks.is_null()) {
         const auto add_one = [&](std::string_view name, const char* key, std::string_view help) {
             out.family(name, counter, help);

@@ -75,6 +75,8 @@ TEST(Metrics, AreOpenMetricsAndSayWhatTheStatusSays) {
     EXPECT_EQ(metrics.at("carpd_adverts_received_total", with(kLan, "family", "ipv6")), 0);
     EXPECT_EQ(metrics.at("carpd_transitions_total", with(kLan, "to", "backup")), 1);
     EXPECT_EQ(metrics.at("carpd_packets_dropped_total", {{"reason", "bad_vhid"}}), 0);
+    EXPECT_EQ(metrics.at("carpd_timers_late_total", {}), 0);
+    EXPECT_EQ(metrics.at("carpd_timer_worst_lateness_seconds", {}), 0);
     EXPECT_EQ(metrics.at("carpd_hooks_run_total", {}), 5);
     EXPECT_EQ(metrics.at("carpd_sync_peers_up", {}), 1);
     EXPECT_EQ(metrics.at("carpd_sync_copy_complete", {}), 1);

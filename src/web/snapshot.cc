@@ -15,17 +15,25 @@ Snapshot failed(std::string error) {
     return {std::move(error), "null", metrics_without_engine(), {}};
 }
 
-Snapshot understand(std::string answer) {
+// By a whole advertisement, which only root can hear otherwise, everybody on this host could try passwords.
+void hide_advertisement(Json& group) {
+    if (const auto refused = group.find("last_refused"); refused != group.end() && refused->is_object())
+        refused->erase("advertisement");
+}
+
+Snapshot understand(const std::string& answer) {
     try {
-        const Json status = Json::parse(answer);
+        Json status = Json::parse(answer);
         if (status.at("ok") != true)
             return failed("the engine refuses: " + status.at("error").get<std::string>());
         Snapshot snapshot{"", "", metrics_of(status), {}};
-        for (const Json& group : status.at("groups"))
+        for (Json& group : status.at("groups")) {
+            hide_advertisement(group);
             if (group.at("state") == "init")
                 snapshot.in_init.push_back(group.at("name").get<std::string>() + ": " +
                                            group.at("reason").get<std::string>());
-        snapshot.status = std::move(answer);
+        }
+        snapshot.status = dump(status);
         return snapshot;
     } catch (const Json::exception&) {
         return failed("the engine's answer makes no sense");  // of another version, after an upgrade
@@ -39,8 +47,8 @@ std::shared_ptr<const Snapshot> Snapshots::get() {
     if (last_ && host_now() < asked_at_ + kFresh) return last_;
     auto answer = ask();
     asked_at_ = host_now();
-    last_ = std::make_shared<const Snapshot>(answer ? understand(std::move(*answer))
-                                                    : failed(answer.error().to_string()));
+    last_ =
+        std::make_shared<const Snapshot>(answer ? understand(*answer) : failed(answer.error().to_string()));
     return last_;
 }
 

@@ -15,7 +15,7 @@ namespace carpd {
 
 struct Snapshot {
     std::string error;                 // why the engine didn't answer; empty: it did
-    std::string status;                // its answer, one JSON object; "null" without one
+    std::string status;                // its answer, one JSON object without secrets; "null" without one
     std::string metrics;               // as OpenMetrics
     std::vector<std::string> in_init;  // "lan: interface has no link"
 };

@@ -8,6 +8,7 @@
 #include <optional>
 #include <thread>
 
+#include "base/assert.h"
 #include "control/request.h"
 #include "linux/line_server.h"
 
@@ -16,12 +17,17 @@ namespace {
 
 using testing::HasSubstr;
 
+LineServer open(const std::string& path) {
+    auto server = LineServer::open(path, 0600, "too long");
+    CARPD_ASSERT(server);
+    return std::move(*server);
+}
+
 // An engine that says the same to all, and counts.
 class Engine {
  public:
     Engine(const std::string& path, std::string answer)
-        : server_(*LineServer::open(path, 0600, "too long")),
-          answers_([this, answer = std::move(answer)](const std::stop_token& stop) {
+        : server_(open(path)), answers_([this, answer = std::move(answer)](const std::stop_token& stop) {
               while (!stop.stop_requested()) {
                   pollfd event{server_.fd(), POLLIN, 0};
                   if (poll(&event, 1, 10) > 0)
@@ -54,7 +60,7 @@ class SnapshotTest : public testing::Test {
 
 constexpr const char* kStatus =
     R"({"ok":true,"running_ms":1,"restarts":0,"hooks":null,"sync":null,"groups":[],"pools":[],"tracks":[],)"
-    R"("dropped":{}})";
+    R"("timers":{"late":0,"worst":null},"dropped":{}})";
 
 TEST_F(SnapshotTest, ManyThatAskAreOneRequest) {
     const Engine engine(path(), kStatus);

@@ -110,6 +110,24 @@ TEST_F(WebTest, ServesHowThingsAre) {
     EXPECT_THAT(get("/readyz"), AllOf(testing::StartsWith("503 "), HasSubstr("lan: interface has no link")));
 }
 
+TEST_F(WebTest, TellsNobodyWhatPasswordsCouldBeTriedOn) {
+    start_with_metrics();
+    Group other = Group{}.with_skew(kPoorSkew);
+    other.password = "another";
+    start(beta(), other);
+    ASSERT_TRUE(wait_until([&] { return alpha_carpd().refused("lan", "bad_digest") > 0; }, 10s));
+    ASSERT_TRUE(alpha_carpd().group("lan").at("last_refused").contains("advertisement"));
+    json refused;
+    ASSERT_TRUE(wait_until(
+        [&] {
+            refused = json::parse(body("/status.json")).at("status").at("groups").at(0).at("last_refused");
+            return !refused.is_null();
+        },
+        10s));
+    EXPECT_EQ(refused.at("reason"), "bad_digest");
+    EXPECT_FALSE(refused.contains("advertisement"));
+}
+
 // A page of others may lead a browser here under a name of its own.
 TEST_F(WebTest, AnswersToThisHostsNamesOnly) {
     start_with_metrics();
