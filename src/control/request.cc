@@ -118,7 +118,8 @@ bool only_reads(Command command) {
         case Command::state:
         case Command::demote:
         case Command::stop:
-        case Command::reload: return false;
+        case Command::reload:
+        case Command::config: return false;
     }
     return false;
 }
