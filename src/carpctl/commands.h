@@ -43,9 +43,9 @@ ExitCode top_command(const Options& options, int frames);
 ExitCode monitor_command(const Options& options);
 // What is wrong, or will be at the next takeover. Fails if anything is.
 struct DoctorOrder {
-    std::string group;                             // empty: all
-    std::string config = "/etc/carpd/carpd.toml";  // carpd's file
-    bool foreign_macs = false;                     // also ask in the name of a MAC that nobody has
+    std::string group;          // empty: all
+    std::string config;         // carpd's file; empty: as it says itself
+    bool foreign_macs = false;  // also ask in the name of a MAC that nobody has
 };
 ExitCode doctor_command(const Options& options, const DoctorOrder& order);
 // The last changes, of all groups or of one.

@@ -91,12 +91,21 @@ void ask_the_lan(const Json& status, bool with_foreign_macs, Case& known) {
         known.untested.push_back("foreign MACs on " + tests.error());
 }
 
+// As carpd says it; an older one doesn't.
+std::string config_file(const Options& options) {
+    auto client = Client::connect(options.socket);
+    const auto answer = client ? ask(*client, to_line(Request{.command = Command::config}))
+                               : Expected<Answer, Failure>(Unexpected{client.error()});
+    return answer ? answer->json.at("file").get<std::string>() : std::string(kDefaultConfigFile);
+}
+
 }  // namespace
 
 ExitCode doctor_command(const Options& options, const DoctorOrder& order) {
     auto before = ask_status(options, order.group);
     if (!before) return report(before.error());
-    Case known{.before = std::move(before->json), .config = look_at_config(order.config)};
+    Case known{.before = std::move(before->json),
+               .config = look_at_config(order.config.empty() ? config_file(options) : order.config)};
     if (!known.config.has() && !known.config.is_invalid)
         known.untested.push_back(
             fmt::format("the configuration ({}); name it with --config", known.config.problem));

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -14,12 +14,16 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "carpctl/subprocess.h"
+
 namespace carpd {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr std::chrono::seconds kPatience{5};
+constexpr std::size_t kMostOfRules = std::size_t{64} << 20;
 constexpr const char* kCarp4 = "224.0.0.18";
 constexpr const char* kCarp6 = "ff020000000000000000000000000012";  // as /proc has ff02::12
 
@@ -106,22 +110,6 @@ std::vector<std::string> find_managers() {
     return managers;
 }
 
-// Nothing if there is no nft, or it may not look.
-std::optional<std::string> ruleset() {
-    const std::unique_ptr<FILE, decltype(&::pclose)> out(
-        ::popen("PATH=/usr/sbin:/usr/bin:/sbin:/bin timeout 5 nft -j list ruleset 2>/dev/null", "r"),
-        &::pclose);
-    if (!out) return std::nullopt;
-    constexpr std::size_t kMost = std::size_t{64} << 20;
-    std::string text;
-    char buffer[65536];
-    for (std::size_t read;
-         text.size() < kMost && (read = std::fread(buffer, 1, sizeof buffer, out.get())) > 0;)
-        text.append(buffer, read);
-    if (text.empty()) return std::nullopt;
-    return text;
-}
-
 bool names_carp(const Json& value) {
     if (value.is_number_integer()) return value == 112;
     if (value.is_string()) return value == "112" || value == "carp" || value == "vrrp";
@@ -186,7 +174,7 @@ std::string platform_of(const std::string& vendor, const std::string& product) {
 
 KnownConfig look_at_config(const std::string& file) {
     KnownConfig known{.file = file};
-    if (::access(file.c_str(), F_OK) != 0) {
+    if (::access(file.c_str(), R_OK) != 0) {
         known.problem = fmt::format("{}: {}", file, std::strerror(errno));
         return known;
     }
@@ -210,10 +198,11 @@ HostView look_at_host(const std::set<std::string>& interfaces, std::vector<std::
     view.managers = find_managers();
     view.platform =
         platform_of(line_of("/sys/class/dmi/id/sys_vendor"), line_of("/sys/class/dmi/id/product_name"));
-    if (const auto rules = ruleset())
-        view.blocking = blocking_rules(*rules);
+    const ProgramOutput rules = run_program({"nft", "-j", "list", "ruleset"}, kPatience, kMostOfRules);
+    if (rules.failure)
+        untested.push_back("rules of the packet filter: " + *rules.failure);
     else
-        untested.push_back("rules of the packet filter (`nft list ruleset` needs nftables, and root)");
+        view.blocking = blocking_rules(rules.text);
     return view;
 }
 

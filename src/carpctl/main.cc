@@ -168,7 +168,7 @@ void add_doctor(CLI::App& app, CommandLine& line) {
             name, [&line, field](const std::string& value) { (*line.doctor).*field = value; }, description);
     };
     text("GROUP", &DoctorOrder::group, "the group's name; without it all are looked at");
-    text("-f,--config", &DoctorOrder::config, "carpd's configuration, if it is not /etc/carpd/carpd.toml")
+    text("-f,--config", &DoctorOrder::config, "carpd's configuration, if it is not that which it runs with")
         ->type_name("FILE");
     const auto set = [&line] { line.doctor->foreign_macs = true; };
     sub->add_flag_callback("--foreign-macs", set,

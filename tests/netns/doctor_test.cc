@@ -135,6 +135,9 @@ TEST_F(Doctor, NamesTheAddressThatDiffers) {
     EXPECT_THAT(found.text, HasSubstr("192.0.2.101, which our list lacks"));
     EXPECT_THAT(found.codes, ElementsAre("addresses-differ"));
     EXPECT_THAT(find_at_beta("addresses-differ").text, HasSubstr("lacks 192.0.2.101"));
+    // The file is that of the daemon, unless another is named.
+    EXPECT_THAT(beta().run({carpctl_program(), "-s", beta_carpd().socket(), "doctor"}).output,
+                HasSubstr("lacks 192.0.2.101"));
 }
 
 TEST_F(Doctor, TellsAnotherKeyFromAnotherList) {
