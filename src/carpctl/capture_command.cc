@@ -1,5 +1,5 @@
-// `carpctl capture`: what carpd's own socket would hear and what it sends, as pcapng. The only sockets of
-// carpctl that aren't carpd's control socket.
+// `carpctl capture`: what carpd's own socket would hear and what it sends, as pcapng, by a packet
+// socket of its own.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/filter.h>

@@ -89,9 +89,13 @@ std::string advice_on(const std::string& reason, const std::string& from, const 
 
 const Json& group_before(const Json& group, const Case& known) {
     static const Json kNone;
-    for (const Json& other : known.before.at("groups"))
-        if (other.at("name") == group.at("name")) return other;
-    return kNone;
+    // They stand in one order, unless a reload came between; thousands needn't be compared with thousands.
+    const Json& before = known.before.at("groups");
+    const auto place = static_cast<std::size_t>(&group - &known.now.at("groups").front());
+    if (place < before.size() && before.at(place).at("name") == group.at("name")) return before.at(place);
+    const auto found = std::find_if(before.begin(), before.end(),
+                                    [&](const Json& other) { return other.at("name") == group.at("name"); });
+    return found != before.end() ? *found : kNone;
 }
 
 void judge_refusals(const Json& group, const Case& known, Troubles& out) {

@@ -15,7 +15,7 @@ void judge_config(const Case& known, Troubles& out);
 void judge_daemon(const Case& known, Troubles& out);
 void judge_host(const Case& known, Troubles& out);
 
-// Of the group in the status before, or null if it wasn't there.
+// An element of `now`'s groups as it was in the status before, or null if it wasn't there.
 const Json& group_before(const Json& group, const Case& known);
 // How the platform that this host runs on lets foreign MACs pass; ends with a full stop.
 std::string foreign_mac_advice(const std::string& platform);

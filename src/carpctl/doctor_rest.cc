@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "carpctl/doctor_parts.h"
 #include "carpctl/explain.h"
@@ -30,13 +32,12 @@ std::string difference(const GroupConfig& file, const Json& group) {
 
 // The first thing that is another; empty: nothing that shows.
 std::string difference(const Config& file, const Json& groups) {
+    std::map<std::pair<std::string, int>, const GroupConfig*> in_file;
+    for (const GroupConfig& config : file.groups) in_file[{config.interface, config.vhid.value}] = &config;
     for (const Json& group : groups) {
-        const auto found =
-            std::find_if(file.groups.begin(), file.groups.end(), [&](const GroupConfig& config) {
-                return config.interface == group.at("interface") && config.vhid.value == group.at("vhid");
-            });
-        if (found == file.groups.end()) return fmt::format("the group {} is not in it", text(group, "name"));
-        if (const auto key = difference(*found, group); !key.empty())
+        const auto found = in_file.find({group.at("interface").get<std::string>(), number(group, "vhid")});
+        if (found == in_file.end()) return fmt::format("the group {} is not in it", text(group, "name"));
+        if (const auto key = difference(*found->second, group); !key.empty())
             return fmt::format("{} of the group {} differ there", key, text(group, "name"));
     }
     if (file.groups.size() != groups.size()) return "it has a group that doesn't run";

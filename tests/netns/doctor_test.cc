@@ -48,10 +48,12 @@ class Doctor : public NetnsTest {
         }
         Found found{{}, {}, json.at("untested")};
         for (const auto& finding : json.at("findings")) {
+            // True on a busy machine, and nothing that was planted.
+            if (finding.at("code") == "late-timers" && code != "late-timers") continue;
             found.codes.push_back(finding.at("code"));
             if (finding.at("code") == code && found.text.empty()) found.text = finding.at("text");
         }
-        EXPECT_EQ(result.exit_code, found.codes.empty() ? 0 : 1);
+        EXPECT_EQ(result.exit_code, json.at("findings").empty() ? 0 : 1);
         return found;
     }
     Found find_at_alpha(const std::string& code) { return find(alpha(), alpha_carpd(), code); }
@@ -86,8 +88,9 @@ class Doctor : public NetnsTest {
 
 // ---- nothing is wrong
 
+// With a second between advertisements: a busy machine must not be late by a quarter of the others' patience.
 TEST_F(Doctor, IsSilentOnAHealthyPair) {
-    start_pair(both_families());
+    start_pair(slow(both_families()));
     expect_healthy(alpha_doctor());
     expect_healthy(beta_doctor());
 }
@@ -95,20 +98,20 @@ TEST_F(Doctor, IsSilentOnAHealthyPair) {
 TEST_F(Doctor, IsSilentOnAHealthyPairWithoutAVirtualMac) {
     Group group = both_families();
     group.mac = "interface";
-    start_pair(group);
+    start_pair(slow(group));
     expect_healthy(alpha_doctor());
     expect_healthy(beta_doctor());
 }
 
 TEST_F(Doctor, IsSilentOnAHealthyPairOfMacvlans) {
     dataplane_ = "macvlan";
-    start_pair(both_families());
+    start_pair(slow(both_families()));
     expect_healthy(alpha_doctor());
     expect_healthy(beta_doctor());
 }
 
 TEST_F(Doctor, IsSilentOnAHealthyPairOfPeers) {
-    Group group = both_families();
+    Group group = slow(both_families());
     group.peers = {"192.0.2.2", "2001:db8::2"};
     ASSERT_TRUE(start(alpha(), group).wait_state("lan", "master"));
     group.peers = {"192.0.2.1", "2001:db8::1"};
@@ -119,7 +122,7 @@ TEST_F(Doctor, IsSilentOnAHealthyPairOfPeers) {
 }
 
 TEST_F(Doctor, FindsThatForeignMacsPass) {
-    start_pair(Group{});
+    start_pair(slow(Group{}));
     expect_healthy(doctor(beta(), beta_carpd(), {"--foreign-macs"}));
 }
 
