@@ -61,17 +61,24 @@ Client::Client(Client&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       socket_(std::move(other.socket_)),
       received_(std::move(other.received_)),
-      taken_(std::exchange(other.taken_, 0)) {}
+      taken_(std::exchange(other.taken_, 0)),
+      searched_(std::exchange(other.searched_, 0)) {}
 
 Client::~Client() {
     if (fd_ >= 0) ::close(fd_);
 }
 
+// An answer may be megabytes in many parts, so none is searched twice, and one that came alone isn't copied.
 std::optional<std::string> Client::take_line() {
-    const std::size_t end = received_.find('\n', taken_);
+    const std::size_t end = received_.find('\n', searched_);
     if (end == std::string::npos) return std::nullopt;
+    if (taken_ == 0 && end + 1 == received_.size()) {
+        received_.pop_back();
+        searched_ = 0;
+        return std::exchange(received_, {});
+    }
     std::string line = received_.substr(taken_, end - taken_);
-    taken_ = end + 1;
+    searched_ = taken_ = end + 1;
     return line;
 }
 
@@ -80,6 +87,7 @@ std::optional<Failure> Client::receive() {
     const ssize_t count = ::recv(fd_, buffer, sizeof buffer, 0);
     if (count <= 0) return lost_connection();
     received_.erase(0, std::exchange(taken_, 0));
+    searched_ = received_.size();
     received_.append(buffer, static_cast<std::size_t>(count));
     return std::nullopt;
 }
@@ -95,7 +103,7 @@ Expected<std::string, Failure> Client::ask(std::string_view request) {
 Expected<std::string, Failure> Client::next_line() {
     const auto deadline = std::chrono::steady_clock::now() + kPatience;
     for (;;) {
-        if (auto answer = take_line()) return *answer;
+        if (auto answer = take_line()) return std::move(*answer);
         const auto left =
             std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
         pollfd poll{fd_, POLLIN, 0};

@@ -46,7 +46,8 @@ class Client {
     int fd_;
     std::string socket_;
     std::string received_;
-    std::size_t taken_ = 0;  // of received_
+    std::size_t taken_ = 0;     // of received_
+    std::size_t searched_ = 0;  // of received_: no line ends in it that isn't taken
 };
 
 }  // namespace carpd

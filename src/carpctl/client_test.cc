@@ -103,6 +103,21 @@ TEST_F(ClientTest, AsksAndIsAnswered) {
     EXPECT_EQ(*client.ask("next"), "more and more");
 }
 
+TEST_F(ClientTest, AnAnswerMayComeInManyParts) {
+    Client client = connected();
+    const std::string large(150'000, 'x');
+    say(large + "\nsecond\nth");
+    EXPECT_EQ(*client.ask("question"), large);
+    EXPECT_EQ(*client.next_line(), "second");
+    say("ird\n");
+    EXPECT_EQ(*client.next_line(), "third");
+    say(large + "\n");  // and nothing behind it
+    EXPECT_EQ(*client.next_line(), large);
+    say("\nlast\n");
+    EXPECT_EQ(*client.next_line(), "");
+    EXPECT_EQ(*client.next_line(), "last");
+}
+
 TEST_F(ClientTest, NoticesThatCarpdWentAway) {
     Client client = connected();
     say("half an answ");

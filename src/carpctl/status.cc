@@ -24,7 +24,8 @@ ExitCode print_as_it_is(Client& client, const Request& request) {
         const auto answer = understand(std::move(*line));
         return answer ? kFailed : report(answer.error());
     }
-    fmt::print("{}\n", *line);
+    std::fwrite(line->data(), 1, line->size(), stdout);
+    std::fputc('\n', stdout);
     return kOk;
 }
 

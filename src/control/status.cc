@@ -5,6 +5,7 @@
 #include "balance/macs.h"
 #include "control/human.h"
 #include "control/json.h"
+#include "control/object_text.h"
 #include "control/pool_json.h"
 
 namespace carpd {
@@ -21,32 +22,33 @@ std::string reason(Cause cause, const Few<std::string>& checks, std::string_view
 
 // `count` says how many were dropped for a reason.
 template <class Count>
-Json dropped(Count count) {
-    Json json = Json::object();
+ObjectText dropped(Count count) {
+    ObjectText text;
     for (std::size_t i = 0; i < kDropReasonCount; ++i) {
         const auto reason = static_cast<DropReason>(i);
-        json[std::string(to_string(reason))] = count(reason);
+        text.add(to_string(reason), count(reason));
     }
-    return json;
+    return text;
 }
 
-Json to_json(const Counters& c) {
-    return {{"advertisements_received_ipv4", c.advertisements_received_ipv4},
-            {"advertisements_received_ipv6", c.advertisements_received_ipv6},
-            {"alternate_accepted", c.alternate_accepted},
-            {"advertisements_sent_ipv4", c.advertisements_sent_ipv4},
-            {"advertisements_sent_ipv6", c.advertisements_sent_ipv6},
-            {"bow_outs_received", c.bow_outs_received},
-            {"bow_outs_sent", c.bow_outs_sent},
-            {"send_errors", c.send_errors},
-            {"transitions_to_init", c.transitions_to_init},
-            {"transitions_to_backup", c.transitions_to_backup},
-            {"transitions_to_master", c.transitions_to_master},
-            {"announcements", c.announcements},
-            {"rivals_heard", c.rivals_heard},
-            {"takeovers_held", c.takeovers_held},
-            {"commits_missed", c.commits_missed},
-            {"dropped", dropped([&](DropReason reason) { return c.dropped[reason]; })}};
+ObjectText counters(const Counters& c) {
+    return ObjectText()
+        .add("advertisements_received_ipv4", c.advertisements_received_ipv4)
+        .add("advertisements_received_ipv6", c.advertisements_received_ipv6)
+        .add("alternate_accepted", c.alternate_accepted)
+        .add("advertisements_sent_ipv4", c.advertisements_sent_ipv4)
+        .add("advertisements_sent_ipv6", c.advertisements_sent_ipv6)
+        .add("bow_outs_received", c.bow_outs_received)
+        .add("bow_outs_sent", c.bow_outs_sent)
+        .add("send_errors", c.send_errors)
+        .add("transitions_to_init", c.transitions_to_init)
+        .add("transitions_to_backup", c.transitions_to_backup)
+        .add("transitions_to_master", c.transitions_to_master)
+        .add("announcements", c.announcements)
+        .add("rivals_heard", c.rivals_heard)
+        .add("takeovers_held", c.takeovers_held)
+        .add("commits_missed", c.commits_missed)
+        .add("dropped", dropped([&](DropReason reason) { return c.dropped[reason]; }));
 }
 
 Json to_json(const Standing& s) {
@@ -179,76 +181,77 @@ MacAddress answering_mac(const GroupConfig& config) {
     return config.balance && config.balance->by_ip() ? pool_mac(*config.balance) : virtual_mac(config.vhid);
 }
 
-Json group_status(const Node& node, const VirtualHost& host, Instant now, bool has_gate) {
+ObjectText group_status(const Node& node, const VirtualHost& host, Instant now, bool has_gate) {
     const GroupConfig& config = host.config();
     const LinkStatus& link = link_of(node, config.interface);
     const bool has_virtual_mac = config.mac == MacMode::virtual_mac;
     const auto obstacle = host.obstacle(now);
     const bool will_preempt = host.state() == State::backup && config.preempt && now < host.preempts_at();
-    return {
-        {"name", config.name},
-        {"interface", config.interface},
-        {"vhid", config.vhid.value},
-        {"state", to_string(host.state())},
-        {"since_ms", milliseconds(now - host.since())},
-        {"cause", to_identifier(host.cause())},
-        {"reason", reason_of(host)},
-        {"withdrawn_by", host.withdrawn_by()},
-        {"addresses", texts(config.addresses)},
-        {"advbase", config.advbase.seconds},
-        {"advskew", config.advskew.value},
-        {"effective_advskew", host.standing().advskew.value},
-        {"demotion", host.demotion().value()},
-        {"demotion_reasons", demotion_reasons(host.demotion())},
-        {"demotion_remaining_ms", demotion_endings(node, host, now)},
-        {"interface_groups", config.interface_groups},
-        {"together", config.together.empty() ? Json(nullptr) : Json(config.together)},
-        {"together_with", host.together_with().empty() ? Json(nullptr) : Json(host.together_with())},
-        {"held_by", held_by(host, now)},
-        {"held_cause", host.held() == Cause::none ? Json(nullptr) : Json(to_identifier(host.held()))},
-        {"obstacle", obstacle ? Json(to_identifier(*obstacle)) : Json(nullptr)},
-        {"hears_rival", host.hears_rival(now)},
-        {"waits_for_flows", host.waits_for_flows()},
-        {"commit_wait_remaining_ms", remaining(host.commit_until(), now)},
-        {"preempt", config.preempt},
-        {"preempt_delay_ms", milliseconds(config.preempt_delay)},
-        {"preempt_delay_remaining_ms", remaining(will_preempt ? host.preempts_at() : kNever, now)},
-        {"hold_down_remaining_ms", remaining(host.hold_down_ends(), now)},
-        {"mac", has_virtual_mac ? "virtual" : "interface"},
-        {"virtual_mac", has_virtual_mac ? Json(answering_mac(config).to_string()) : Json(nullptr)},
-        {"dataplane", has_gate ? "bpf" : "macvlan"},
-        {"lease_remaining_ms", remaining(host.lease_until(), now)},
-        {"balance", balance_of(node, host)},
-        {"peers", texts(config.peers)},
-        {"peer_routed", config.peer_routed},
-        {"has_password", config.key != Key{}},
-        {"accepts_another", config.accepts_another()},
-        {"interface_present", link.present},
-        {"interface_up", link.up},
-        {"interface_running", link.running},
-        {"source_ipv4", source_of(link, Family::ipv4)},
-        {"source_ipv6", source_of(link, Family::ipv6)},
-        {"advertisement_interval_ms",
-         exact_milliseconds(advertisement_interval(config.advbase, config.advskew))},
-        {"master_down_interval_ms", exact_milliseconds(master_down_interval(config.advbase, config.advskew))},
-        {"master_down_remaining_ms", remaining(host.master_down_at(), now)},
-        {"next_deadline_ms", remaining(host.next_deadline(), now)},
-        {"last_heard", last_heard(host, now)},
-        {"last_refused", last_refused(host, now)},
-        {"counters", to_json(host.counters())}};
+    return ObjectText()
+        .add("name", config.name)
+        .add("interface", config.interface)
+        .add("vhid", config.vhid.value)
+        .add("state", to_string(host.state()))
+        .add("since_ms", milliseconds(now - host.since()))
+        .add("cause", to_identifier(host.cause()))
+        .add("reason", reason_of(host))
+        .add("withdrawn_by", host.withdrawn_by())
+        .add("addresses", texts(config.addresses))
+        .add("advbase", config.advbase.seconds)
+        .add("advskew", config.advskew.value)
+        .add("effective_advskew", host.standing().advskew.value)
+        .add("demotion", host.demotion().value())
+        .add("demotion_reasons", demotion_reasons(host.demotion()))
+        .add("demotion_remaining_ms", demotion_endings(node, host, now))
+        .add("interface_groups", config.interface_groups)
+        .add("together", config.together.empty() ? Json(nullptr) : Json(config.together))
+        .add("together_with", host.together_with().empty() ? Json(nullptr) : Json(host.together_with()))
+        .add("held_by", held_by(host, now))
+        .add("held_cause", host.held() == Cause::none ? Json(nullptr) : Json(to_identifier(host.held())))
+        .add("obstacle", obstacle ? Json(to_identifier(*obstacle)) : Json(nullptr))
+        .add("hears_rival", host.hears_rival(now))
+        .add("waits_for_flows", host.waits_for_flows())
+        .add("commit_wait_remaining_ms", remaining(host.commit_until(), now))
+        .add("preempt", config.preempt)
+        .add("preempt_delay_ms", milliseconds(config.preempt_delay))
+        .add("preempt_delay_remaining_ms", remaining(will_preempt ? host.preempts_at() : kNever, now))
+        .add("hold_down_remaining_ms", remaining(host.hold_down_ends(), now))
+        .add("mac", has_virtual_mac ? "virtual" : "interface")
+        .add("virtual_mac", has_virtual_mac ? Json(answering_mac(config).to_string()) : Json(nullptr))
+        .add("dataplane", has_gate ? "bpf" : "macvlan")
+        .add("lease_remaining_ms", remaining(host.lease_until(), now))
+        .add("balance", balance_of(node, host))
+        .add("peers", texts(config.peers))
+        .add("peer_routed", config.peer_routed)
+        .add("has_password", config.key != Key{})
+        .add("accepts_another", config.accepts_another())
+        .add("interface_present", link.present)
+        .add("interface_up", link.up)
+        .add("interface_running", link.running)
+        .add("source_ipv4", source_of(link, Family::ipv4))
+        .add("source_ipv6", source_of(link, Family::ipv6))
+        .add("advertisement_interval_ms",
+             exact_milliseconds(advertisement_interval(config.advbase, config.advskew)))
+        .add("master_down_interval_ms",
+             exact_milliseconds(master_down_interval(config.advbase, config.advskew)))
+        .add("master_down_remaining_ms", remaining(host.master_down_at(), now))
+        .add("next_deadline_ms", remaining(host.next_deadline(), now))
+        .add("last_heard", last_heard(host, now))
+        .add("last_refused", last_refused(host, now))
+        .add("counters", counters(host.counters()));
 }
 
-// By hand: of thousands of groups trees of values would take longer than all else.
-std::string brief_counters(const Counters& c) {
-    std::string refused;
+ObjectText brief_counters(const Counters& c) {
+    ObjectText refused;
     for (std::size_t i = 0; i < kDropReasonCount; ++i)
         if (const auto reason = static_cast<DropReason>(i); c.dropped[reason] != 0)
-            refused +=
-                fmt::format(R"({}"{}":{})", refused.empty() ? "" : ",", to_string(reason), c.dropped[reason]);
-    return fmt::format(R"({{"advertisements_received_ipv4":{},"advertisements_received_ipv6":{},)"
-                       R"("advertisements_sent_ipv4":{},"advertisements_sent_ipv6":{},"dropped":{{{}}}}})",
-                       c.advertisements_received_ipv4, c.advertisements_received_ipv6,
-                       c.advertisements_sent_ipv4, c.advertisements_sent_ipv6, refused);
+            refused.add(to_string(reason), c.dropped[reason]);
+    return ObjectText()
+        .add("advertisements_received_ipv4", c.advertisements_received_ipv4)
+        .add("advertisements_received_ipv6", c.advertisements_received_ipv6)
+        .add("advertisements_sent_ipv4", c.advertisements_sent_ipv4)
+        .add("advertisements_sent_ipv6", c.advertisements_sent_ipv6)
+        .add("dropped", refused);
 }
 
 // Before the first result, `passed` is what it counts as (rule H3).
@@ -327,37 +330,39 @@ std::string status_head(const Processes& processes, Instant now) {
 }
 
 std::string status_of(const Node& node, const VirtualHost& group, Instant now, bool has_gate) {
-    return dump(group_status(node, group, now, has_gate));
+    return group_status(node, group, now, has_gate).text();
 }
 
 std::string brief_status_of(const Node& node, const VirtualHost& host, Instant now, bool has_gate) {
     const GroupConfig& config = host.config();
-    std::string addresses;
-    for (const InterfaceAddress& a : config.addresses)
-        addresses += fmt::format(R"({}"{}")", addresses.empty() ? "" : ",", a.to_string());
-    const bool is_demoted = !host.demotion().contributions().empty();
-    return fmt::format(
-               R"({{"name":{},"interface":{},"vhid":{},"state":"{}","since_ms":{},"reason":{},"addresses":[{}],)",
-               dump(config.name), dump(config.interface), config.vhid.value, to_string(host.state()),
-               milliseconds(now - host.since()), dump(reason_of(host)), addresses) +
-           fmt::format(R"("advskew":{},"effective_advskew":{},"demotion":{},"demotion_reasons":{},)",
-                       config.advskew.value, host.standing().advskew.value, host.demotion().value(),
-                       is_demoted ? dump(demotion_reasons(host.demotion())) : "{}") +
-           fmt::format(R"("hears_rival":{},"waits_for_flows":{},"dataplane":"{}","balance":{},)",
-                       host.hears_rival(now), host.waits_for_flows(), has_gate ? "bpf" : "macvlan",
-                       config.balance ? dump(balance_of(node, host)) : "null") +
-           fmt::format(R"("last_heard":{},"counters":{}}})",
-                       host.last_heard() ? dump(last_heard(host, now)) : "null",
-                       brief_counters(host.counters()));
+    return ObjectText()
+        .add("name", config.name)
+        .add("interface", config.interface)
+        .add("vhid", config.vhid.value)
+        .add("state", to_string(host.state()))
+        .add("since_ms", milliseconds(now - host.since()))
+        .add("reason", reason_of(host))
+        .add("addresses", texts(config.addresses))
+        .add("advskew", config.advskew.value)
+        .add("effective_advskew", host.standing().advskew.value)
+        .add("demotion", host.demotion().value())
+        .add("demotion_reasons", demotion_reasons(host.demotion()))
+        .add("hears_rival", host.hears_rival(now))
+        .add("waits_for_flows", host.waits_for_flows())
+        .add("dataplane", has_gate ? "bpf" : "macvlan")
+        .add("balance", balance_of(node, host))
+        .add("last_heard", last_heard(host, now))
+        .add("counters", brief_counters(host.counters()))
+        .text();
 }
 
 std::string status_tail(const Node& node, const Verdicts& verdicts, Instant now) {
     Json tracks = Json::array();
     for (const Verdicts::Entry& entry : verdicts.entries()) tracks.push_back(track_status(entry, now));
     return "],\"tracks\":" + dump(tracks) + ",\"timers\":" + dump(to_json(node.lateness(), now)) +
-           ",\"dropped\":" + dump(dropped([&](DropReason reason) {
-               return node.dropped()[static_cast<std::size_t>(reason)];
-           })) +
+           ",\"dropped\":" + dropped([&](DropReason reason) {
+                                 return node.dropped()[static_cast<std::size_t>(reason)];
+                             }).text() +
            "}";
 }
 
