@@ -11,15 +11,14 @@
 #include "bench/failover.h"
 #include "bench/micro.h"
 #include "bench/scale.h"
+#include "bench/status.h"
 #include "bench/sync.h"
 
 namespace {
 
-const std::map<std::string, nlohmann::json (*)()> kBenchmarks = {{"balance", carpd::bench::balance},
-                                                                 {"failover", carpd::bench::failover},
-                                                                 {"micro", carpd::bench::micro},
-                                                                 {"scale", carpd::bench::scale},
-                                                                 {"sync", carpd::bench::sync}};
+const std::map<std::string, nlohmann::json (*)()> kBenchmarks = {
+    {"balance", carpd::bench::balance}, {"failover", carpd::bench::failover}, {"micro", carpd::bench::micro},
+    {"scale", carpd::bench::scale},     {"status", carpd::bench::status},     {"sync", carpd::bench::sync}};
 
 void measure(const std::string& only, const std::string& path) {
     std::ofstream file;

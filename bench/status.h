@@ -1,0 +1,12 @@
+// How long an operator, or a monitoring system, waits for the status of thousands of groups.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+namespace carpd::bench {
+
+// `carpctl status` and `carpctl -j status` of a MASTER of 4000 groups, in turn, from the program's start to
+// its end. Prints them; returns {"figures": […], "goals": […]}. Needs root.
+nlohmann::json status();
+
+}  // namespace carpd::bench
