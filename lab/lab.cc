@@ -158,12 +158,14 @@ void Host::power_on() {
 // ---- Lab
 
 Lab::Lab() : folder_(new_folder()), switch_("switch") {
+    setenv("STATE_DIRECTORY", state_folder().c_str(), 1);
     segment(0);
 }
 
 Lab::~Lab() {
     std::error_code ignored;
     std::filesystem::remove_all(folder_, ignored);
+    unsetenv("STATE_DIRECTORY");
 }
 
 std::string Lab::segment(int number) {

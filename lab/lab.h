@@ -107,6 +107,8 @@ class Lab {
     void make_snooping();
     // A folder for files of this lab.
     const std::string& folder() const { return folder_; }
+    // In which its daemons keep what outlives them; there once one does.
+    std::string state_folder() const { return folder_ + "/state"; }
 
  private:
     std::string folder_;

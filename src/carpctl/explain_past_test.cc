@@ -27,7 +27,7 @@ class ExplainPast : public testing::Test {
 
     static Json transition(const std::string& time, const std::string& from, const std::string& to,
                            const std::string& why, int previous_ms) {
-        return {{"time", "2026-11-27T" + time + "Z"},
+        return {{"time", "2026-11-27T" + time + "+00:00"},
                 {"event", "transition"},
                 {"group", "lan"},
                 {"from", from},
@@ -86,6 +86,81 @@ TEST_F(ExplainPast, TellsWhatElseHappenedAround) {
     const Reasons reasons = at(kThree);
     ASSERT_THAT(reasons, SizeIs(2));
     EXPECT_EQ(reasons[1].text, "2026-11-27 03:59:30  lan: another MASTER");
+}
+
+TEST_F(ExplainPast, CountsInTheZoneThatEachChangeNames) {
+    history_["changes"] = {transition("02:00:00.000", "init", "backup", "link is up", 1000)};
+    history_["changes"][0]["time"] = "2026-11-27T04:00:04.000+01:00";  // 03:00:04 UTC
+    EXPECT_THAT(at(kThree + 4)[0].text, HasSubstr("since 2026-11-27 04:00:04"));
+    EXPECT_EQ(at(kThree + 3)[0].code, "init");
+}
+
+// carpd was killed with its supervisor at an unknown time, stopped in order, and lost its engine.
+class ExplainRuns : public ExplainPast {
+ protected:
+    ExplainRuns() {
+        const auto run = [](const char* time, const char* event, Json gap) {
+            return Json{{"time", std::string("2026-11-27T") + time + "Z"},
+                        {"event", event},
+                        {"group", nullptr},
+                        {"not_running_ms", gap},
+                        {"text", std::string("carpd was ") + event}};
+        };
+        history_["changes"] = {transition("00:10:00.000", "backup", "master", "master timed out", 1000),
+                               transition("00:20:00.000", "master", "backup", "yields", 600'000),
+                               run("01:00:00.000", "started", nullptr),
+                               transition("01:00:00.100", "init", "backup", "started", 0),
+                               transition("01:30:00.000", "backup", "init", "carpd stops", 1'799'900),
+                               run("01:30:00.000", "stopped", nullptr),
+                               run("02:00:00.000", "started", nullptr),
+                               transition("02:00:00.100", "init", "backup", "started", 0),
+                               transition("02:00:03.000", "backup", "master", "master timed out", 2900),
+                               run("03:00:10.000", "started", 10'000),
+                               transition("03:00:10.100", "init", "backup", "started", 0)};
+    }
+    // Seconds before or after 03:00 UTC.
+    std::string code(int seconds) { return at(kThree + seconds)[0].code; }
+};
+
+TEST_F(ExplainRuns, ATimeBetweenAStopAndAStart) {
+    EXPECT_EQ(code(-5401), "backup") << "until it stopped";
+    const Reasons reasons = at(kThree - 4800);  // 01:40 UTC
+    ASSERT_THAT(reasons, SizeIs(1));
+    EXPECT_EQ(reasons[0].code, "not_running");
+    EXPECT_EQ(reasons[0].text,
+              "carpd did not run at 2026-11-27 02:40:00: it was stopped at 2026-11-27 02:30:00 and "
+              "started again at 2026-11-27 03:00:00.");
+}
+
+TEST_F(ExplainRuns, AnEngineThatDied) {
+    const Reasons before = at(kThree - 2);
+    ASSERT_THAT(before, SizeIs(2));
+    EXPECT_EQ(before[0].code, "master");
+    EXPECT_EQ(before[1].text, "Then, at 2026-11-27 04:00:10: carpd was started.");
+    EXPECT_EQ(at(kThree + 5)[0].text,
+              "carpd's engine did not run at 2026-11-27 04:00:05: it ended at 2026-11-27 "
+              "04:00:00 and started again at 2026-11-27 04:00:10.");
+    EXPECT_EQ(code(10), "backup");
+}
+
+TEST_F(ExplainRuns, AnEndThatNobodyTold) {
+    EXPECT_EQ(code(-9600), "backup") << "until the last change";  // 00:20 UTC
+    EXPECT_EQ(
+        at(kThree - 9000)[0].text,
+        "Nothing is known of 2026-11-27 01:30:00: carpd told of a change at 2026-11-27 01:20:00 for the last "
+        "time, and was started again at 2026-11-27 02:00:00; when it ended in between it could not say.");
+}
+
+TEST_F(ExplainRuns, SaysWhereKnowledgeBegins) {
+    EXPECT_EQ(at(kThree - 3 * 3600)[0].text,
+              "Nothing is known of 2026-11-27 01:00:00: what carpd remembers begins at "
+              "2026-11-27 01:10:00; its log may say more.");
+    history_["changes"].erase(0);
+    history_["changes"].erase(0);  // now it begins with carpd's start
+    EXPECT_THAT(at(kThree - 3 * 3600)[0].text, HasSubstr("begins at 2026-11-27 02:00:00"));
+    const Json json = past_json({status_, history_, kThree + 7200}, kThree - 4800);
+    EXPECT_EQ(json["groups"][0]["state"], nullptr);
+    EXPECT_EQ(json["groups"][0]["reasons"][0]["code"], "not_running");
 }
 
 TEST_F(ExplainPast, TellsPrograms) {

@@ -12,6 +12,7 @@
 
 #include "carpd/keep.h"
 #include "control/refusal.h"
+#include "control/run_lines.h"
 #include "linux/clock.h"
 #include "linux/leftovers.h"
 #include "linux/process.h"
@@ -141,6 +142,7 @@ Engine::Engine(std::shared_ptr<const Config> config, std::string path, const Sup
       pump_(node_, *this),
       refusal_limits_(kDropReasonCount, LogLimit(3, std::chrono::seconds(30))),
       now_(host_now()) {
+    open_history(config->control);
     for (const std::string& line : remove_leftovers(*kernel_.netlink, config->groups))
         log(LogLevel::warning, line);
     kernel_.helper.set_wanted(config->needs_helper());
@@ -167,7 +169,7 @@ void Engine::run() {
         if (now_ >= told_service_manager_ + kNewsGap) tell_service_manager("WATCHDOG=1");
         std::array<epoll_event, 16> events;
         const bool has_chores = pump_.has_reports() || !kernel_.data_plane.is_settled() ||
-                                can_continue_answers() || kernel_.helper.can_go_on();
+                                can_continue_answers() || kernel_.helper.can_go_on() || history_.is_due(now_);
         const int count = wait(events, has_chores);
         now_ = host_now();
         if (!has_chores) chores_due_ = now_ + kChoresWait;
@@ -199,6 +201,7 @@ void Engine::run() {
             kernel_.data_plane.settle();
             continue_answers();
             kernel_.helper.go_on(node_);
+            keep_history();
             if (kernel_.data_plane.is_settled() && std::exchange(reported_, 0) > kManyReports)
                 give_back_memory();
         }
@@ -277,6 +280,8 @@ void Engine::stop() {
     pump_.input(now_, [this](Node& node, Actions& out) { node.stop(now_, out); });
     for (GroupId id = 0; id < groups_.size(); ++id) release(id);
     kernel_.control.wake([](auto, auto) {});  // what monitors were told last
+    history_.add(stopped_line(wall_clock()));
+    history_.keep_at_end();
 }
 
 // ---- configuration

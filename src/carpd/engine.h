@@ -6,7 +6,6 @@
 //   changes of groups      -> helper               carpd: sync -> flows committed, demotion
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -19,6 +18,7 @@
 #include "base/expected.h"
 #include "carp/pump.h"
 #include "carpd/helper_link.h"
+#include "carpd/history.h"
 #include "carpd/kept_demotions.h"
 #include "carpd/sync_link.h"
 #include "config/config.h"
@@ -47,6 +47,8 @@ struct Supervision {
     Watchdog& watchdog;  // armed as long as the engine is in service
     MessageSocket& helper;
     MessageSocket& sync;
+    std::string last_end;  // of the engine before, if there was one: "was killed by SIGKILL"
+    Instant ended_at;      // that one
 };
 
 class Engine : private Port {
@@ -131,6 +133,8 @@ class Engine : private Port {
     std::string demote(const Request& request, const std::vector<GroupId>& groups);
     bool set_demotion(const Request& request, const std::vector<GroupId>& groups);
     void open_kept_demotions();
+    void open_history(const std::string& control);
+    void keep_history();
     void set_kept_demotions();
     std::string reload();
     int wait(std::span<epoll_event> events, bool has_chores);
@@ -178,7 +182,7 @@ class Engine : private Port {
     std::map<int, InterfaceId> interface_of_;  // by ifindex; on each of them CARP's groups are joined
     std::vector<IpAddress> shared_;            // the groups' addresses, sorted
     std::set<LineServer::ClientId> monitors_;
-    std::deque<std::string> history_;  // what monitors were told, or would have been; the last kHistory lines
+    History history_;
     std::map<LineServer::ClientId, LongAnswer> answers_;
     Deadlines fences_;  // by GroupId: when its addresses must be gone, whoever removes them
     std::vector<ReceivedPacket> batch_;

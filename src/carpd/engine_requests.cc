@@ -22,7 +22,6 @@ namespace {
 // read them.
 constexpr int kElementsAtOnce = 32;
 constexpr std::size_t kMuchUnsent = 256 * 1024;
-constexpr std::size_t kHistory = 200;  // changes, of all groups
 
 }  // namespace
 
@@ -58,7 +57,7 @@ std::string Engine::execute(const Request& request, LineServer::ClientId client)
         case Command::demote: return demote(request, groups);
         case Command::client: return tell_who_serves(request);
         case Command::reload: return reload();
-        case Command::history: return history_line(history_);
+        case Command::history: return history_line(history_.lines());
         case Command::config: break;  // handle_line() begins it
         case Command::stop:
             log(LogLevel::notice, "stopping on request");
@@ -215,8 +214,7 @@ std::string Engine::unknown(const std::string& group) const {
 
 void Engine::broadcast(const std::function<std::string(std::string_view)>& line) {
     std::erase_if(monitors_, [this](auto client) { return !kernel_.control.is_open(client); });
-    const std::string& text = history_.emplace_back(line(wall_clock()));
-    if (history_.size() > kHistory) history_.pop_front();
+    const std::string& text = history_.add(line(wall_clock()));
     for (auto client : monitors_) {
         // A line doesn't go into the middle of another.
         if (const auto begun = answers_.find(client); begun != answers_.end()) {

@@ -109,7 +109,7 @@ void Supervisor::become_engine(pid_t supervisor) {
     if (getppid() != supervisor) _exit(kFailed);  // it died before we asked
     set_process_name("carpd: engine");
     _exit(engine_main_(config_, Supervision{supervisor, restarts_, watchdog_, kept_[0].become_engine(),
-                                            kept_[1].become_engine()}));
+                                            kept_[1].become_engine(), last_end_, ended_at_}));
 }
 
 void Supervisor::start_again() {
@@ -159,7 +159,9 @@ void Supervisor::handle_signals() {
 }
 
 void Supervisor::engine_ended(int status) {
-    const std::string end = fmt::format("engine (pid {}) {}", engine_, describe_end(status));
+    last_end_ = describe_end(status);
+    ended_at_ = host_now();
+    const std::string end = fmt::format("engine (pid {}) {}", engine_, last_end_);
     engine_ = 0;
     if (watchdog_.is_armed() || watchdog_.expired()) has_served_ = true;
     watchdog_.disarm();

@@ -67,6 +67,8 @@ class Supervisor {
     UniqueFd signals_;
     pid_t engine_ = 0;  // 0: none runs
     Instant started_at_{};
+    std::string last_end_;  // of the last engine, as describe_end() says it
+    Instant ended_at_{};
     Instant judge_at_ = kNever;  // whether an engine that was late came back
     Instant start_again_at_ = kNever;
     Backoff backoff_;
