@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -26,6 +27,30 @@ namespace fs = std::filesystem;
 constexpr std::chrono::milliseconds kPatience{5000};
 constexpr std::size_t kMostOfAnswer = 16 << 20;  // of thousands of groups; it shrinks to a twentieth
 constexpr std::size_t kMostOfOthers = 1 << 20;
+
+// Ctrl-C doesn't end the program in its lifetime, but behind it: so nothing stays that was begun.
+class Uninterrupted {
+ public:
+    Uninterrupted() {
+        sigset_t ends;
+        sigemptyset(&ends);
+        for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&ends, signal);
+        sigprocmask(SIG_BLOCK, &ends, &before_);
+    }
+    Uninterrupted(const Uninterrupted&) = delete;
+    Uninterrupted& operator=(const Uninterrupted&) = delete;
+    ~Uninterrupted() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+    sigset_t before_{};
+};
+
+bool is_interrupted() {
+    sigset_t pending;
+    sigpending(&pending);
+    return sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 ||
+           sigismember(&pending, SIGHUP) == 1;
+}
 
 class Gatherer {
  public:
@@ -61,6 +86,7 @@ class Gatherer {
     }
 
     void run(std::string name, std::string what, const std::vector<std::string>& argv) {
+        if (is_interrupted()) return;
         ProgramOutput ran = run_program(argv, kPatience, kMostOfOthers);
         const std::string note = ran.failure ? *ran.failure : ran.is_cut ? "cut after 1 MiB" : "";
         add_foreign(std::move(name), std::move(what), ran.text, note);
@@ -161,8 +187,8 @@ std::string default_name() {
 }
 
 // What is wrong, if anything is.
-std::optional<std::string> pack(int archive, const std::string& folder,
-                                const std::vector<BundleFile>& files) {
+std::optional<std::string> pack_in(const std::string& folder, int archive,
+                                   const std::vector<BundleFile>& files) {
     const std::string inner = "carpd-bundle";
     fs::create_directory(folder + "/" + inner);
     const auto put = [&](const std::string& name, const std::string& text) {
@@ -179,21 +205,27 @@ std::optional<std::string> pack(int archive, const std::string& folder,
                             std::chrono::seconds(60));
 }
 
+std::optional<std::string> pack(int archive, const std::vector<BundleFile>& files) {
+    std::error_code error;
+    std::string folder = (fs::temp_directory_path(error) / "carpctl-XXXXXX").string();
+    if (mkdtemp(folder.data()) == nullptr)
+        return fmt::format("cannot make {}: {}", folder, std::strerror(errno));
+    auto failure = pack_in(folder, archive, files);
+    fs::remove_all(folder, error);
+    return failure;
+}
+
 }  // namespace
 
 ExitCode bundle_command(const Options& options, const std::string& output) {
     const std::string name = output.empty() ? default_name() : output;
+    const Uninterrupted until_all_is_done;
     const int archive = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (archive < 0)
         return report({kFailed, fmt::format("{}: it cannot be made: {}", name, std::strerror(errno))});
-    std::error_code error;
-    std::string folder = (fs::temp_directory_path(error) / "carpctl-XXXXXX").string();
-    const bool has_folder = mkdtemp(folder.data()) != nullptr;
-    const std::vector<BundleFile> files = has_folder ? Gatherer(options).gather() : std::vector<BundleFile>();
-    auto failure = has_folder
-                       ? pack(archive, folder, files)
-                       : std::optional(fmt::format("cannot make {}: {}", folder, std::strerror(errno)));
-    if (has_folder) fs::remove_all(folder, error);
+    const std::vector<BundleFile> files = Gatherer(options).gather();
+    auto failure = is_interrupted() ? std::nullopt : pack(archive, files);
+    if (is_interrupted()) failure = "interrupted";
     if (::close(archive) != 0 && !failure) failure = fmt::format("{}: {}", name, std::strerror(errno));
     if (failure) {
         ::unlink(name.c_str());
@@ -202,7 +234,7 @@ ExitCode bundle_command(const Options& options, const std::string& output) {
     if (options.json)
         fmt::print("{}\n", dump(manifest_json(name, files)));
     else
-        fmt::print("{}: {} bytes\n{}", name, fs::file_size(name, error), manifest(files));
+        fmt::print("{}: {} bytes\n{}", name, fs::file_size(name), manifest(files));
     return kOk;
 }
 

@@ -81,5 +81,24 @@ TEST_F(Bundle, EndsWhateverHangsOrIsMissing) {
     EXPECT_LT(std::filesystem::file_size(archive()), 5U << 20);
 }
 
+TEST_F(Bundle, LeavesNothingWhenItIsInterrupted) {
+    const std::string begun = lab().folder() + "/begun", temporary = lab().folder() + "/tmp";
+    std::filesystem::create_directory(temporary);
+    plant("ip", "touch " + begun + "; sleep 1000");
+    plant("tar", "touch " + begun + "; sleep 1");
+    for (const char* hangs : {"ip", "tar"}) {
+        std::filesystem::remove(begun);
+        Process bundling = alpha().spawn({"env", "TMPDIR=" + temporary,
+                                          "PATH=" + programs() + ":/usr/bin:/bin", carpctl_program(), "-s",
+                                          lab().folder() + "/nobody.sock", "bundle", "-o", archive()});
+        ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(begun); }, 10s));
+        bundling.signal(SIGTERM);
+        EXPECT_EQ(bundling.wait(20s), 128 + SIGTERM) << hangs;
+        EXPECT_FALSE(std::filesystem::exists(archive()));
+        EXPECT_TRUE(std::filesystem::is_empty(temporary));
+        std::filesystem::remove(programs() + "/ip");
+    }
+}
+
 }  // namespace
 }  // namespace carpd::lab
