@@ -1,7 +1,23 @@
 # bash completion for carpctl and carpd
+# -s SOCKET, if that was typed before
+_carpctl_socket() {
+    local i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case "${COMP_WORDS[i]}" in
+            -s | --socket)
+                [ "${COMP_WORDS[i + 1]}" = "=" ] && ((i++))
+                printf '%s\n' -s "${COMP_WORDS[i + 1]}"
+                return
+                ;;
+        esac
+    done
+}
+
 _carpctl_groups() {
+    local socket
+    mapfile -t socket < <(_carpctl_socket)
     # Checks have names, too, but no interface behind them.
-    carpctl -j status 2>/dev/null | grep -oE '"name":"[^"]*","interface"|"pool":"[^"]*"' | cut -d '"' -f 4 | sort -u
+    carpctl "${socket[@]}" -j status 2>/dev/null | grep -oE '"name":"[^"]*","interface"|"pool":"[^"]*"' | cut -d '"' -f 4 | sort -u
 }
 
 _carpctl() {

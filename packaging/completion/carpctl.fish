@@ -1,7 +1,19 @@
 # fish completion for carpctl and carpd
+function __carpctl_socket # -s SOCKET, if that was typed before
+    set -l words (commandline -opc)
+    for i in (seq 2 (count $words))
+        switch $words[$i]
+            case -s --socket
+                printf '%s\n' -s $words[(math $i + 1)]
+            case '--socket=*'
+                printf '%s\n' $words[$i]
+        end
+    end
+end
+
 function __carpctl_groups
     # Checks have names, too, but no interface behind them.
-    carpctl -j status 2>/dev/null | grep -oE '"name":"[^"]*","interface"|"pool":"[^"]*"' | cut -d '"' -f 4 | sort -u
+    carpctl (__carpctl_socket) -j status 2>/dev/null | grep -oE '"name":"[^"]*","interface"|"pool":"[^"]*"' | cut -d '"' -f 4 | sort -u
 end
 
 complete -c carpctl -f

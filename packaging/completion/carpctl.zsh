@@ -4,7 +4,7 @@
 _carpctl_groups() {
     local -a groups
     # Checks have names, too, but no interface behind them.
-    groups=(${(f)"$(carpctl -j status 2>/dev/null | grep -oE '"name":"[^"]*","interface"|"pool":"[^"]*"' |
+    groups=(${(f)"$(carpctl $carpctl_socket -j status 2>/dev/null | grep -oE '"name":"[^"]*","interface"|"pool":"[^"]*"' |
         cut -d '"' -f 4 | sort -u)"})
     compadd -a groups
 }
@@ -73,6 +73,11 @@ if [[ "$service" == carpd ]]; then
     _arguments {-f,--config}'[configuration file]:file:_files' {-n,--check}'[only check it]' \
         {-v,--verbose}'[log what is normal, too]' {-V,--version}'[version]' {-h,--help}'[help]'
 else
+    # -s SOCKET, if that was typed before; what is called below asks there.
+    local -a carpctl_socket
+    local at=${words[(I)(-s|--socket)]}
+    (( at > 0 && at + 1 < CURRENT )) && carpctl_socket=(-s "${(Q)words[at + 1]}")
+    carpctl_socket+=(${(M)words:#--socket=*})
     _arguments -C {-s,--socket}'[control socket]:file:_files' {-j,--json}'[JSON, for programs]' \
         '--no-pager[print what does not fit, too]' \
         {-V,--version}'[version]' {-h,--help}'[help]' '1:command:_carpctl_command' '*::argument:_carpctl_arguments'

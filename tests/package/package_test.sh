@@ -33,9 +33,26 @@ for shell in bash zsh fish; do
         bash) offered="$(bash -c "$fake_carpctl"'; source "$1"; _carpctl_groups' - "$file")" ;;
         zsh) offered="$(zsh -fc "$fake_carpctl"'; compadd() { print -l ${(P)2}; }
             eval "$(sed -n "/^_carpctl_groups/,/^}/p" "$1")"; _carpctl_groups' - "$file")" ;;
-        fish) offered="$(fish --no-config -c 'function carpctl; echo $STATUS; end; source $argv[1]; __carpctl_groups' "$file")" ;;
+        fish) offered="$(fish --no-config -c 'function carpctl; echo $STATUS; end; function commandline; end; source $argv[1]; __carpctl_groups' "$file")" ;;
     esac
     [ "$(echo $offered)" = "lan web web.1" ] || fail "$shell offers as groups: $offered"
+done
+
+# They are asked at the socket that was typed.
+fake_carpctl='carpctl() { [ "$1 $2" = "-s /x.sock" ] && echo "$STATUS"; }'
+for shell in bash zsh fish; do
+    file="$source/packaging/completion/carpctl.$shell"
+    case "$shell" in
+        bash) offered="$(bash -c "$fake_carpctl"'; source "$1"; COMP_WORDS=(carpctl -s /x.sock status ""); COMP_CWORD=4
+            _carpctl; echo "${COMPREPLY[@]:2}"' - "$file")" ;;
+        zsh) offered="$(zsh -fc "$fake_carpctl"'; compadd() { print -l ${(P)2}; }
+            _arguments() { _carpctl_groups; }; words=(carpctl -s /x.sock status ""); CURRENT=5; service=carpctl
+            run() { eval "$(<"$1")"; }; run "$1"' - "$file")" ;;
+        fish) offered="$(fish --no-config -c 'function carpctl; test "$argv[1] $argv[2]" = "-s /x.sock"; and echo $STATUS; end
+            function commandline; printf "%s\n" carpctl -s /x.sock status; end
+            source $argv[1]; __carpctl_groups' "$file")" ;;
+    esac
+    [ "$(echo $offered)" = "lan web web.1" ] || fail "$shell offers as groups of another socket: $offered"
 done
 
 # ---- a root of its own
