@@ -241,6 +241,19 @@ def check_protocol_documents(tree):
                 tree.error(name, line, f"cites rule {rule}, which {document} does not define")
 
 
+def check_names(tree):
+    """Two types of one name are one to the linker: whichever it finds first is used for both."""
+    first = {}
+    for name in tree.files(r"src/.*\.h"):
+        text = tree.text[name]
+        if not re.search(r"^namespace carpd \{", text, re.M):
+            continue
+        for match in re.finditer(r"^(?:class|struct) (\w+)[^;{]*\{", without_comments(text), re.M):
+            other = first.setdefault(match.group(1), name)
+            if other != name:
+                tree.error(name, line_of(text, match.start()), f"`{match.group(1)}` is also a type of {other}")
+
+
 def check_simulator(tree):
     for name in tree.files(r"sim/.*\.(cc|h)"):
         for path, line in includes(tree.text[name]):
@@ -303,7 +316,7 @@ def check_symbols(tree, libraries):
 
 
 CHECKS = [check_layers, check_banned_words, check_unfinished, check_sizes, check_dead_files, check_dead_data,
-          check_protocol_documents, check_simulator, check_manual, check_pains]
+          check_names, check_protocol_documents, check_simulator, check_manual, check_pains]
 
 
 def violations(root, libraries=None):
@@ -344,6 +357,7 @@ PLANTS = [
     ("src/wire/checksum.h", "// See rules Z1,\n// Z2 and Z3.\n", r"cites rule Z3"),
     ("src/wire/checksum.h", "int x;  // Z9\n", r"cites rule Z9"),
     ("src/sync/channel.h", "// See rule R1.\n", r"cites rule R1"),
+    ("src/wire/checksum.h", "struct VirtualHost {\n};\n", r"`VirtualHost` is also a type of src/carp/virtual_host.h"),
     ("docs/pains.md", "`Nobody.HasWrittenIt`\n", r"names `Nobody.HasWrittenIt`"),
     ("docs/pains.md", "`tests/scenarios/nothing.txt`\n", r"names `tests/scenarios/nothing.txt`"),
 ]

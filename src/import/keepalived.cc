@@ -22,7 +22,7 @@ class Keepalived {
     void read_globals(const Statement& block);
     void read_instance(const Statement& block);
     // Returns whether the word is one of those.
-    bool read_election(const Statement& s, DraftGroup& group, Pace& pace);
+    bool read_election(const Statement& s, DraftGroup& group, KeepalivedPace& pace);
     bool read_network(const Statement& s, DraftGroup& group);
     void read_authentication(const Statement& block, DraftGroup& group);
     void read_addresses(const Statement& block, DraftGroup& group, bool are_excluded);
@@ -99,7 +99,7 @@ void Keepalived::read_instance(const Statement& block) {
     group.name = name_of(block.word(1));
     group.preempt = true;
     group.interface_mac = true;
-    Pace pace;
+    KeepalivedPace pace;
     pace.version = version_;
     draft_.taken(block.at, fmt::format("vrrp_instance {} is a [[group]]", block.word(1)));
     for (const Statement& s : block.children) {
@@ -123,7 +123,7 @@ void Keepalived::read_instance(const Statement& block) {
     draft_.groups.push_back(std::move(group));
 }
 
-bool Keepalived::read_election(const Statement& s, DraftGroup& group, Pace& pace) {
+bool Keepalived::read_election(const Statement& s, DraftGroup& group, KeepalivedPace& pace) {
     const std::string keyword = s.word(0);
     if (keyword == "virtual_router_id") {
         group.vhid = s.word(1);

@@ -53,7 +53,7 @@ std::vector<PlacedAddress> addresses_of(const Statement& s) {
 
 // ---- the election
 
-void set_pace(const Pace& pace, DraftGroup& group, Draft& draft) {
+void set_pace(const KeepalivedPace& pace, DraftGroup& group, Draft& draft) {
     const auto priority = parse_number(pace.priority);
     const auto ms = parse_ms(pace.interval);
     if (!priority || *priority < 1 || *priority > 255)

@@ -28,12 +28,12 @@ std::vector<PlacedAddress> addresses_of(const Statement& s);
 
 // ---- the election
 
-struct Pace {
+struct KeepalivedPace {
     std::string priority = "100", interval = "1", version;
     Source priority_at, interval_at;
 };
 // VRRP's better priority is CARP's smaller advskew, so that both wait as long for a master that is silent.
-void set_pace(const Pace& pace, DraftGroup& group, Draft& draft);
+void set_pace(const KeepalivedPace& pace, DraftGroup& group, Draft& draft);
 
 // ---- scripts
 
