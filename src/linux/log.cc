@@ -29,11 +29,6 @@ bool stderr_is_journal() {
     return fmt::format("{}:{}", status.st_dev, status.st_ino) == stream;
 }
 
-bool writes_to_journal() {
-    static const bool journal = stderr_is_journal();
-    return journal;
-}
-
 std::string_view word(LogLevel level) {
     switch (level) {
         case LogLevel::error: return "error";
@@ -46,7 +41,7 @@ std::string_view word(LogLevel level) {
 }
 
 std::string prefix(LogLevel level) {
-    if (writes_to_journal()) return fmt::format("<{}>", static_cast<int>(level));
+    if (stderr_is_journal()) return fmt::format("<{}>", static_cast<int>(level));
     timespec now;
     tm local;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -92,7 +87,7 @@ void log(LogLevel level, std::string_view text) {
 
 void log(LogLevel level, std::string_view text, const LogFields& fields) {
     if (level > g_level) return;
-    if (!writes_to_journal() || !tell_journal(level, text, fields)) log(level, text);
+    if (!stderr_is_journal() || !tell_journal(level, text, fields)) log(level, text);
 }
 
 std::string printable(std::string_view text) {
