@@ -319,9 +319,11 @@ int main(int argc, char** argv) {
     line.request.state = line.state == "master" ? State::master : State::backup;
     try {
         return run(line);
-    } catch (const std::exception& error) {  // an answer without what this version expects
+    } catch (const nlohmann::json::exception& error) {  // an answer without what this version expects
         return report(
             {kFailed, fmt::format("carpd's answer makes no sense ({}); are carpd and carpctl of one version?",
                                   error.what())});
+    } catch (const std::exception& error) {  // no memory, or a file that can't be read
+        return report({kFailed, error.what()});
     }
 }
