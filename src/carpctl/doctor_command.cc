@@ -34,7 +34,7 @@ std::set<std::string> interfaces_of(const Json& status) {
 }
 
 void add_question(const Json& group, const std::string& address, std::vector<LanQuestion>& questions) {
-    const auto asked = IpAddress::parse(address.substr(0, address.find('/')));
+    const auto asked = address_in(address);
     if (!asked) return;
     const Json& source = group.at(asked->family() == Family::ipv4 ? "source_ipv4" : "source_ipv6");
     const auto from = source.is_null() ? std::nullopt : IpAddress::parse(source.get<std::string>());

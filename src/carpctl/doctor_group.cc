@@ -133,12 +133,9 @@ void judge_interface(const Json& group, const Case& known, Troubles& out) {
     if (!group.at("interface_running").get<bool>())
         return add("link-down", fmt::format("{} has no carrier.", interface),
                    "Look at the cable, the switch's port, and what is at its other end.");
-    for (const bool is_ipv6 : {false, true}) {
-        const Json& addresses = group.at("addresses");
-        const bool has = std::any_of(addresses.begin(), addresses.end(), [&](const Json& a) {
-            return (a.get<std::string>().find(':') != std::string::npos) == is_ipv6;
-        });
-        if (has && group.at(is_ipv6 ? "source_ipv6" : "source_ipv4").is_null())
+    for (const Family family : kFamilies) {
+        const bool is_ipv6 = family == Family::ipv6;
+        if (has_family(group, family) && group.at(is_ipv6 ? "source_ipv6" : "source_ipv4").is_null())
             add("no-own-address",
                 fmt::format(
                     "{} has no {} of its own, so the other hosts see no advertisements of this one for "

@@ -136,8 +136,7 @@ void judge_lan(const Json& group, const Case& known, Troubles& out) {
     for (const LanAnswer& answer : known.answers) {
         if (answer.interface != group.at("interface")) continue;
         const auto is_it = [&](const Json& text) {
-            const auto value = text.get<std::string>();
-            return IpAddress::parse(value.substr(0, value.find('/'))) == answer.address;
+            return address_in(text.get<std::string>()) == answer.address;
         };
         const Json &addresses = group.at("addresses"), &peers = group.at("peers");
         if (std::any_of(peers.begin(), peers.end(), is_it) && answer.macs.empty())

@@ -57,8 +57,7 @@ void judge_standing(const Case& known, Troubles& out) {
             !group.at("balance").is_null())
             continue;
         for (const Json& shared : group.at("addresses")) {
-            const auto value = shared.get<std::string>();
-            const auto address = IpAddress::parse(value.substr(0, value.find('/')));
+            const auto address = address_in(shared.get<std::string>());
             for (const auto& [interface, standing] : known.host.addresses)
                 if (standing == address)
                     out.push_back(
@@ -78,12 +77,7 @@ void judge_settings(const Json& group, const Case& known, Troubles& out) {
     if (found == known.host.interfaces.end() || !group.at("interface_up").get<bool>()) return;
     const auto& [interface, facts] = *found;
     const std::string name = group.at("name").get<std::string>();
-    const auto has = [&](bool is_ipv6) {
-        return std::any_of(group.at("addresses").begin(), group.at("addresses").end(), [&](const Json& a) {
-            return (a.get<std::string>().find(':') != std::string::npos) == is_ipv6;
-        });
-    };
-    if (group.at("mac") == "virtual" && has(false) && facts.arp_ignore == 0)
+    if (group.at("mac") == "virtual" && has_family(group, Family::ipv4) && facts.arp_ignore == 0)
         out.push_back({"arp-ignore-off", name,
                        fmt::format("arp_ignore of {} is 0, so as MASTER this host answers ARP also with the "
                                    "interface's own MAC.",
@@ -92,8 +86,9 @@ void judge_settings(const Json& group, const Case& known, Troubles& out) {
                                    "net.ipv4.conf.{}.arp_ignore=1`, and look into /etc/sysctl.d.",
                                    interface)});
     if (!group.at("peers").empty()) return;
-    for (const bool is_ipv6 : {false, true})
-        if (has(is_ipv6) && !(is_ipv6 ? facts.hears_ipv6 : facts.hears_ipv4))
+    for (const Family family : kFamilies) {
+        const bool is_ipv6 = family == Family::ipv6;
+        if (has_family(group, family) && !(is_ipv6 ? facts.hears_ipv6 : facts.hears_ipv4))
             out.push_back(
                 {"multicast-not-joined", name,
                  fmt::format("{} has not told the network that it wants {}: switches that snoop keep "
@@ -102,6 +97,7 @@ void judge_settings(const Json& group, const Case& known, Troubles& out) {
                  is_ipv6 ? "carpd's log says why."
                          : "carpd's log says why; often the limit is too low: raise "
                            "net.ipv4.igmp_max_memberships and restart carpd."});
+    }
 }
 
 }  // namespace

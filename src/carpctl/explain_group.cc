@@ -86,10 +86,7 @@ void explain_state(const Json& group, Reasons& out) {
 }
 
 bool has_both_families(const Json& group) {
-    const Json& addresses = group.at("addresses");
-    const auto is_ipv6 = [](const Json& a) { return a.get<std::string>().find(':') != std::string::npos; };
-    return std::any_of(addresses.begin(), addresses.end(), is_ipv6) &&
-           !std::all_of(addresses.begin(), addresses.end(), is_ipv6);
+    return has_family(group, Family::ipv4) && has_family(group, Family::ipv6);
 }
 
 std::string_view advice_on(std::string_view reason) {

@@ -77,6 +77,18 @@ const Json& pools_of(const Json& status) {
     return found != status.end() ? *found : kNone;
 }
 
+bool has_family(const Json& group, Family family) {
+    const Json& addresses = group.at("addresses");
+    return std::any_of(addresses.begin(), addresses.end(), [&](const Json& text) {
+        const auto address = address_in(text.get<std::string>());
+        return address && address->family() == family;
+    });
+}
+
+std::optional<IpAddress> address_in(const std::string& text) {
+    return IpAddress::parse(text.substr(0, text.find('/')));
+}
+
 std::uint64_t count(const Json& object, const char* key) {
     return integer<std::uint64_t>(object.at(key));
 }

@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <vector>
 
+#include "base/addresses.h"
 #include "carpctl/render.h"
 
 namespace carpd {
@@ -39,6 +41,10 @@ std::string percent(const Json& share);  // "33.3 %"
 const Json& balance_of(const Json& group);
 // Of a status; an empty list of a carpd that knew none.
 const Json& pools_of(const Json& status);
+// Of a group, whether it has shared addresses of that family.
+bool has_family(const Json& group, Family family);
+// "192.0.2.100/24", or without a prefix; nothing of what is no address.
+std::optional<IpAddress> address_in(const std::string& text);
 std::uint64_t count(const Json& object, const char* key);
 bool is_zero(const Json& count);
 
