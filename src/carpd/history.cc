@@ -69,18 +69,16 @@ std::string parse(std::string_view text, std::uint64_t now_ms, std::deque<std::s
 }  // namespace
 
 History History::open(std::string path, std::uint64_t now_ms, std::string& complaint) {
-    History history;
-    history.path_ = std::move(path);
-    const auto file = read_state(history.path_);
-    complaint = file ? parse(*file, now_ms, history.lines_) : file.error().to_string();
+    std::deque<std::string> lines;
+    const auto file = read_state(path);
+    complaint = file ? parse(*file, now_ms, lines) : file.error().to_string();
     if (complaint.empty()) {
-        while (history.lines_.size() > kMost) history.lines_.pop_front();
-        return history;
+        while (lines.size() > kMost) lines.pop_front();
+        return {std::move(path), std::move(lines)};
     }
-    history.lines_.clear();
-    complaint = fmt::format("{}{}; the changes before this start are forgotten",
-                            file ? history.path_ + " " : "", complaint);
-    return history;
+    complaint =
+        fmt::format("{}{}; the changes before this start are forgotten", file ? path + " " : "", complaint);
+    return {std::move(path), {}};
 }
 
 const std::string& History::add(std::string line) {

@@ -7,6 +7,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/time.h"
 #include "linux/state_writer.h"
@@ -18,6 +19,9 @@ class History {
     static constexpr std::size_t kMost = 200;
 
     History() = default;  // nothing, and no file
+    // These lines, which are to be kept at `path`.
+    History(std::string path, std::deque<std::string> lines)
+        : path_(std::move(path)), lines_(std::move(lines)), is_kept_(lines_.empty()) {}
     // What the file at `path` has, or nothing if that makes no sense at `now_ms` (since 1970), which is what
     // `complaint` says then; otherwise that is empty.
     static History open(std::string path, std::uint64_t now_ms, std::string& complaint);
