@@ -23,6 +23,7 @@
 #include <memory>
 
 #include "carpctl/commands.h"
+#include "linux/unique_fd.h"
 #include "wire/ip_packet.h"
 #include "wire/link_frame.h"
 
@@ -35,20 +36,6 @@ constexpr int kOn = 1;
 Failure failed(std::string_view what) {
     return {kFailed, fmt::format("{}: {}", what, std::strerror(errno))};
 }
-
-class Descriptor {
- public:
-    explicit Descriptor(int fd) : fd_(fd) {}
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    ~Descriptor() {
-        if (fd_ > STDERR_FILENO) ::close(fd_);
-    }
-    int get() const { return fd_; }
-
- private:
-    int fd_;
-};
 
 // ---- hearing
 
@@ -104,7 +91,7 @@ class PacketSocket {
     unsigned lost() const;
 
  private:
-    Descriptor fd_;
+    UniqueFd fd_;
     std::array<std::uint8_t, CaptureBlock::kSnapLength> packet_;
 };
 
@@ -240,10 +227,10 @@ bool is_wanted(const Heard& heard, const std::vector<int>& indices) {
 }
 
 // Only the owner may read it: with the digests in it passwords can be guessed at leisure.
-int open_output(const std::string& name) {
+UniqueFd open_output(const std::string& name) {
     constexpr mode_t kOwner = 0600;
-    if (name == "-") return STDOUT_FILENO;
-    return ::open(name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kOwner);
+    return UniqueFd(name == "-" ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
+                                : ::open(name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kOwner));
 }
 
 // Returns how many packets there were.
@@ -282,7 +269,7 @@ ExitCode capture_command(const CaptureOrder& order) {
     PacketSocket socket;
     if (const auto error = socket.open()) return report(*error);
     join_all(socket, *indices);
-    const Descriptor output(open_output(order.output));
+    const UniqueFd output = open_output(order.output);
     Writer writer(output.get());
     if (output.get() < 0 || !writer.begin())
         return report(failed(fmt::format("{}: it cannot be written", order.output)));

@@ -47,25 +47,14 @@ int connect_to(int fd, const std::string& socket) {
 }  // namespace
 
 Expected<Client, Failure> Client::connect(const std::string& socket) {
-    Client client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), socket);
-    if (client.fd_ < 0) return Unexpected{failure_to_connect(socket, errno)};
+    Client client(UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)), socket);
+    if (!client.fd_) return Unexpected{failure_to_connect(socket, errno)};
     // Bounds the waiting for a place in the daemon's queue, too.
     const timeval patience{kPatience.count(), 0};
-    ::setsockopt(client.fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    if (const int error = connect_to(client.fd_, socket))
+    ::setsockopt(client.fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    if (const int error = connect_to(client.fd_.get(), socket))
         return Unexpected{failure_to_connect(socket, error)};
     return client;
-}
-
-Client::Client(Client&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)),
-      socket_(std::move(other.socket_)),
-      received_(std::move(other.received_)),
-      taken_(std::exchange(other.taken_, 0)),
-      searched_(std::exchange(other.searched_, 0)) {}
-
-Client::~Client() {
-    if (fd_ >= 0) ::close(fd_);
 }
 
 // An answer may be megabytes in many parts, so none is searched twice, and one that came alone isn't copied.
@@ -84,7 +73,7 @@ std::optional<std::string> Client::take_line() {
 
 std::optional<Failure> Client::receive() {
     char buffer[65536];
-    const ssize_t count = ::recv(fd_, buffer, sizeof buffer, 0);
+    const ssize_t count = ::recv(fd_.get(), buffer, sizeof buffer, 0);
     if (count <= 0) return lost_connection();
     received_.erase(0, std::exchange(taken_, 0));
     searched_ = received_.size();
@@ -95,7 +84,7 @@ std::optional<Failure> Client::receive() {
 Expected<std::string, Failure> Client::ask(std::string_view request) {
     const std::string line = std::string(request) + "\n";
     // A request is shorter than any socket's buffer, so it goes at once or not at all.
-    if (::send(fd_, line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
+    if (::send(fd_.get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
         return Unexpected{lost_connection()};
     return next_line();
 }
@@ -106,7 +95,7 @@ Expected<std::string, Failure> Client::next_line() {
         if (auto answer = take_line()) return std::move(*answer);
         const auto left =
             std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-        pollfd poll{fd_, POLLIN, 0};
+        pollfd poll{fd_.get(), POLLIN, 0};
         if (left.count() <= 0 || ::poll(&poll, 1, static_cast<int>(left.count())) == 0)
             return Unexpected{Failure{
                 kFailed, fmt::format("carpd does not answer at {} within {} s", socket_, kPatience.count())}};
@@ -118,7 +107,7 @@ Expected<std::string, Failure> Client::next_line() {
 Expected<std::optional<std::string>, Failure> Client::next_line(int interrupt) {
     for (;;) {
         if (auto line = take_line()) return line;
-        pollfd polls[] = {{fd_, POLLIN, 0}, {interrupt, POLLIN, 0}};
+        pollfd polls[] = {{fd_.get(), POLLIN, 0}, {interrupt, POLLIN, 0}};
         if (::poll(polls, 2, -1) < 0) continue;  // a signal, such as the terminal's change of size
         if (polls[1].revents != 0) return std::optional<std::string>();
         if (polls[0].revents == 0) continue;

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/expected.h"
+#include "linux/unique_fd.h"
 
 namespace carpd {
 
@@ -26,10 +27,6 @@ class Client {
 
     static Expected<Client, Failure> connect(const std::string& socket);
 
-    Client(Client&& other) noexcept;
-    Client& operator=(Client&&) = delete;
-    ~Client();
-
     // Sends a request and waits for its answer, both without their newlines.
     Expected<std::string, Failure> ask(std::string_view request);
     // Waits for one more line of an answer that has several.
@@ -39,11 +36,11 @@ class Client {
     Expected<std::optional<std::string>, Failure> next_line(int interrupt);
 
  private:
-    Client(int fd, std::string socket) : fd_(fd), socket_(std::move(socket)) {}
+    Client(UniqueFd fd, std::string socket) : fd_(std::move(fd)), socket_(std::move(socket)) {}
     std::optional<std::string> take_line();
     std::optional<Failure> receive();
 
-    int fd_;
+    UniqueFd fd_;
     std::string socket_;
     std::string received_;
     std::size_t taken_ = 0;     // of received_

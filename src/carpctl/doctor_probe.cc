@@ -16,6 +16,7 @@
 #include <cstring>
 #include <random>
 
+#include "linux/unique_fd.h"
 #include "wire/neighbor.h"
 
 namespace carpd {
@@ -34,23 +35,17 @@ class LanSocket {
  public:
     explicit LanSocket(const std::string& interface)
         : interface_(interface), fd_(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {}
-    ~LanSocket() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    LanSocket(LanSocket&& other) noexcept
-        : interface_(std::move(other.interface_)), fd_(std::exchange(other.fd_, -1)), mac_(other.mac_) {}
-    LanSocket& operator=(LanSocket&&) = delete;
 
     const std::string& interface() const { return interface_; }
     const MacAddress& mac() const { return mac_; }
-    int fd() const { return fd_; }
+    int fd() const { return fd_.get(); }
 
     // False: errno says why. `promiscuous`: also what is for other hosts.
     bool open(bool promiscuous) {
         ifreq request{};
-        if (fd_ < 0 || interface_.size() >= sizeof request.ifr_name) return false;
+        if (!fd_ || interface_.size() >= sizeof request.ifr_name) return false;
         std::memcpy(request.ifr_name, interface_.data(), interface_.size());
-        if (::ioctl(fd_, SIOCGIFHWADDR, &request) != 0) return false;
+        if (::ioctl(fd_.get(), SIOCGIFHWADDR, &request) != 0) return false;
         std::memcpy(mac_.bytes.data(), request.ifr_hwaddr.sa_data, mac_.bytes.size());
         sockaddr_ll here{};
         here.sll_family = AF_PACKET;
@@ -59,14 +54,15 @@ class LanSocket {
         packet_mreq membership{};
         membership.mr_ifindex = here.sll_ifindex;
         membership.mr_type = PACKET_MR_PROMISC;
-        return listen_to_claims() && ::bind(fd_, reinterpret_cast<sockaddr*>(&here), sizeof here) == 0 &&
-               (!promiscuous ||
-                ::setsockopt(fd_, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof membership) == 0);
+        return listen_to_claims() &&
+               ::bind(fd_.get(), reinterpret_cast<sockaddr*>(&here), sizeof here) == 0 &&
+               (!promiscuous || ::setsockopt(fd_.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership,
+                                             sizeof membership) == 0);
     }
 
     void ask(const Frame& frame) const {
         // What isn't sent isn't answered, and that is what shows.
-        [[maybe_unused]] const auto sent = ::send(fd_, frame.bytes().data(), frame.bytes().size(), 0);
+        [[maybe_unused]] const auto sent = ::send(fd_.get(), frame.bytes().data(), frame.bytes().size(), 0);
     }
 
     std::optional<Heard> hear() const {
@@ -74,7 +70,7 @@ class LanSocket {
         sockaddr_ll from{};
         socklen_t size = sizeof from;
         const auto length =
-            ::recvfrom(fd_, buffer, sizeof buffer, 0, reinterpret_cast<sockaddr*>(&from), &size);
+            ::recvfrom(fd_.get(), buffer, sizeof buffer, 0, reinterpret_cast<sockaddr*>(&from), &size);
         if (length <= 0 || from.sll_pkttype == PACKET_OUTGOING) return std::nullopt;
         const auto claim = claim_in(Bytes(buffer, static_cast<std::size_t>(length)));
         if (!claim) return std::nullopt;
@@ -84,7 +80,7 @@ class LanSocket {
     }
     bool is_readable() const {
         std::uint8_t byte = 0;
-        return ::recv(fd_, &byte, 1, MSG_PEEK) > 0;
+        return ::recv(fd_.get(), &byte, 1, MSG_PEEK) > 0;
     }
 
  private:
@@ -102,11 +98,11 @@ class LanSocket {
             BPF_STMT(BPF_RET | BPF_K, 0),
         };
         const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
-        return ::setsockopt(fd_, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0;
+        return ::setsockopt(fd_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0;
     }
 
     std::string interface_;
-    int fd_;
+    UniqueFd fd_;
     MacAddress mac_{};
 };
 

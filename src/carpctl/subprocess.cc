@@ -12,6 +12,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "linux/unique_fd.h"
+
 namespace carpd {
 
 namespace {
@@ -21,18 +23,13 @@ constexpr int kCantRun = 127;
 constexpr std::size_t kMostErrors = 4096;
 
 struct Pipe {
-    int read = -1, write = -1;
+    UniqueFd read, write;
     bool open() {
         int ends[2];
         if (::pipe2(ends, O_CLOEXEC) != 0) return false;
-        read = ends[0];
-        write = ends[1];
+        read = UniqueFd(ends[0]);
+        write = UniqueFd(ends[1]);
         return true;
-    }
-    void close_write() { ::close(std::exchange(write, -1)); }
-    ~Pipe() {
-        for (int fd : {read, write})
-            if (fd >= 0) ::close(fd);
     }
 };
 
@@ -75,15 +72,15 @@ ProgramOutput run(const std::vector<std::string>& argv, std::chrono::millisecond
     const auto no_process = [&] { out.failure = fmt::format("{} can't be started", argv.front()); };
     if (!output.open() || !errors.open()) return no_process(), out;
     const pid_t child = fork();
-    if (child == 0) become(argv, into >= 0 ? into : output.write, errors.write);
+    if (child == 0) become(argv, into >= 0 ? into : output.write.get(), errors.write.get());
     if (child < 0) return no_process(), out;
     setpgid(child, child);  // whoever comes first
-    output.close_write();
-    errors.close_write();
+    output.write = {};
+    errors.write = {};
     const auto deadline = Clock::now() + patience;
     std::string complaint;
     bool is_late = false, errors_cut = false;
-    pollfd polls[] = {{output.read, POLLIN, 0}, {errors.read, POLLIN, 0}};
+    pollfd polls[] = {{output.read.get(), POLLIN, 0}, {errors.read.get(), POLLIN, 0}};
     while ((polls[0].fd >= 0 || polls[1].fd >= 0) && !out.is_cut && !is_late) {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
         is_late = left <= 0 || poll(polls, 2, static_cast<int>(left)) == 0;
