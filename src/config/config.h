@@ -82,6 +82,19 @@ struct MetricsConfig {
     bool operator==(const MetricsConfig&) const = default;
 };
 
+// `carpd ucarp`: the one group is served as ucarp(8) would do it, with scripts that bring the address
+// (config/ucarp_command.h). Paths are absolute.
+struct UcarpMode {
+    std::string up_script, down_script;    // empty: none
+    std::string parameter;                 // a further argument of theirs; empty: none
+    IpAddress source;                      // from where it advertises
+    bool ignores_link = false;             // an interface without a link will do
+    bool broadcasts = false;               // advertisements go to ff:ff:ff:ff:ff:ff
+    bool is_neutral = false;               // the down script isn't run at the start
+    bool runs_down_script_at_end = false;  // of a MASTER
+    bool operator==(const UcarpMode&) const = default;
+};
+
 struct Config {
     std::string control{kDefaultControlSocket};
     DataPlaneChoice dataplane = DataPlaneChoice::automatic;
@@ -91,9 +104,10 @@ struct Config {
     std::vector<TrackConfig> tracks;  // in the order of the file, no name twice
     std::optional<SyncConfig> sync;   // nothing: no state synchronisation
     std::optional<MetricsConfig> metrics;  // nothing: none are served
+    std::optional<UcarpMode> ucarp;        // nothing: carpd installs the groups' addresses itself
 
     // Whether there is anything for the process `carpd: helper` to do.
-    bool needs_helper() const { return !hooks.empty() || !tracks.empty(); }
+    bool needs_helper() const { return !hooks.empty() || !tracks.empty() || ucarp; }
     // Whether any group is a carpnode, which only the BPF gate can serve.
     bool has_pools() const {
         return std::any_of(groups.begin(), groups.end(),

@@ -26,7 +26,7 @@ void read_commands(const ImportFile& file, Draft& draft) {
             if (base_name(word.substr(word.starts_with("ExecStart=") ? 10 : 0)) != "ucarp") continue;
             UcarpSettings settings;
             settings.at = {file.name, command[i].line};
-            read_ucarp_options(command, i + 1, settings);
+            read_ucarp_words(command, i + 1, settings);
             add_ucarp_group(settings, draft);
             is_found = true;
             break;
@@ -67,7 +67,7 @@ void read_vip(const ImportFile& file, const Variables& variables, Draft& draft) 
     }
     if (const auto options = variables.find("OPTIONS"); options != variables.end())
         for (const ShellCommand& command : shell_commands(options->second.text))
-            read_ucarp_options(command, 0, s);
+            read_ucarp_words(command, 0, s);
     add_ucarp_group(s, draft);
 }
 

@@ -2,42 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include "config/ucarp_options.h"
 
 namespace carpd {
 
 namespace {
-
-struct Option {
-    char letter;
-    std::string_view name;
-    bool has_value;
-};
-constexpr std::array<Option, 21> kOptions = {{
-    {'i', "interface", true}, {'s', "srcip", true},      {'m', "mcast", true},
-    {'v', "vhid", true},      {'p', "pass", true},       {'o', "passfile", true},
-    {'P', "preempt", false},  {'n', "neutral", false},   {'a', "addr", true},
-    {'h', "help", false},     {'b', "advbase", true},    {'k', "advskew", true},
-    {'u', "upscript", true},  {'d', "downscript", true}, {'r', "deadratio", true},
-    {'z', "shutdown", false}, {'B', "daemonize", false}, {'S', "ignoreifstate", false},
-    {'M', "nomcast", false},  {'f', "facility", true},   {'x', "xparam", true},
-}};
-constexpr Option kDebug{'D', "debug", false};
-
-const Option* find_option(char letter) {
-    if (letter == kDebug.letter) return &kDebug;
-    for (const Option& option : kOptions)
-        if (option.letter == letter) return &option;
-    return nullptr;
-}
-
-// getopt_long takes any beginning of a name that no other one has; only whole names are known here.
-const Option* find_option(std::string_view name) {
-    if (name == kDebug.name) return &kDebug;
-    for (const Option& option : kOptions)
-        if (option.name == name) return &option;
-    return nullptr;
-}
 
 void apply(char letter, const std::string& value, UcarpSettings& s) {
     switch (letter) {
@@ -59,55 +28,6 @@ void apply(char letter, const std::string& value, UcarpSettings& s) {
         default: break;  // where it runs, what it logs, and its own address: carpd's own business
     }
 }
-
-class OptionReader {
- public:
-    OptionReader(const std::vector<Word>& words, std::size_t first, UcarpSettings& settings)
-        : words_(words), at_(first), settings_(settings) {}
-
-    void read() {
-        for (; at_ < words_.size(); ++at_) {
-            const std::string& text = words_[at_].text;
-            if (text.starts_with("--"))
-                read_long(text.substr(2));
-            else if (text.starts_with('-'))
-                read_short(text);
-            else if (text.find('>') == std::string::npos && text.find('<') == std::string::npos)
-                settings_.unknown.push_back(text);
-        }
-    }
-
- private:
-    void read_long(const std::string& text) {
-        const std::size_t equals = text.find('=');
-        const Option* option = find_option(std::string_view(text).substr(0, equals));
-        if (option == nullptr) return settings_.unknown.push_back("--" + text);
-        take(*option, equals == std::string::npos ? std::nullopt : std::optional(text.substr(equals + 1)));
-    }
-
-    void read_short(const std::string& text) {
-        for (std::size_t i = 1; i < text.size(); ++i) {
-            const Option* option = find_option(text[i]);
-            if (option == nullptr) return settings_.unknown.push_back(text);
-            const bool has_rest = i + 1 < text.size();
-            take(*option, option->has_value && has_rest ? std::optional(text.substr(i + 1)) : std::nullopt);
-            if (option->has_value) return;
-        }
-    }
-
-    void take(const Option& option, std::optional<std::string> value) {
-        if (option.has_value && !value && at_ + 1 < words_.size()) value = words_[++at_].text;
-        // A script's own source address and the like are of no interest.
-        if (words_[at_].has_variable && option.letter != 's' && option.letter != 'f')
-            settings_.variables.push_back(fmt::format("--{} {}", option.name, value.value_or("")));
-        else
-            apply(option.letter, value.value_or(""), settings_);
-    }
-
-    const std::vector<Word>& words_;
-    std::size_t at_;
-    UcarpSettings& settings_;
-};
 
 void tell_of_scripts(const UcarpSettings& s, Draft& draft) {
     for (const std::string& script : {s.up_script, s.down_script}) {
@@ -140,8 +60,21 @@ void tell_of_differences(const UcarpSettings& s, Draft& draft) {
 
 }  // namespace
 
-void read_ucarp_options(const std::vector<Word>& words, std::size_t first, UcarpSettings& settings) {
-    OptionReader(words, first, settings).read();
+void read_ucarp_words(const std::vector<Word>& words, std::size_t first, UcarpSettings& settings) {
+    std::vector<std::string> texts;
+    for (const Word& word : words) texts.push_back(word.text);
+    const UcarpOptions options = read_ucarp_options(texts, first);
+    for (const UcarpOption& option : options.given) {
+        const std::string value = option.value.value_or("");
+        // A script's own source address and the like are of no interest.
+        if (words[option.word].has_variable && option.letter != 's' && option.letter != 'f')
+            settings.variables.push_back(fmt::format("--{} {}", option.name, value));
+        else
+            apply(option.letter, value, settings);
+    }
+    settings.unknown.insert(settings.unknown.end(), options.unknown.begin(), options.unknown.end());
+    for (const std::string& other : options.others)
+        if (other.find_first_of("<>") == std::string::npos) settings.unknown.push_back(other);
 }
 
 void add_ucarp_group(const UcarpSettings& s, Draft& draft) {

@@ -21,8 +21,8 @@ struct UcarpSettings {
     std::vector<std::string> variables;  // options whose value the shell would fill in
 };
 
-// Reads options as ucarp(8) does, from `words[first]` on.
-void read_ucarp_options(const std::vector<Word>& words, std::size_t first, UcarpSettings& settings);
+// Reads options as ucarp(8) does (config/ucarp_options.h), from `words[first]` on.
+void read_ucarp_words(const std::vector<Word>& words, std::size_t first, UcarpSettings& settings);
 
 // The settings as a group, and what to know of it.
 void add_ucarp_group(const UcarpSettings& settings, Draft& draft);
