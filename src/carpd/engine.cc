@@ -104,7 +104,7 @@ Expected<std::unique_ptr<Engine>, SysError> Engine::open(std::shared_ptr<const C
     if (!monitor) return Unexpected{monitor.error()};
     auto gate = open_gate(*owned_netlink, *config);
     if (!gate) return Unexpected{gate.error()};
-    DataPlane data_plane(*owned_netlink, std::move(*gate));
+    DataPlane data_plane(*owned_netlink, std::move(*gate), !config->ucarp);
     auto socket = CarpSocket::open();
     if (!socket) return Unexpected{socket.error()};
     auto control =
@@ -114,7 +114,8 @@ Expected<std::unique_ptr<Engine>, SysError> Engine::open(std::shared_ptr<const C
     if (!helper) return Unexpected{helper.error()};
     auto sync = SyncLink::open(supervision.sync);
     if (!sync) return Unexpected{sync.error()};
-    auto signals = open_signals({SIGTERM, SIGINT, SIGHUP});
+    auto signals = open_signals(config->ucarp ? std::vector{SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}
+                                              : std::vector{SIGTERM, SIGINT, SIGHUP});
     if (!signals) return Unexpected{signals.error()};
     UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC)), epoll_but_packets(epoll_create1(EPOLL_CLOEXEC));
     if (!epoll || !epoll_but_packets) return Unexpected{sys_error("create an epoll instance")};
@@ -143,8 +144,9 @@ Engine::Engine(std::shared_ptr<const Config> config, std::string path, const Sup
       refusal_limits_(kDropReasonCount, LogLimit(3, std::chrono::seconds(30))),
       now_(host_now()) {
     open_history(config->control);
-    for (const std::string& line : remove_leftovers(*kernel_.netlink, config->groups))
-        log(LogLevel::warning, line);
+    if (!config->ucarp)
+        for (const std::string& line : remove_leftovers(*kernel_.netlink, config->groups))
+            log(LogLevel::warning, line);
     kernel_.helper.set_wanted(config->needs_helper());
     configure_tracks(config->tracks);
     kernel_.helper.catch_up(now_);  // after another engine's end it has told us of them
@@ -256,7 +258,11 @@ void Engine::tell_service_manager(std::string_view news) {
 void Engine::handle_signals() {
     signalfd_siginfo info;
     while (read(kernel_.signals.get(), &info, sizeof info) == sizeof info) {
-        if (info.ssi_signo == SIGHUP) {
+        if (info.ssi_signo == SIGUSR1) {
+            log_ucarp_status();
+        } else if (info.ssi_signo == SIGUSR2) {
+            step_back();
+        } else if (info.ssi_signo == SIGHUP && !config_->ucarp) {
             reload();
         } else if (stopping_) {
             continue;  // Ctrl-C reaches us twice: from the terminal, and from the supervisor
@@ -386,7 +392,8 @@ void Engine::update_link(InterfaceId id, bool has_changed) {
     const auto is_shared = [this](const IpAddress& address) {
         return std::binary_search(shared_.begin(), shared_.end(), address);
     };
-    const LinkStatus status = link_status(interface, is_shared);
+    LinkStatus status = link_status(interface, is_shared);
+    if (config_->ucarp) obey(*config_->ucarp, status);
     if (status == node_.link(id)) return;
     pump_.input(now_, [&](Node& node, Actions& out) { node.handle_link(now_, id, status, out); });
 }
@@ -506,7 +513,7 @@ void Engine::perform(std::span<SendAdvertisement> actions) {
         const int ifindex = groups_[action.group].ifindex;
         const Bytes packet = action.packet.bytes();
         if (action.destination.is_multicast())
-            frames_.push_back({ifindex, multicast_frame(kernel_.data_plane.mac_of(action.group), packet)});
+            frames_.push_back({ifindex, advertisement_frame(action.group, packet)});
         else
             action.sent =
                 kernel_.socket.send_unicast(ifindex, packet, action.destination) != SendOutcome::failed;

@@ -54,8 +54,8 @@ struct Supervision {
 class Engine : private Port {
  public:
     // Opens every socket, removes what an earlier run left behind and starts the groups of `config`; `path`
-    // is read again by reload. The caller blocks SIGTERM, SIGINT and SIGHUP beforehand, so
-    // that one that comes meanwhile stops it in order.
+    // is read again by reload; empty: there is none. The caller blocks SIGTERM, SIGINT and SIGHUP beforehand,
+    // so that one that comes meanwhile stops it in order.
     static Expected<std::unique_ptr<Engine>, SysError> open(std::shared_ptr<const Config> config,
                                                             std::string path, const Supervision& supervision);
 
@@ -112,6 +112,10 @@ class Engine : private Port {
     void admit_web();
     void handle_line(LineServer::ClientId client, std::string_view line);
     std::string execute(const Request& request, LineServer::ClientId client);
+    static void obey(const UcarpMode& ucarp, LinkStatus& status);
+    Frame advertisement_frame(GroupId id, Bytes packet) const;
+    void log_ucarp_status() const;
+    void step_back();
     Processes processes() const;
     void begin_status(LineServer::ClientId client, bool is_brief);
     void begin_config(LineServer::ClientId client);

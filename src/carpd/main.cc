@@ -1,4 +1,4 @@
-// carpd [-f FILE] [-n] [-v]: see docs/man/carpd.8.
+// carpd [-f FILE] [-n] [-v], or carpd ucarp OPTIONS: see docs/man/carpd.8.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -9,6 +9,7 @@
 #include "carpd/keep.h"
 #include "carpd/supervisor.h"
 #include "carpd/sync_process.h"
+#include "carpd/ucarp.h"
 #include "carpd/web_process.h"
 #include "config/config.h"
 #include "config/description.h"
@@ -93,21 +94,32 @@ KeptProcess sync_process() {
             to_message(FromSync(SyncEnded{}))};
 }
 
+// `path`: empty if the configuration is a command line.
+int supervise(std::shared_ptr<const Config> config, const std::string& path, KeptProcess helper) {
+    std::signal(SIGPIPE, SIG_IGN);
+    auto supervisor = Supervisor::open(std::move(config), path,
+                                       [&path](const auto& current, const Supervision& supervision) {
+                                           return run_engine(current, path, supervision);
+                                       },
+                                       {std::move(helper), sync_process(), web_process()});
+    if (!supervisor) return fail(kFailed, supervisor.error().to_string());
+    return supervisor->run();
+}
+
 int run(const Options& options, std::shared_ptr<const Config> config) {
     if (const auto capability = missing_capability(config->dataplane == DataPlaneChoice::bpf))
         return fail(kNoPermission,
                     fmt::format("carpd needs {}; run it as root or give it that capability", *capability));
     const auto lock = lock_instance();  // the engine inherits it: it is free when both processes are gone
     if (!lock) return fail(kFailed, lock.error().to_string());
+    return supervise(std::move(config), options.config, helper_process(options.config));
+}
 
-    std::signal(SIGPIPE, SIG_IGN);
-    auto supervisor = Supervisor::open(std::move(config), options.config,
-                                       [&options](const auto& current, const Supervision& supervision) {
-                                           return run_engine(current, options.config, supervision);
-                                       },
-                                       {helper_process(options.config), sync_process(), web_process()});
-    if (!supervisor) return fail(kFailed, supervisor.error().to_string());
-    return supervisor->run();
+// The engine inherits the lock here, too.
+int run_ucarp(const std::vector<std::string>& words) {
+    auto start = begin_ucarp(words);
+    if (!start) return start.error();
+    return supervise(std::move(start->config), "", ucarp_helper_process());
 }
 
 int start(const Options& options) {
@@ -131,6 +143,7 @@ int start(const Options& options) {
 }  // namespace carpd
 
 int main(int argc, char** argv) {
+    if (const auto words = carpd::ucarp_words(argc, argv)) return carpd::run_ucarp(*words);
     carpd::Options options;
     CLI::App app{"carpd, the Common Address Redundancy Protocol for Linux"};
     app.add_option("-f,--config", options.config, "configuration file")->capture_default_str();

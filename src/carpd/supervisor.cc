@@ -41,7 +41,9 @@ Expected<Supervisor, SysError> Supervisor::open(std::shared_ptr<const Config> co
     if (!watchdog) return Unexpected{watchdog.error()};
     // Otherwise, if our own parent ignored it, we would not learn how an engine ended.
     std::signal(SIGCHLD, SIG_DFL);
-    auto signals = open_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD});
+    auto signals =
+        open_signals(config->ucarp ? std::vector{SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD}
+                                   : std::vector{SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD});
     if (!signals) return Unexpected{signals.error()};
     return Supervisor(std::move(config), std::move(path), std::move(engine_main),
                       {std::move(*helper), std::move(*sync), std::move(*web)}, std::move(*watchdog),
@@ -127,6 +129,7 @@ void Supervisor::configure_kept() {
 }
 
 bool Supervisor::read_config() {
+    if (path_.empty()) return true;  // of a command line, which stays as it is
     auto file = load_config(path_);
     if (!file) return false;
     config_ = keep(std::move(*file));
@@ -146,16 +149,21 @@ void Supervisor::handle_signals() {
             for (Keeper& keeper : kept_) keeper.reap();
             continue;
         }
-        if (signal == SIGUSR1) {
+        if (signal == SIGUSR1 && !config_->ucarp) {
             if (read_config()) configure_kept();
             continue;
         }
-        if (signal != SIGHUP) stopping_ = true;
+        stopping_ = stopping_ || ends(signal);
         if (engine_ > 0)
             kill(engine_, signal);
         else if (stopping_ && !exit_code_)
             exit_code_ = kStopped;
     }
+}
+
+// As ucarp has it: also a terminal that hangs up ends it.
+bool Supervisor::ends(int signal) const {
+    return signal == SIGTERM || signal == SIGINT || (signal == SIGHUP && config_->ucarp);
 }
 
 void Supervisor::engine_ended(int status) {
@@ -172,7 +180,7 @@ void Supervisor::engine_ended(int status) {
         return;
     }
     clean(true);
-    for (const Keeper& keeper : kept_) keeper.tell_engine_ended();
+    tell_engine_ended();
     if (!has_served_ && exited) {
         exit_code_ = WEXITSTATUS(status);  // it has said why
     } else if (!has_served_ || stopping_) {
@@ -193,7 +201,8 @@ void Supervisor::fence_late_engine() {
     if (engine_ == 0) return;
     has_served_ = true;
     clean(false);
-    if (judge_at_ != kNever) return;  // late once more before its time is over
+    if (config_->ucarp) tell_engine_ended();  // it is the script that removes the address
+    if (judge_at_ != kNever) return;          // late once more before its time is over
     judge_at_ = host_now() + kPatience;
     log(LogLevel::warning,
         fmt::format("engine (pid {}) let a lease pass or was silent for 10 s; its addresses were removed",
@@ -207,7 +216,12 @@ void Supervisor::judge_late_engine() {
     kill(engine_, SIGKILL);
 }
 
+void Supervisor::tell_engine_ended() const {
+    for (const Keeper& keeper : kept_) keeper.tell_engine_ended();
+}
+
 void Supervisor::clean(bool devices) {
+    if (config_->ucarp) return;
     auto netlink = Netlink::open();
     if (!netlink) return log(LogLevel::error, netlink.error().to_string());
     if (devices)

@@ -34,7 +34,7 @@ class Supervisor {
     using EngineMain = std::function<int(std::shared_ptr<const Config>, const Supervision&)>;
 
     // `kept` are the helper, sync and web. `path` is read again whenever the engine has read it and before
-    // another is started.
+    // another is started; empty: `config` stays.
     static Expected<Supervisor, SysError> open(std::shared_ptr<const Config> config, std::string path,
                                                EngineMain engine_main, std::array<KeptProcess, 3> kept);
 
@@ -54,7 +54,9 @@ class Supervisor {
     bool read_config();
     void wait();
     void handle_signals();
+    bool ends(int signal) const;
     void engine_ended(int status);
+    void tell_engine_ended() const;
     void fence_late_engine();
     void judge_late_engine();
     void clean(bool devices);

@@ -168,6 +168,7 @@ std::optional<SysError> DataPlane::make_macvlan(Group& group, const GroupConfig&
 DataPlane::Holdings DataPlane::wanted_holdings(GroupId id, const Group& group,
                                                const GroupConfig& config) const {
     Holdings wanted;
+    if (!installs_) return wanted;
     for (const InterfaceAddress& address : config.addresses) {
         const IpAddress& ip = address.address;
         // A link-local address is one of a link.

@@ -44,8 +44,10 @@ namespace carpd {
 class DataPlane {
  public:
     // `netlink` outlives the data plane. Without a gate the other way is taken.
-    explicit DataPlane(Netlink& netlink, std::unique_ptr<Gate> gate = nullptr)
-        : netlink_(&netlink), gate_(std::move(gate)) {}
+    // `installs`: false where somebody else brings the addresses (carpd/ucarp_scripts.h); then there is no
+    // gate, and all that is left to do is to announce them.
+    explicit DataPlane(Netlink& netlink, std::unique_ptr<Gate> gate = nullptr, bool installs = true)
+        : netlink_(&netlink), gate_(std::move(gate)), installs_(installs) {}
 
     bool has_gate() const { return gate_ != nullptr; }
 
@@ -165,6 +167,7 @@ class DataPlane {
 
     Netlink* netlink_;
     std::unique_ptr<Gate> gate_;
+    bool installs_;
     std::vector<Group> groups_;  // by GroupId
     std::map<int, Parent> parents_;
     std::map<std::pair<int, std::uint8_t>, Pool> pools_;  // by parent and the leader's vhid

@@ -1,10 +1,12 @@
 #include "linux/log.h"
 
+#define SYSLOG_NAMES  // facilitynames
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,7 +20,13 @@ namespace carpd {
 
 namespace {
 
+struct Syslog {
+    std::string identifier;
+    int facility;
+};
+
 LogLevel g_level = LogLevel::info;
+std::optional<Syslog> g_syslog;
 std::uint64_t g_lost = 0;
 
 // JOURNAL_STREAM is "device:inode" of the socket that leads to the journal.
@@ -62,6 +70,23 @@ bool tell_journal(LogLevel level, std::string_view text, const LogFields& fields
                     reinterpret_cast<const sockaddr*>(&journal), sizeof journal) >= 0;
 }
 
+// What nobody takes at once is lost, as for any datagram. A socket each time: a process that is forked may
+// close what its parent had.
+void tell_syslog(LogLevel level, std::string_view text) {
+    char time[32];
+    const std::time_t now = std::time(nullptr);
+    tm local;
+    localtime_r(&now, &local);
+    std::strftime(time, sizeof time, "%b %e %H:%M:%S", &local);
+    const std::string line =
+        fmt::format("<{}>{} {}[{}]: {}", g_syslog->facility | static_cast<int>(level), time,
+                    g_syslog->identifier, getpid(), printable(text).substr(0, kMaxLogLine));
+    const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const sockaddr_un syslog{AF_UNIX, "/dev/log"};
+    ::sendto(socket.get(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+             reinterpret_cast<const sockaddr*>(&syslog), sizeof syslog);
+}
+
 bool write_line(LogLevel level, std::string_view text) {
     pollfd writable{STDERR_FILENO, POLLOUT, 0};
     if (poll(&writable, 1, 0) != 1 || !(writable.revents & POLLOUT)) return false;
@@ -79,6 +104,7 @@ void set_log_level(LogLevel level) {
 
 void log(LogLevel level, std::string_view text) {
     if (level > g_level) return;
+    if (g_syslog && !writes_to_journal()) tell_syslog(level, text);
     if (g_lost != 0 &&
         write_line(LogLevel::warning, fmt::format("{} lines were lost because nobody read the log", g_lost)))
         g_lost = 0;
@@ -88,6 +114,16 @@ void log(LogLevel level, std::string_view text) {
 void log(LogLevel level, std::string_view text, const LogFields& fields) {
     if (level > g_level) return;
     if (!stderr_is_journal() || !tell_journal(level, text, fields)) log(level, text);
+}
+
+void log_to_syslog(std::string identifier, int facility) {
+    g_syslog = Syslog{std::move(identifier), facility};
+}
+
+std::optional<int> syslog_facility(std::string_view name) {
+    for (const CODE* known = facilitynames; known->c_name != nullptr; ++known)
+        if (known->c_name == name) return known->c_val;
+    return std::nullopt;
 }
 
 std::string printable(std::string_view text) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,6 +28,12 @@ using LogFields = std::vector<std::pair<std::string_view, std::string>>;
 void log(LogLevel level, std::string_view text, const LogFields& fields);
 
 inline constexpr std::size_t kMaxLogLine = 1024;
+
+// From now on the same lines also go to syslog (/dev/log), unless standard error is the journal: as what
+// `identifier` says with its pid. `facility` as in syslog(3), LOG_DAEMON.
+void log_to_syslog(std::string identifier, int facility);
+// LOG_DAEMON for "daemon"; nothing if there is no such facility.
+std::optional<int> syslog_facility(std::string_view name);
 
 // `text` without anything a terminal would act on: bytes outside printable ASCII become \xNN.
 std::string printable(std::string_view text);

@@ -37,15 +37,25 @@ std::string read_text(int fd) {
 }
 
 // Of a carpd that was just killed the engine may take a moment to die.
-bool try_lock(int fd) {
-    constexpr int kTries = 100;
+bool try_lock(int fd, Duration patience) {
     constexpr timespec kPause{0, 10'000'000};
-    for (int i = 1; flock(fd, LOCK_EX | LOCK_NB) != 0; ++i) {
-        if (errno != EWOULDBLOCK || i == kTries) return false;
+    const auto tries = patience / std::chrono::milliseconds(10);
+    for (std::int64_t i = 1; flock(fd, LOCK_EX | LOCK_NB) != 0; ++i) {
+        if (errno != EWOULDBLOCK || i >= tries) return false;
         nanosleep(&kPause, nullptr);
         errno = EWOULDBLOCK;
     }
     return true;
+}
+
+std::string lock_path(const std::string& directory, const std::string& instance, std::uint64_t network) {
+    return directory + "/netns-" + std::to_string(network) + (instance.empty() ? "" : "-" + instance) +
+           ".lock";
+}
+
+bool write_pid(int fd) {
+    const std::string pid = std::to_string(getpid());
+    return ftruncate(fd, 0) == 0 && pwrite(fd, pid.data(), pid.size(), 0) >= 0;
 }
 
 // All that this process has, and will have, stays in memory. A plain MCL_CURRENT would write to each page,
@@ -168,25 +178,52 @@ Expected<UniqueFd, SysError> open_signals(const std::vector<int>& signals) {
     return fd;
 }
 
-Expected<UniqueFd, SysError> lock_instance(const std::string& directory) {
-    struct stat network_namespace;
-    if (stat("/proc/thread-self/ns/net", &network_namespace) != 0)
-        return Unexpected{SysError{"identify the network namespace", "", errno}};
+std::optional<std::uint64_t> network_namespace() {
+    struct stat status;
+    if (stat("/proc/thread-self/ns/net", &status) != 0) return std::nullopt;
+    return status.st_ino;
+}
+
+Expected<UniqueFd, SysError> lock_instance(const std::string& directory, const std::string& instance,
+                                           Duration patience) {
+    const auto network = network_namespace();
+    if (!network) return Unexpected{SysError{"identify the network namespace", "", errno}};
     if (mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST)
         return Unexpected{SysError{"make the directory", directory, errno}};
-    const std::string path = directory + "/netns-" + std::to_string(network_namespace.st_ino) + ".lock";
+    const std::string path = lock_path(directory, instance, *network);
     UniqueFd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
     if (!file) return Unexpected{SysError{"open", path, errno}};
-    if (!try_lock(file.get())) {
+    if (!try_lock(file.get(), patience)) {
         if (errno != EWOULDBLOCK) return Unexpected{SysError{"lock", path, errno}};
         const std::string pid = read_text(file.get());
-        return Unexpected{
-            SysError{"start: another carpd is running in this network namespace (pid " + pid + ")", "", 0}};
+        return Unexpected{SysError{"start: another carpd is running in this network namespace" +
+                                       (instance.empty() ? "" : " as " + instance) + " (pid " + pid + ")",
+                                   "", 0}};
     }
-    const std::string pid = std::to_string(getpid());
-    if (ftruncate(file.get(), 0) != 0 || pwrite(file.get(), pid.data(), pid.size(), 0) < 0)
-        return Unexpected{SysError{"write", path, errno}};
+    if (!write_pid(file.get())) return Unexpected{SysError{"write", path, errno}};
     return file;
+}
+
+std::optional<pid_t> instance_holder(const std::string& instance) {
+    const auto network = network_namespace();
+    if (!network) return std::nullopt;
+    const UniqueFd file(open(lock_path(kLockDirectory, instance, *network).c_str(), O_RDWR | O_CLOEXEC));
+    if (!file || flock(file.get(), LOCK_EX | LOCK_NB) == 0) return std::nullopt;
+    const int pid = std::atoi(read_text(file.get()).c_str());
+    return pid > 0 ? std::optional<pid_t>(pid) : std::nullopt;
+}
+
+std::optional<SysError> become_daemon(int lock) {
+    const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+    if (!null) return SysError{"open", "/dev/null", errno};
+    const pid_t child = fork();
+    if (child < 0) return SysError{"go to the background", "", errno};
+    if (child > 0) _exit(0);
+    setsid();
+    for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(null.get(), fd);
+    if (chdir("/") != 0 || !write_pid(lock)) return SysError{"go to the background", "", errno};
+    close_all_but(lock);
+    return std::nullopt;
 }
 
 std::uint64_t random_seed() {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/expected.h"
+#include "base/time.h"
 #include "linux/sys_error.h"
 #include "linux/unique_fd.h"
 
@@ -54,9 +55,23 @@ void close_all_but(int fd);
 // Blocks these signals; the descriptor tells them (signalfd(2), non-blocking).
 Expected<UniqueFd, SysError> open_signals(const std::vector<int>& signals);
 
-// One carpd per network namespace: a lock that lives as long as the returned descriptor. Waits a second for
-// one that is just dying; the error names the process that holds it.
-Expected<UniqueFd, SysError> lock_instance(const std::string& directory = "/run/carpd");
+inline constexpr const char* kLockDirectory = "/run/carpd";
+
+// One carpd per network namespace, or of those that have a name (`instance`) one of that name: a lock that
+// lives as long as the returned descriptor. Waits `patience` for one that is just dying; the error names the
+// process that holds it.
+Expected<UniqueFd, SysError> lock_instance(const std::string& directory = kLockDirectory,
+                                           const std::string& instance = {},
+                                           Duration patience = std::chrono::seconds(1));
+// Who holds that lock; nothing if nobody does.
+std::optional<pid_t> instance_holder(const std::string& instance);
+// This network namespace's number.
+std::optional<std::uint64_t> network_namespace();
+
+// The caller ends with exit code 0, and goes on in the background: in a session of its own, in /, with
+// /dev/null as standard input, output and error, and with no other descriptor but `lock`, in which its pid
+// stands now.
+std::optional<SysError> become_daemon(int lock);
 
 // From getrandom(2).
 std::uint64_t random_seed();

@@ -61,7 +61,7 @@ void become_ordinary() {
     setsid();
     become_ordinary();
     const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    fcntl(output, F_SETFL, 0);  // it may block, we don't
+    if (output != STDERR_FILENO) fcntl(output, F_SETFL, 0);  // it may block, we don't
     if (null >= 0 && dup2(null, 0) == 0 && dup2(output, 1) == 1 && dup2(output, 2) == 2 && chdir("/") == 0) {
         close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
         sigset_t none;
@@ -146,12 +146,14 @@ int ScriptRunner::launch(const Script& script, Run& run, RunId id) {
     sigprocmask(SIG_SETMASK, &all, &ours);
     const pid_t child = fork();
     if (child == 0)
-        become_script(parent, argv.data(), environment.data(), output.write.get(), exec_error.write.get());
+        become_script(parent, argv.data(), environment.data(),
+                      script.is_free ? STDERR_FILENO : output.write.get(), exec_error.write.get());
     const int fork_error = errno;
     sigprocmask(SIG_SETMASK, &ours, nullptr);
     if (child < 0) return fork_error;
 
     run.pid = child;
+    run.is_free = script.is_free;
     run.pidfd = open_pidfd(child);
     run.output = std::move(output.read);
     run.exec_error = std::move(exec_error.read);
@@ -238,7 +240,7 @@ bool ScriptRunner::has_ended(const Run& run) const {
 
 // Of a run that has ended: kills what is left of its group while its pid is still its own, then gives it up.
 ScriptEnd ScriptRunner::collect(Run& run, Instant now) {
-    kill(-run.pid, SIGKILL);
+    if (!run.is_free) kill(-run.pid, SIGKILL);
     read_output(run);
     siginfo_t info{};
     waitid(P_PID, static_cast<id_t>(run.pid), &info, WEXITED);

@@ -30,6 +30,8 @@ struct Script {
     std::vector<std::string> argv;         // at least one; the first is the program's path
     std::vector<std::string> environment;  // NAME=value; nothing else is in it
     Duration timeout;
+    // As a child of any daemon: its output goes where ours does, and what it started may outlive it.
+    bool is_free = false;
 };
 
 struct ScriptEnd {
@@ -84,6 +86,7 @@ class ScriptRunner {
         UniqueFd output;      // what it prints; none any more when all of it has been read
         UniqueFd exec_error;  // errno, if execve() failed
         std::string kept;
+        bool is_free = false;
         Instant started;
         Instant deadline;                             // of its time, then of the grace
         ScriptEnd::How how = ScriptEnd::How::exited;  // what we did to it
