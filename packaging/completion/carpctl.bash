@@ -56,7 +56,7 @@ _carpd() {
     case "${COMP_WORDS[COMP_CWORD - 1]}" in
         -f | --config) COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")) ;;
         *)
-            COMPREPLY=($(compgen -W "-f --config -n --check -v --verbose -V --version -h --help" -- "${COMP_WORDS[COMP_CWORD]}"))
+            COMPREPLY=($(compgen -W "ucarp -f --config -n --check -v --verbose -V --version -h --help" -- "${COMP_WORDS[COMP_CWORD]}"))
             ;;
     esac
 }

@@ -70,6 +70,7 @@ complete -c carpctl -n '__fish_seen_subcommand_from sync' -a 'status flows resyn
 complete -c carpctl -n '__fish_seen_subcommand_from sync' -l owner -r -d 'only of this host'
 
 complete -c carpd -f
+complete -c carpd -a ucarp -d 'take the place of ucarp'
 complete -c carpd -s f -l config -r -F -d 'configuration file'
 complete -c carpd -s n -l check -d 'only check it'
 complete -c carpd -s v -l verbose -d 'log what is normal, too'

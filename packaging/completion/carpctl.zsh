@@ -71,7 +71,7 @@ _carpctl_arguments() {
 
 if [[ "$service" == carpd ]]; then
     _arguments {-f,--config}'[configuration file]:file:_files' {-n,--check}'[only check it]' \
-        {-v,--verbose}'[log what is normal, too]' {-V,--version}'[version]' {-h,--help}'[help]'
+        {-v,--verbose}'[log what is normal, too]' {-V,--version}'[version]' {-h,--help}'[help]' '1:command:(ucarp)'
 else
     # -s SOCKET, if that was typed before; what is called below asks there.
     local -a carpctl_socket

@@ -151,6 +151,7 @@ int main(int argc, char** argv) {
     app.add_flag("-v,--verbose", options.verbose,
                  "log also what is normal on a shared network, such as packets of other groups");
     app.set_version_flag("-V,--version", "carpd " CARPD_VERSION);
+    app.footer("carpd ucarp OPTIONS takes the place of ucarp; see carpd ucarp --help");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -91,6 +91,16 @@ mkdir -p "$place/system/etc/carpd"
 (umask 077 && sed 's/"eth0"/"lo"/' "$example" >"$place/system/etc/carpd/carpd.toml")
 [[ "$(inside carpd -n)" == *"is valid: 1 group" ]] || fail "the example isn't valid"
 
+# ---- in the place of ucarp, and back, as docs/ucarp.md has it
+inside test -x /usr/sbin/ucarp || inside cp /bin/true /usr/sbin/ucarp
+real="$(inside sha256sum /usr/sbin/ucarp)"
+commands="$(sed -n 's/^    //p' "$source/docs/ucarp.md")"
+[ "$(echo "$commands" | wc -l)" -eq 4 ] || fail "docs/ucarp.md has other commands than two and two"
+inside sh -ec "$(echo "$commands" | head -n 2)" >"$place/log" || fail "it can't be put in the place of ucarp"
+[[ "$(inside ucarp --help)" == "usage: ucarp "* ]] || fail "ucarp isn't carpd"
+inside sh -ec "$(echo "$commands" | tail -n 2)" >"$place/log" || fail "ucarp can't be put back"
+[ "$(inside sha256sum /usr/sbin/ucarp)" = "$real" ] || fail "ucarp isn't what it was"
+
 # ---- upgrade: a running carpd goes on, and it is said how to change to the new one
 for folder in carpd carpd-lan; do
     mkdir -p "$place/system/run/$folder"
