@@ -84,7 +84,7 @@ void begin_log(const UcarpCommand& command) {
 // while.
 Expected<UniqueFd, SysError> take_place(const std::string& name) {
     const std::string instance = fmt::format("{}-{}", kName, name);
-    if (const auto pid = instance_holder(instance)) {
+    if (const auto pid = instance_holder(kLockDirectory, instance)) {
         log(LogLevel::notice, fmt::format("taking the place of pid {}, which serves {}", *pid, name));
         kill(*pid, SIGTERM);
     }

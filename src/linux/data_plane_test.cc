@@ -140,6 +140,23 @@ TEST_P(DataPlaneTest, AnswersOnlyWhileInstalled) {
     EXPECT_TRUE(answers_them("192.0.2.1")) << "the host's own address is still there";
 }
 
+TEST_P(DataPlaneTest, OnlyAnnouncesWhatSomebodyElseInstalls) {
+    plane.emplace(*netlink, nullptr, false);
+    const GroupConfig config = group_config({{ip("192.0.2.100"), 32}}, MacMode::interface_mac);
+    run("ip address add 192.0.2.100/24 dev eth0");
+    const std::string before = snapshot();
+    become_master(config);
+    EXPECT_FALSE(plane->renew(kGroup, config));
+    std::vector<OutgoingFrame> frames;
+    plane->announce(kGroup, config, frames);
+    EXPECT_EQ(frames.size(), 2u);
+    EXPECT_EQ(plane->mac_of(kGroup), eth0().mac());
+    EXPECT_EQ(snapshot(), before);
+    plane->withdraw(kGroup);
+    plane->release(kGroup);
+    EXPECT_EQ(snapshot(), before);
+}
+
 TEST_P(DataPlaneTest, LeavesNothingBehind) {
     for (const MacMode mode : {MacMode::virtual_mac, MacMode::interface_mac}) {
         GroupConfig config = kBoth;

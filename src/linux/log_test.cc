@@ -95,6 +95,29 @@ TEST(Log, GivesTheJournalFields) {
               "CARP_REASON=a\\x0ab\n<5>alone\n");
 }
 
+TEST(Log, TellsSyslogToo) {
+    if (geteuid() != 0) GTEST_SKIP() << "needs a mount namespace (root)";
+    const std::string lines = logged_by([](int) {
+        if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+            mount("tmpfs", "/dev", "tmpfs", 0, nullptr) != 0)
+            _exit(1);
+        log_to_syslog("ucarp", *syslog_facility("local3"));
+        log(LogLevel::notice, "nobody listens");
+        const UniqueFd syslog(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        const sockaddr_un here{AF_UNIX, "/dev/log"};
+        if (bind(syslog.get(), reinterpret_cast<const sockaddr*>(&here), sizeof here) != 0) _exit(1);
+        log(LogLevel::warning, "MASTER on\neth0");
+        char buffer[4096];
+        const auto size = recv(syslog.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+        if (size > 0 && write(STDERR_FILENO, buffer, static_cast<std::size_t>(size)) != size) _exit(1);
+    });
+    // local3 is 19, warning 4: 19 * 8 + 4
+    EXPECT_THAT(lines, MatchesRegex(".* notice  nobody listens\n.* warning MASTER on\\\\x0aeth0\n"
+                                    "<156>[A-Z][a-z][a-z] [ 0-9][0-9] ..:..:.. ucarp\\[[0-9]+\\]: "
+                                    "MASTER on\\\\x0aeth0"));
+    EXPECT_EQ(syslog_facility("nonsense"), std::nullopt);
+}
+
 TEST(Log, ALineIsOneLineOfBoundedLength) {
     EXPECT_EQ(printable("a\nb\x1b[31m\x9b\x7f"), "a\\x0ab\\x1b[31m\\x9b\\x7f");
     const std::string text = logged_by([](int) { log(LogLevel::info, std::string(5000, 'x')); });

@@ -204,10 +204,10 @@ Expected<UniqueFd, SysError> lock_instance(const std::string& directory, const s
     return file;
 }
 
-std::optional<pid_t> instance_holder(const std::string& instance) {
+std::optional<pid_t> instance_holder(const std::string& directory, const std::string& instance) {
     const auto network = network_namespace();
     if (!network) return std::nullopt;
-    const UniqueFd file(open(lock_path(kLockDirectory, instance, *network).c_str(), O_RDWR | O_CLOEXEC));
+    const UniqueFd file(open(lock_path(directory, instance, *network).c_str(), O_RDWR | O_CLOEXEC));
     if (!file || flock(file.get(), LOCK_EX | LOCK_NB) == 0) return std::nullopt;
     const int pid = std::atoi(read_text(file.get()).c_str());
     return pid > 0 ? std::optional<pid_t>(pid) : std::nullopt;

@@ -64,7 +64,7 @@ Expected<UniqueFd, SysError> lock_instance(const std::string& directory = kLockD
                                            const std::string& instance = {},
                                            Duration patience = std::chrono::seconds(1));
 // Who holds that lock; nothing if nobody does.
-std::optional<pid_t> instance_holder(const std::string& instance);
+std::optional<pid_t> instance_holder(const std::string& directory, const std::string& instance);
 // This network namespace's number.
 std::optional<std::uint64_t> network_namespace();
 

@@ -78,6 +78,25 @@ TEST(Process, OnlyOneInstanceInANetworkNamespace) {
     EXPECT_EQ(std::system(cleanup.c_str()), 0);
 }
 
+TEST(Process, InstancesWithNamesStandBesideEachOther) {
+    char directory[] = "/tmp/carpd-lock-test-XXXXXX";
+    ASSERT_NE(mkdtemp(directory), nullptr);
+    {
+        const auto plain = lock_instance(directory), one = lock_instance(directory, "one");
+        ASSERT_TRUE(plain && one);
+        EXPECT_TRUE(lock_instance(directory, "other"));
+        EXPECT_EQ(instance_holder(directory, "one"), getpid());
+        EXPECT_EQ(instance_holder(directory, "other"), std::nullopt) << "its owner has ended";
+        const auto again = lock_instance(directory, "one", std::chrono::milliseconds(10));
+        ASSERT_FALSE(again);
+        EXPECT_THAT(again.error().to_string(), testing::HasSubstr("in this network namespace as one (pid "));
+    }
+    EXPECT_EQ(instance_holder(directory, "one"), std::nullopt);
+    EXPECT_EQ(instance_holder(directory, "never"), std::nullopt);
+    std::string cleanup = "rm -r " + std::string(directory);
+    EXPECT_EQ(std::system(cleanup.c_str()), 0);
+}
+
 TEST(Process, SeedsDiffer) {
     EXPECT_NE(random_seed(), random_seed());
 }

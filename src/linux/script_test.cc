@@ -102,6 +102,21 @@ TEST_F(Scripts, TellsHowItEnded) {
     EXPECT_THAT(crashed.to_string(), HasSubstr("was killed by SIGSEGV"));
 }
 
+TEST_F(Scripts, LeavesAloneWhatAFreeOneStarted) {
+    const std::string path = file("left");
+    for (const bool is_free : {false, true}) {
+        Script script = shell("sleep 60 & echo $! > " + path);
+        script.is_free = is_free;
+        EXPECT_TRUE(run(script).succeeded());
+        const pid_t left = std::stoi(content(path));
+        if (is_free) {
+            EXPECT_TRUE(lives(left));
+            kill(left, SIGKILL);
+        }
+        EXPECT_TRUE(wait_gone(left));
+    }
+}
+
 TEST_F(Scripts, TellsWhyItDidNotStart) {
     const ScriptEnd missing = run({{"/nonexistent"}, {}, kLong});
     EXPECT_EQ(missing.how, How::not_started);
