@@ -13,8 +13,9 @@ namespace carpd {
 
 std::string Engine::reload() {
     if (path_.empty())
-        return error_line("there is no file to read again: the command line says all; start ucarp once more, "
-                          "with other options, and it takes the place of this one");
+        return error_line(
+            "there is no file to read again: the command line says all; start ucarp once more, "
+            "with other options, and it takes the place of this one");
     auto file = load_config(path_);
     if (!file) {
         std::string text = "the configuration was not changed:";

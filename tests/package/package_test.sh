@@ -114,7 +114,7 @@ grep -v echo "$place/system/var/lib/dpkg/info/carpd.postinst" | grep -E 'restart
 
 # ---- purge leaves the administrator's file, and nothing else of ours
 inside dpkg --purge carpd >"$place/log" 2>&1 || { cat "$place/log" >&2; fail "it can't be purged"; }
-left="$(cd "$place/upper" && find etc usr lib -path '*carp*' ! -type d ! -type c 2>/dev/null | grep -v '^etc/carpd/carpd.toml$' || true)"
+left="$(cd "$place/upper" && find etc usr lib -path '*carp*' ! -type d ! -type c 2>/dev/null | grep -vE '^(etc/carpd/carpd.toml|usr/sbin/ucarp)$' || true)"
 [ -z "$left" ] || fail "left behind: $left"
 [ -f "$place/system/etc/carpd/carpd.toml" ] || fail "the configuration is gone"
 echo "package_test: $(basename "$deb") installs, upgrades and is purged"
