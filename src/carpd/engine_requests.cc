@@ -127,7 +127,8 @@ void Engine::begin_status(LineServer::ClientId client, bool is_brief) {
 
 void Engine::begin_config(LineServer::ClientId client) {
     const std::vector<Section> rest = describe_all_but_groups(*config_);
-    kernel_.control.send_part(client, config_head(path_) + to_json_text(rest.front()));
+    kernel_.control.send_part(client, config_head(path_.empty() ? "the command line of ucarp" : path_) +
+                                          to_json_text(rest.front()));
     answers_[client] = {.config = config_};
 }
 

@@ -184,13 +184,13 @@ void Supervisor::engine_ended(int status) {
     if (!has_served_ && exited) {
         exit_code_ = WEXITSTATUS(status);  // it has said why
     } else if (!has_served_ || stopping_) {
-        log(LogLevel::error, fmt::format("{}; its addresses were removed", end));
+        log(LogLevel::error, fmt::format("{}; {}", end, what_was_removed()));
         exit_code_ = kFailed;
     } else {
         const Instant now = host_now();
         const Duration delay = backoff_.after(now - started_at_);
         start_again_at_ = now + delay;
-        log(LogLevel::error, fmt::format("{}; its addresses were removed, starting it again{}", end,
+        log(LogLevel::error, fmt::format("{}; {}, starting it again{}", end, what_was_removed(),
                                          delay > Duration(0) ? " in " + human_duration(delay) : ""));
     }
 }
@@ -204,9 +204,8 @@ void Supervisor::fence_late_engine() {
     if (config_->ucarp) tell_engine_ended();  // it is the script that removes the address
     if (judge_at_ != kNever) return;          // late once more before its time is over
     judge_at_ = host_now() + kPatience;
-    log(LogLevel::warning,
-        fmt::format("engine (pid {}) let a lease pass or was silent for 10 s; its addresses were removed",
-                    engine_));
+    log(LogLevel::warning, fmt::format("engine (pid {}) let a lease pass or was silent for 10 s; {}", engine_,
+                                       what_was_removed()));
 }
 
 void Supervisor::judge_late_engine() {
@@ -218,6 +217,10 @@ void Supervisor::judge_late_engine() {
 
 void Supervisor::tell_engine_ended() const {
     for (const Keeper& keeper : kept_) keeper.tell_engine_ended();
+}
+
+std::string_view Supervisor::what_was_removed() const {
+    return config_->ucarp ? "the down script removes its address" : "its addresses were removed";
 }
 
 void Supervisor::clean(bool devices) {

@@ -59,6 +59,7 @@ class Supervisor {
     void tell_engine_ended() const;
     void fence_late_engine();
     void judge_late_engine();
+    std::string_view what_was_removed() const;
     void clean(bool devices);
 
     std::shared_ptr<const Config> config_;  // the engine uses it where it stands

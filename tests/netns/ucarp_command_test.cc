@@ -39,6 +39,15 @@ class UcarpCommand : public NetnsTest {
         if (!IsSkipped()) three_hosts();
     }
 
+    // Where `neighbor` is, too.
+    Process& begin_beside(const Process& neighbor, Host& host, const UcarpOptions& o) {
+        Command command = ucarp_command(host, o);
+        const std::vector<std::string> before = {"nsenter", "--mount", "--target",
+                                                 std::to_string(neighbor.pid()), carpd_program()};
+        command.argv.insert(command.argv.begin(), before.begin(), before.end());
+        command.quiet_console = false;  // it isn't there
+        return processes_.emplace_back(command);
+    }
     Process& begin(Host& host, const UcarpOptions& o, const std::vector<std::string>& more = {}) {
         Command command = ucarp_command(host, o);
         const std::vector<std::string> before = {
@@ -208,6 +217,25 @@ TEST_F(UcarpCommand, IgnoresALinkThatIsDownOnlyIfToldTo) {
     std::this_thread::sleep_for(1s);
     EXPECT_EQ(state(stubborn), "master") << log(stubborn);
     EXPECT_TRUE(has_address(beta()));
+}
+
+TEST_F(UcarpCommand, HostsThatShareRunDoNotMeet) {
+    Process& ours = begin(alpha(), options(alpha(), kGood));
+    ASSERT_TRUE(wait_address(alpha(), true)) << log(ours);
+    Process& other = begin_beside(ours, beta(), options(beta(), kGood));
+    ASSERT_TRUE(wait_log(other, "control socket /run/carpd/ucarp-eth0-1.sock.")) << log(other);
+    EXPECT_TRUE(ours.running());
+    EXPECT_EQ(state(ours), "master");
+}
+
+TEST_F(UcarpCommand, TheLastOneStartedTakesThePlace) {
+    Process& first = begin(alpha(), options(alpha(), kGood));
+    ASSERT_TRUE(wait_address(alpha(), true)) << log(first);
+    Process& second = begin_beside(first, alpha(), options(alpha(), kPoor));
+    EXPECT_EQ(first.wait(15s), 0) << log(first);
+    ASSERT_TRUE(wait_log(second, "INIT -> BACKUP")) << log(second);
+    EXPECT_TRUE(wait_address(alpha(), true)) << log(second);
+    EXPECT_TRUE(second.running());
 }
 
 // ---- Debian's set-up: what `ifup eth0` starts, with the package's own scripts
