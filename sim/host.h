@@ -77,6 +77,7 @@ class Host : public Station, private Port {
     bool perform(const SendProbe& action) override;
     void perform(const SetPool& action) override;
     void perform(const SendFloodProbe& action) override;
+    void perform(const SendBeacon&) override {}  // no group has them here
     void perform(std::span<const CommitFlows> actions) override;
     void perform(std::span<InstallAddresses> actions) override;
     void perform(const RenewLease& action) override;
@@ -87,6 +88,7 @@ class Host : public Station, private Port {
     void perform(const ReportDemotion& action) override;
     void perform(const ReportUncommitted& action) override;
     void perform(const ReportPool& action) override;
+    void perform(const ReportPeer&) override {}
 
     Instant local_now() const;
     void start();

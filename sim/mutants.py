@@ -69,7 +69,7 @@ MUTANTS = [
     Mutant("own looped advertisement believed", VIRTUAL_HOST,
            "if (sent_counters_.is_ours(advertisement.counter)) return DropReason::own_advert;", ""),
     Mutant("own counter recognised for one packet only", "carp/sent_counters.h",
-           "return distance % kStep == 0 && distance / kStep < sent_;", "return counter == last() && distance % kStep == 0;",
+           "return distance % kStep == 0 && distance / kStep < progress_.sent;", "return counter == last() && distance % kStep == 0;",
            (VIRTUAL_HOST,)),
     Mutant("digest not checked", VIRTUAL_HOST, "return DropReason::bad_digest;", "return std::nullopt;"),
     Mutant("link-local addresses in our digest", "carp/authenticator.cc",

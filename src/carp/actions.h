@@ -86,6 +86,14 @@ struct SendFloodProbe {
     AdvertisementPacket packet;
 };
 
+// Send `packet` on the group's interface, as an advertisement, but from the interface's own MAC: it must not
+// teach a switch where the group's is (rule V4).
+struct SendBeacon {
+    GroupId group;
+    IpAddress destination;
+    std::vector<std::uint8_t> packet;  // from the IP header on; long, and few are sent
+};
+
 // The group entered another state.
 struct ReportTransition {
     GroupId group;
@@ -145,12 +153,35 @@ struct ReportPool {
     std::uint8_t vhid;
 };
 
-using Action = std::variant<SendAdvertisement, SendProbe, CommitFlows, InstallAddresses, RenewLease,
-                            WithdrawAddresses, AnnounceAddresses, SetPool, SendFloodProbe, ReportTransition,
-                            ReportRival, ReportHeld, ReportDemotion, ReportUncommitted, ReportPool>;
+// What is new about another host of the group that runs carpd (carp/group_peers.h). Said where it changes.
+enum class PeerNews : std::uint8_t {
+    heard,                   // it is new, or heard again
+    left,                    // it stopped, and said so
+    silent,                  // nothing comes from it any more
+    deaf,                    // it doesn't hear us
+    hears_us,                // and now it does
+    advertisements_missing,  // its beacons come, and its advertisements don't
+    advertisements_heard,    // and now they do
+    addresses_differ,        // it has another list of addresses
+    addresses_agree,         // and now the same
+};
+
+inline constexpr std::size_t kPeerNewsCount = 9;
+
+struct ReportPeer {
+    GroupId group;
+    PeerNews news;
+    std::string host;  // its name
+    IpAddress source;
+};
+
+using Action =
+    std::variant<SendAdvertisement, SendProbe, CommitFlows, InstallAddresses, RenewLease, WithdrawAddresses,
+                 AnnounceAddresses, SetPool, SendFloodProbe, SendBeacon, ReportTransition, ReportRival,
+                 ReportHeld, ReportDemotion, ReportUncommitted, ReportPool, ReportPeer>;
 // What people read.
-using Report =
-    std::variant<ReportTransition, ReportRival, ReportHeld, ReportDemotion, ReportUncommitted, ReportPool>;
+using Report = std::variant<ReportTransition, ReportRival, ReportHeld, ReportDemotion, ReportUncommitted,
+                            ReportPool, ReportPeer>;
 using Actions = std::vector<Action>;
 
 }  // namespace carpd

@@ -32,6 +32,7 @@ void Node::configure(Instant now, GroupConfigs groups, Actions& out) {
                 continue;
             }
             groups_[*id]->reconfigure(now, wanted, out);
+            follow_beacons(now, *id, out);
             groups_[*id]->on_failing_tracks(now, failing_, out);
             follow_interface_groups(now, *id, out);
             follow(now, *id, out);
@@ -41,6 +42,7 @@ void Node::configure(Instant now, GroupConfigs groups, Actions& out) {
         groups_[id] = std::make_unique<VirtualHost>(id, wanted, random_.next(), now);
         interface_of_[id] = interface;
         interfaces_[interface].by_vhid[wanted.vhid.value] = id;
+        follow_beacons(now, id, out);
         groups_[id]->on_failing_tracks(now, failing_, out);
         groups_[id]->start(now, interfaces_[interface].link, out);
         if (sync_demotion_ != 0) groups_[id]->on_demotion(now, kSyncDemotion, sync_demotion_, out);
@@ -93,12 +95,15 @@ GroupId Node::take_slot(std::vector<GroupId>& free) {
     interface_of_.push_back(0);
     is_master_.push_back(false);
     pool_of_.push_back(nullptr);
+    peers_.emplace_back();
     deadlines_.resize(groups_.size());
     return static_cast<GroupId>(groups_.size() - 1);
 }
 
 void Node::remove_group(Instant now, GroupId id, Actions& out) {
     groups_[id]->stop(now, Cause::removed, out);
+    if (peers_[id]) send_beacon(now, id, true, out);
+    peers_[id].reset();
     interfaces_[interface_of_[id]].by_vhid[groups_[id]->config().vhid.value] = kNoGroup;
     groups_[id].reset();
     deadlines_.set(id, kNever);
@@ -120,6 +125,7 @@ void Node::stop(Instant now, Actions& out) {
     for (GroupId id = 0; id < groups_.size(); ++id) {
         if (!groups_[id]) continue;
         groups_[id]->stop(now, Cause::stopped, out);
+        if (peers_[id]) send_beacon(now, id, true, out);
         follow(now, id, out);
     }
 }
@@ -141,6 +147,7 @@ Receipt Node::receive(Instant now, InterfaceId interface, Bytes bytes, Actions& 
             return {DropReason::bad_destination, {}};                          // R3
         if (packet->hop_limit != kHopLimit) return {DropReason::bad_ttl, {}};  // R4
     }
+    if (is_beacon(packet->payload)) return hear_beacon(now, interface, *packet, out);
     const auto advertisement = decode_advertisement(packet->payload);
     if (!advertisement) {  // R5, R6
         // A VRRP router with our id has our virtual MAC: that belongs to the group, which suffers from it.
@@ -163,6 +170,8 @@ Receipt Node::receive(Instant now, InterfaceId interface, Bytes bytes, Actions& 
                (refused == DropReason::not_running && groups_[*id]->is_authentic(*packet, *advertisement));
     };
     if (pool_of_[*id] && is_for_pool()) hear_in_pool(now, *id, *packet, *advertisement, out);
+    if (!refused && peers_[*id])
+        peers_[*id]->hear_advertisement(now, packet->source, Standing::of(*advertisement));
     if (!refused) finish(now, *id, out);
     return {refused, id};
 }
@@ -190,11 +199,13 @@ void Node::note_lateness(Instant now) {
 void Node::handle_timer(Instant now, Actions& out) {
     note_lateness(now);
     if (next_ending_ <= now) end_demotions(now, out);
-    int served = 0;
-    for (auto [id, at] = deadlines_.earliest(); at <= now && served < kMaxTimers;
-         std::tie(id, at) = deadlines_.earliest(), ++served) {
+    for (int served = 0; served < kMaxTimers; ++served) {
+        const auto [place, at] = deadlines_.earliest();
+        if (at > now) return;
+        const auto id = static_cast<GroupId>(place);
         groups_[id]->on_timer(now, out);
-        finish(now, static_cast<GroupId>(id), out);
+        if (peers_[id] && peers_[id]->next_deadline() <= now) send_beacon(now, id, false, out);
+        finish(now, id, out);
     }
 }
 
@@ -347,8 +358,17 @@ void Node::finish(Instant now, GroupId id, Actions& out, bool at_once) {
 void Node::follow(Instant now, GroupId id, Actions& out) {
     const VirtualHost& group = *groups_[id];
     count_master(id, group.state() == State::master);
-    deadlines_.set(id, group.next_deadline());
+    if (peers_[id]) peers_[id]->follow(now, group);
+    set_deadline(id);
     if (pool_of_[id]) follow_pool(now, id, out);
+}
+
+// The leader of a pool keeps its time.
+void Node::set_deadline(GroupId id) {
+    Instant next = groups_[id]->next_deadline();
+    if (peers_[id]) next = std::min(next, peers_[id]->next_deadline());
+    if (pool_of_[id] && pool_of_[id]->leader() == id) next = std::min(next, pool_of_[id]->next_deadline());
+    deadlines_.set(id, next);
 }
 
 void Node::count_master(GroupId id, bool is_master) {

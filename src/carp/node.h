@@ -21,6 +21,7 @@
 #include "base/random.h"
 #include "carp/actions.h"
 #include "carp/balancer.h"
+#include "carp/group_peers.h"
 #include "carp/together.h"
 #include "carp/virtual_host.h"
 
@@ -46,7 +47,12 @@ struct Lateness {
 
 class Node {
  public:
-    explicit Node(std::uint64_t seed) : random_(seed) {}
+    explicit Node(std::uint64_t seed) : random_(seed), host_(Random(~seed).next()) {}
+
+    // What other hosts are to know this one by, up to Beacon::kMostName printable characters.
+    void set_host_name(std::string name) { host_name_ = std::move(name); }
+    const std::string& host_name() const { return host_name_; }
+    std::uint64_t host() const { return host_; }
 
     // The groups as configured now; the first call starts them, a later one applies the difference: a group
     // is known by interface and vhid, and one that didn't change is not touched. Removed groups bow out and
@@ -110,6 +116,8 @@ class Node {
     // What this carpnode shares with the others of its pool; null where the group is none. Until the next
     // configure().
     const Balancer* pool(GroupId id) const { return id < pool_of_.size() ? pool_of_[id] : nullptr; }
+    // What the other hosts of a group tell; null where it has no beacons. Until the next configure().
+    const GroupPeers* peers(GroupId id) const { return id < peers_.size() ? peers_[id].get() : nullptr; }
     const Lateness& lateness() const { return lateness_; }
     // Refused packets that named no group of ours.
     const DropCounters& dropped() const { return dropped_; }
@@ -136,7 +144,11 @@ class Node {
     InterfaceId interface_id(const std::string& name);
     GroupId take_slot(std::vector<GroupId>& free);
     Receipt receive(Instant now, InterfaceId interface, Bytes bytes, Actions& out);
+    Receipt hear_beacon(Instant now, InterfaceId interface, const IpPacket& packet, Actions& out);
+    void follow_beacons(Instant now, GroupId id, Actions& out);
+    void send_beacon(Instant now, GroupId id, bool leaves, Actions& out);
     std::optional<GroupId> group_of(InterfaceId interface, std::uint8_t vhid) const;
+    void set_deadline(GroupId id);
     void remove_group(Instant now, GroupId id, Actions& out);
     void follow_interface_groups(Instant now, GroupId id, Actions& out);
     void form_sets(Instant now, Actions& out);
@@ -166,6 +178,9 @@ class Node {
     // By interface and leader; and by GroupId, null where it is no carpnode.
     std::map<std::pair<InterfaceId, std::uint8_t>, std::unique_ptr<Balancer>> pools_;
     std::vector<Balancer*> pool_of_;
+    std::vector<std::unique_ptr<GroupPeers>> peers_;  // by GroupId; null where it has no beacons
+    std::uint64_t host_;                              // by which others know us, for as long as this runs
+    std::string host_name_;
     std::vector<std::string> interface_names_;
     std::map<std::string, InterfaceId> interface_ids_;  // by name
     std::deque<Interface> interfaces_;                  // virtual hosts keep a pointer to the link

@@ -54,6 +54,12 @@ std::uint64_t sum(const GroupDropCounters& dropped) {
     return total;
 }
 
+InterfaceId interface_of(const GroupConfig& group) {
+    return static_cast<InterfaceId>(
+        std::find(std::begin(kInterfaceNames), std::end(kInterfaceNames), group.interface) -
+        std::begin(kInterfaceNames));
+}
+
 // The host around the node: hears what was queued, owns what was installed, and counts for itself.
 class Host : public Port {
  public:
@@ -89,6 +95,7 @@ class Host : public Port {
     void check();
     void check_group(const VirtualHost& group);
     void queue_packet();
+    void queue_beacon();
     void pass_time();
     void change_link();
     void request_state();
@@ -121,11 +128,13 @@ class Host : public Port {
     void perform(const RenewLease& action) override;
     void perform(const SetPool&) override {}
     void perform(const SendFloodProbe& action) override;
+    void perform(const SendBeacon& action) override;
     void perform(std::span<const AnnounceAddresses> actions) override;
     void perform(const ReportTransition& action) override;
     void perform(const ReportRival&) override { count(); }
     void perform(const ReportHeld&) override { count(); }
     void perform(const ReportPool&) override { count(); }
+    void perform(const ReportPeer&) override { count(); }
     void perform(const ReportDemotion&) override { count(); }
     void perform(const ReportUncommitted& action) override;
 
@@ -158,6 +167,7 @@ class Host : public Port {
 void Host::input() {
     const std::uint8_t kind = draw_.byte();
     if (kind >= 252) return synchronise(kind);
+    if (kind == 251) return queue_beacon();
     switch (kind < 240 ? kind % 10 : 10) {
         case 0:
         case 1: queue_packet(); break;
@@ -306,12 +316,35 @@ void Host::queue_packet() {
     if (flaws & 2 && !forged) bytes[draw_.below(bytes.size())] ^= draw_.byte();
     if (flaws & 4) bytes.resize(draw_.below(bytes.size() + 10));
     if (flaws & 8 && !forged && !last_sent_packet_.empty()) bytes = last_sent_packet_;
-    const std::size_t on =
-        std::find(std::begin(kInterfaceNames), std::end(kInterfaceNames), group.interface) -
-        std::begin(kInterfaceNames);
-    const auto interface = static_cast<InterfaceId>(flaws & 16 ? draw_.below(3) : on);
+    const auto interface = flaws & 16 ? static_cast<InterfaceId>(draw_.below(3)) : interface_of(group);
     forged_waiting_ += forged;
     waiting_.push_back({std::move(bytes), interface, forged});
+}
+
+// Of one of many hosts; some are wrong.
+void Host::queue_beacon() {
+    const auto id = draw_id();
+    if (!id) return;
+    const GroupConfig& group = node_.group(*id)->config();
+    const bool ipv4 = draw_.byte() % 2 == 0;
+    Beacon beacon;
+    beacon.vhid = group.vhid.value;
+    beacon.host = draw_.byte() % 32 == 0 ? node_.host() : draw_.byte() % 32;
+    beacon.sequence = draw_.byte();
+    beacon.state = draw_.byte() % Beacon::kStates;
+    beacon.leaves = draw_.byte() % 8 == 0;
+    beacon.advbase = draw_.byte();
+    beacon.since_ms = 256u * draw_.byte();
+    for (int hearings = draw_.byte() % 4; hearings > 0; --hearings)
+        beacon.add(
+            {draw_.byte() % 2 ? node_.host() : 1, {draw_.byte(), draw_.byte()}, draw_.byte(), draw_.byte()});
+    const char* const names[] = {"fw1", "fw2", ""};
+    beacon.set_name(draw_.of(names));
+    const IpAddress& source = ipv4 ? draw_.of(kSources4) : draw_.of(kSources6);
+    const BeaconPacket packet(source, carp_multicast_group(source.family()), beacon, HmacSha1(group.key));
+    waiting_.push_back({{packet.bytes().begin(), packet.bytes().end()}, interface_of(group), false});
+    std::vector<std::uint8_t>& bytes = waiting_.back().bytes;
+    if (const std::uint8_t flaw = draw_.byte(); flaw < 64) bytes[flaw % bytes.size()] ^= draw_.byte();
 }
 
 // ---- the port
@@ -338,6 +371,13 @@ void Host::refused(const ReceivedPacket& packet, DropReason, const GroupId*) {
     if (place != 0) return;  // those before it may have changed anything
     CARPD_ASSERT(views() == views_before_);
     CARPD_ASSERT(drops() == drops_before_ + 1);
+}
+
+void Host::perform(const SendBeacon& action) {
+    count();
+    CARPD_ASSERT(groups_.contains(action.group));
+    const auto packet = parse_ip_packet(action.packet);
+    CARPD_ASSERT(packet && decode_beacon(packet->payload)->hearings().size() <= GroupPeers::kMostPeers);
 }
 
 void Host::perform(std::span<SendAdvertisement> actions) {
@@ -461,6 +501,8 @@ void Host::check() {
             masters += group->state() == State::master;
             earliest = std::min(earliest, group->next_deadline());
             if (const Balancer* pool = node_.pool(id)) earliest = std::min(earliest, pool->next_deadline());
+            if (const GroupPeers* peers = node_.peers(id))
+                earliest = std::min(earliest, peers->next_deadline());
         }
     }
     CARPD_ASSERT(node_.next_deadline() == earliest && node_.masters() == masters);

@@ -76,13 +76,14 @@ inline GroupConfig draw_group(std::size_t index, Draw& draw) {
     return group;
 }
 
-// Besides: its set, and what it accepts from peers that change theirs.
+// Besides: its set, what it accepts from peers that change theirs, and whether it has beacons.
 inline void draw_more(GroupConfig& group, Draw& draw) {
     const std::uint8_t more = draw.byte();
     group.together = draw.of({"", "set", "set", "other set"});
     if (more & 1) group.accept_key = Key{static_cast<std::uint8_t>(more & 2)};
     if (more & 4)
         group.accept_addresses.push_back({ip(group.has(Family::ipv4) ? "192.0.2.101" : "2001:db8::101"), 24});
+    group.beacons = more & 2;
     if (more & 8) group.preempt_delay = std::chrono::seconds(more >> 4);
 }
 

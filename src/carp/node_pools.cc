@@ -51,9 +51,7 @@ void Node::follow_pool(Instant now, GroupId id, Actions& out) {
             out.emplace_back(
                 SendFloodProbe{*sender, groups_[*sender]->flood_probe(pool.probe_destination())});
     }
-    // The leader keeps the pool's time.
-    const GroupId leader = pool.leader();
-    deadlines_.set(leader, std::min(groups_[leader]->next_deadline(), pool.next_deadline()));
+    set_deadline(pool.leader());
 }
 
 void Node::hear_in_pool(Instant now, GroupId id, const IpPacket& packet, const Advertisement& advertisement,

@@ -40,6 +40,8 @@ class Port {
     virtual void perform(const SetPool& action) = 0;
     // One that can't be sent is like one that a switch keeps back.
     virtual void perform(const SendFloodProbe& action) = 0;
+    // One that can't be sent is like one that is lost.
+    virtual void perform(const SendBeacon& action) = 0;
     virtual void perform(std::span<const AnnounceAddresses> actions) = 0;
     virtual void perform(const ReportTransition& action) = 0;
     virtual void perform(const ReportRival& action) = 0;
@@ -47,6 +49,7 @@ class Port {
     virtual void perform(const ReportDemotion& action) = 0;
     virtual void perform(const ReportUncommitted& action) = 0;
     virtual void perform(const ReportPool& action) = 0;
+    virtual void perform(const ReportPeer& action) = 0;
 };
 
 }  // namespace carpd

@@ -63,6 +63,7 @@ struct Pump::Sorter {
         round.pools.push_back(action);
     }
     void operator()(const SendFloodProbe& action) { round.flood_probes.push_back(action); }
+    void operator()(const SendBeacon& action) { round.beacons.push_back(action); }
     void operator()(const auto& report) { reports.emplace_back(report); }
 };
 
@@ -88,8 +89,10 @@ void Pump::perform_round(Instant now) {
     if (!round_.announcements.empty())
         port_.perform(std::span<const AnnounceAddresses>(round_.announcements));
     for (const SendFloodProbe& action : round_.flood_probes) port_.perform(action);
+    for (const SendBeacon& action : round_.beacons) port_.perform(action);
     round_.pools.clear();
     round_.flood_probes.clear();
+    round_.beacons.clear();
     round_.withdrawals.clear();
     round_.advertisements.clear();
     round_.probes.clear();

@@ -42,6 +42,7 @@ class Pump {
         std::vector<SetPool> pools;
         std::vector<SendFloodProbe> flood_probes;
         std::vector<AnnounceAddresses> announcements;
+        std::vector<SendBeacon> beacons;
     };
 
     struct Sorter;

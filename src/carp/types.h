@@ -101,6 +101,7 @@ struct GroupConfig {
     AdvSkew advskew{0};
     bool preempt = false;
     MacMode mac = MacMode::virtual_mac;
+    bool beacons = false;      // tells other hosts that run carpd whom it hears (docs/protocol/beacon.md)
     bool peer_routed = false;  // peers sit behind a router: a TTL below 255 is accepted from them
     Key key{};
     // While it is being changed, also accepted from peers (rule D5): another key, another list of addresses,

@@ -177,7 +177,10 @@ bool VirtualHost::hears_rival(Instant now) const {
 void VirtualHost::count_drop(Instant now, const IpAddress& source, DropReason reason,
                              const std::optional<Advertisement>& advertisement) {
     counters_.dropped.count(reason);
-    last_refused_ = Refusal{reason, source, now, advertisement};
+    // A beacon that is refused for the same reason tells less (Refusal::advertisement).
+    const bool knows_more = !advertisement && last_refused_ && last_refused_->advertisement &&
+                            last_refused_->reason == reason && last_refused_->source == source;
+    last_refused_ = Refusal{reason, source, now, knows_more ? last_refused_->advertisement : advertisement};
 }
 
 bool VirtualHost::can_take_over(Instant now, Cause cause) const {

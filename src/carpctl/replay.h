@@ -63,6 +63,7 @@ class Replay final : private Port {
     void perform(const RenewLease&) override {}
     void perform(const SetPool&) override {}
     void perform(const SendFloodProbe&) override {}
+    void perform(const SendBeacon&) override {}
     void perform(std::span<const AnnounceAddresses>) override {}
     void perform(const ReportTransition& report) override { note(report.group, report); }
     void perform(const ReportRival& report) override { note(report.group, report); }
@@ -70,6 +71,7 @@ class Replay final : private Port {
     void perform(const ReportDemotion&) override {}  // it is never demoted
     void perform(const ReportUncommitted&) override {}
     void perform(const ReportPool&) override {}
+    void perform(const ReportPeer&) override {}
 
     const GroupConfigs groups_;
     const OwnSources own_;

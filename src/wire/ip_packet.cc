@@ -51,31 +51,38 @@ Expected<IpPacket, DropReason> parse_ip_packet(Bytes bytes) {
     }
 }
 
+void write_ip_header(ByteWriter& writer, const IpAddress& source, const IpAddress& destination,
+                     std::size_t payload_size, std::uint16_t mark) {
+    CARPD_ASSERT(source.family() == destination.family());
+    if (source.family() == Family::ipv6) {
+        writer.u32(0x60000000u | kTrafficClass << 20 | mark);
+        writer.u16(static_cast<std::uint16_t>(payload_size));
+        writer.u8(kCarpProtocol);
+        writer.u8(kHopLimit);
+        writer.bytes(source.bytes());
+        writer.bytes(destination.bytes());
+        return;
+    }
+    std::array<std::uint8_t, kIpv4HeaderSize> header{};
+    ByteWriter ipv4(header);
+    ipv4.u8(0x45);
+    ipv4.u8(kTrafficClass);
+    ipv4.u16(static_cast<std::uint16_t>(kIpv4HeaderSize + payload_size));
+    ipv4.u16(mark);    // identification: of no use with don't-fragment
+    ipv4.u16(0x4000);  // don't fragment
+    ipv4.u8(kHopLimit);
+    ipv4.u8(kCarpProtocol);
+    ipv4.u16(0);
+    ipv4.bytes(source.bytes());
+    ipv4.bytes(destination.bytes());
+    ByteWriter(std::span(header).subspan(10)).u16(checksum(header));
+    writer.bytes(header);
+}
+
 AdvertisementPacket::AdvertisementPacket(const IpAddress& source, const IpAddress& destination,
                                          const AdvertisementBytes& payload, std::uint16_t mark) {
-    CARPD_ASSERT(source.family() == destination.family());
     ByteWriter writer(storage_);
-    if (source.family() == Family::ipv4) {
-        writer.u8(0x45);
-        writer.u8(kTrafficClass);
-        writer.u16(kIpv4HeaderSize + kAdvertisementSize);
-        writer.u16(mark);    // identification: of no use with don't-fragment
-        writer.u16(0x4000);  // don't fragment
-        writer.u8(kHopLimit);
-        writer.u8(kCarpProtocol);
-        writer.u16(0);
-        writer.bytes(source.bytes());
-        writer.bytes(destination.bytes());
-        const std::uint16_t sum = checksum(Bytes(storage_).first(kIpv4HeaderSize));
-        ByteWriter(std::span(storage_).subspan(10)).u16(sum);
-    } else {
-        writer.u32(0x60000000u | kTrafficClass << 20 | mark);
-        writer.u16(kAdvertisementSize);
-        writer.u8(kCarpProtocol);
-        writer.u8(kHopLimit);
-        writer.bytes(source.bytes());
-        writer.bytes(destination.bytes());
-    }
+    write_ip_header(writer, source, destination, payload.size(), mark);
     writer.bytes(payload);
     size_ = static_cast<std::uint8_t>(writer.size());
 }

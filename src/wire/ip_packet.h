@@ -30,10 +30,15 @@ struct IpPacket {
 // `bytes` begins with the IP header. Link-layer padding behind the packet's own length is cut off (rule R2).
 Expected<IpPacket, DropReason> parse_ip_packet(Bytes bytes);
 
+// The header of a packet with a payload of this size; both addresses of one family. DSCP CS7 (0xE0),
+// don't-fragment, hop limit 255 (rule W5).
+void write_ip_header(ByteWriter& writer, const IpAddress& source, const IpAddress& destination,
+                     std::size_t payload_size, std::uint16_t mark);
+
 // A whole IP packet around an advertisement, at most 40 + 36 bytes, without allocation.
 class AdvertisementPacket {
  public:
-    // Both addresses of one family. DSCP CS7 (0xE0), don't-fragment, hop limit 255 (rule W5).
+    // Both addresses of one family.
     AdvertisementPacket(const IpAddress& source, const IpAddress& destination,
                         const AdvertisementBytes& payload, std::uint16_t mark = 0);
     Bytes bytes() const { return Bytes(storage_).first(size_); }

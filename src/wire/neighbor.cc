@@ -125,17 +125,26 @@ std::optional<Claim> claim_in(Bytes frame) {
     return Claim{address, mac_at(says_mac ? kIcmp + 26 : 6)};
 }
 
+namespace {
+
+MacAddress multicast_mac_of(Bytes group) {
+    if (group.size() == 4)
+        return {{0x01, 0x00, 0x5e, static_cast<std::uint8_t>(group[1] & 0x7f), group[2], group[3]}};
+    return {{0x33, 0x33, group[12], group[13], group[14], group[15]}};
+}
+
+}  // namespace
+
+MacAddress multicast_mac(const IpAddress& group) {
+    return multicast_mac_of(group.bytes());
+}
+
 Frame multicast_frame(const MacAddress& source, Bytes ip_packet) {
     CARPD_ASSERT(ip_packet.size() >= 20);
     const bool ipv4 = ip_packet[0] >> 4 == 4;
     CARPD_ASSERT(ipv4 || ip_packet.size() >= 40);
-    MacAddress destination;
-    if (ipv4)
-        destination = {{0x01, 0x00, 0x5e, static_cast<std::uint8_t>(ip_packet[17] & 0x7f), ip_packet[18],
-                        ip_packet[19]}};
-    else
-        destination = {{0x33, 0x33, ip_packet[36], ip_packet[37], ip_packet[38], ip_packet[39]}};
-    return frame_to(destination, source, ip_packet);
+    return frame_to(multicast_mac_of(ipv4 ? ip_packet.subspan(16, 4) : ip_packet.subspan(24, 16)), source,
+                    ip_packet);
 }
 
 Frame frame_to(const MacAddress& destination, const MacAddress& source, Bytes ip_packet) {

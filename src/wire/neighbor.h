@@ -51,6 +51,9 @@ struct Claim {
 // Of an Ethernet frame, whatever its bytes; nothing of any other.
 std::optional<Claim> claim_in(Bytes frame);
 
+// The Ethernet group that an IPv4 or IPv6 multicast group has (RFC 1112 §6.4, RFC 2464 §7).
+MacAddress multicast_mac(const IpAddress& group);
+
 // `ip_packet` (at most 82 bytes) from `source`, addressed to the Ethernet group of its IPv4 or IPv6 multicast
 // destination.
 Frame multicast_frame(const MacAddress& source, Bytes ip_packet);

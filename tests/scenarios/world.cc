@@ -145,6 +145,24 @@ void Host::perform(const SendFloodProbe& action) {
         world.transmit(*this, known[action.group].interface, action.packet.bytes(), true);
 }
 
+void Host::perform(const SendBeacon& action) {
+    world.transmit(*this, known[action.group].interface, action.packet);
+}
+
+void Host::perform(const ReportPeer& action) {
+    constexpr const char* kNews[] = {"is heard",
+                                     "has left",
+                                     "is silent",
+                                     "doesn't hear us",
+                                     "hears us",
+                                     "advertises, and it isn't heard",
+                                     "advertises, and it is heard",
+                                     "has other addresses",
+                                     "has the same addresses now"};
+    world.note(*this, fmt::format("{}: {} ({}) {}", known[action.group].name, action.host,
+                                  action.source.to_string(), kNews[static_cast<std::size_t>(action.news)]));
+}
+
 void Host::perform(const ReportPool& action) {
     constexpr const char* kNews[] = {"has another pool", "has the same pool now", "advertises a carpnode",
                                      "is behind a switch that keeps frames back",

@@ -28,6 +28,7 @@ class Host : public Port {
     bool perform(const SendProbe& action) override;
     void perform(const SetPool& action) override;
     void perform(const SendFloodProbe& action) override;
+    void perform(const SendBeacon& action) override;
     void perform(std::span<const CommitFlows> actions) override;
     void perform(std::span<InstallAddresses> actions) override;
     void perform(const RenewLease& action) override;
@@ -38,6 +39,7 @@ class Host : public Port {
     void perform(const ReportDemotion& action) override;
     void perform(const ReportUncommitted& action) override;
     void perform(const ReportPool& action) override;
+    void perform(const ReportPeer& action) override;
 
     World& world;
     std::string name;
