@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "lab/error.h"
+#include "wire/beacon.h"
 
 namespace carpd::lab {
 
@@ -91,6 +92,11 @@ bool CapturedFrame::claims_by_arp(const IpAddress& address) const {
 bool CapturedFrame::claims_by_neighbor_advertisement(const IpAddress& address) const {
     return is_ipv6(kIcmpV6) && payload().size() >= 64 && payload()[40] == 136 &&
            address_at(payload(), 48, 16) == address;
+}
+
+bool CapturedFrame::has_beacon() const {
+    const auto packet = parse_ip_packet(payload());
+    return packet && is_beacon(packet->payload);
 }
 
 IpAddress CapturedFrame::ip_source() const {

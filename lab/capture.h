@@ -25,8 +25,12 @@ struct CapturedFrame {
 
     bool is_ipv4(std::uint8_t protocol) const;
     bool is_ipv6(std::uint8_t next_header) const;
-    // An IP packet of protocol 112, either family.
-    bool is_advertisement() const { return is_ipv4(kCarpProtocol) || is_ipv6(kCarpProtocol); }
+    // An IP packet of protocol 112, either family, and none of those by which only hosts that run carpd see
+    // each other.
+    bool is_advertisement() const {
+        return (is_ipv4(kCarpProtocol) || is_ipv6(kCarpProtocol)) && !has_beacon();
+    }
+    bool has_beacon() const;
     bool is_arp() const { return ethertype() == 0x0806 && bytes.size() >= 42; }
     // An ARP packet that says its sender has `address`: an answer or an announcement.
     bool claims_by_arp(const IpAddress& address) const;

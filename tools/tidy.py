@@ -77,7 +77,7 @@ SYMBOLS_ALLOWED = [
 MAX_LINES = 600
 UNFINISHED = r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b"
 CONFIG_KEYS = ["control", "dataplane", "group", "name", "interface", "vhid", "addresses", "password", "password-file", "key-hex",
-               "advbase", "advskew", "preempt", "preempt-delay", "mac", "peers", "peer-routed", "interface-groups",
+               "advbase", "advskew", "preempt", "preempt-delay", "mac", "peers", "peer-routed", "beacons", "interface-groups",
                "accept-password", "accept-password-file", "accept-key-hex", "accept-addresses", "together",
                "carpnodes", "balancing", "hash", "weights",
                "hold-down", "hook", "on", "groups", "command", "timeout",
@@ -89,6 +89,7 @@ CONFIG_KEYS = ["control", "dataplane", "group", "name", "interface", "vhid", "ad
 PROTOCOL = "docs/protocol/carp.md"
 SYNC_PROTOCOL = "docs/protocol/sync.md"
 BALANCE_PROTOCOL = "docs/protocol/balance.md"  # its rules are N1 and so on, in any file but SYNC_FILES
+BEACON_PROTOCOL = "docs/protocol/beacon.md"    # likewise V1 and so on
 SYNC_FILES = r"src/(sync/|wire/(sync|flow)_?\w*\.).*"  # whose rules stand there
 PAINS = "docs/pains.md"
 CONFIG_MANUAL = "docs/man/carpd.toml.5"
@@ -234,8 +235,8 @@ def check_protocol_documents(tree):
                 tree.error(document, 1, f"does not mention {enum} `{word}`")
     defined = {document: {a or b for a, b in re.findall(r"^\| *\*\*([A-Z]\d+)\*\*|^- \*\*([A-Z]\d+)\*\*",
                                                         tree.text.get(document, ""), re.M)}
-               for document in (PROTOCOL, SYNC_PROTOCOL, BALANCE_PROTOCOL)}
-    defined[PROTOCOL] |= defined[BALANCE_PROTOCOL]
+               for document in (PROTOCOL, SYNC_PROTOCOL, BALANCE_PROTOCOL, BEACON_PROTOCOL)}
+    defined[PROTOCOL] |= defined[BALANCE_PROTOCOL] | defined[BEACON_PROTOCOL]
     for name in tree.files(r"(src|sim|lab|bench|tests)/.*\.(cc|h)"):
         document = SYNC_PROTOCOL if re.fullmatch(SYNC_FILES, name) else PROTOCOL
         for rule, line in cited_rules(tree.text[name]):

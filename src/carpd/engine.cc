@@ -142,11 +142,13 @@ Engine::Engine(std::shared_ptr<const Config> config, std::string path, const Sup
       node_(random_seed()),
       pump_(node_, *this),
       refusal_limits_(kDropReasonCount, LogLimit(3, std::chrono::seconds(30))),
+      peer_limits_(kPeerNewsCount, LogLimit(16, std::chrono::seconds(1))),
       now_(host_now()) {
     open_history(config->control);
     if (!config->ucarp)
         for (const std::string& line : remove_leftovers(*kernel_.netlink, config->groups))
             log(LogLevel::warning, line);
+    node_.set_host_name(host_name());
     kernel_.helper.set_wanted(config->needs_helper());
     configure_tracks(config->tracks);
     kernel_.helper.catch_up(now_);  // after another engine's end it has told us of them

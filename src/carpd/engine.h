@@ -165,6 +165,7 @@ class Engine : private Port {
     void perform(const RenewLease& action) override;
     void perform(const SetPool& action) override;
     void perform(const SendFloodProbe& action) override;
+    void perform(const SendBeacon& action) override;
     void perform(std::span<const AnnounceAddresses> actions) override;
     void perform(const ReportTransition& action) override;
     void perform(const ReportRival& action) override;
@@ -172,6 +173,7 @@ class Engine : private Port {
     void perform(const ReportDemotion& action) override;
     void perform(const ReportUncommitted& action) override;
     void perform(const ReportPool& action) override;
+    void perform(const ReportPeer& action) override;
 
     std::shared_ptr<const Config> config_;
     std::string path_;
@@ -193,6 +195,7 @@ class Engine : private Port {
     std::vector<OutgoingFrame> frames_;                   // to be sent together
     std::vector<DataPlane::Installation> installations_;  // to be made together
     std::vector<LogLimit> refusal_limits_;                // by DropReason
+    std::vector<LogLimit> peer_limits_;                   // by PeerNews
     std::size_t heard_ = 0;                               // packets, in this wake-up
     bool gathers_ = false;                                // packets come one after the other: they may gather
     Instant heard_at_ = Instant::min();

@@ -260,6 +260,7 @@ Section describe(const GroupConfig& group) {
             group.mac == defaults.mac);
     out.put("peers", group, &GroupConfig::peers, as_list);
     out.put("peer-routed", group, &GroupConfig::peer_routed, as_text);
+    out.put("beacons", text_of(group.beacons), group.beacons);
     out.put("interface-groups", group, &GroupConfig::interface_groups, as_list);
     out.put_secret("accept-password", group.accept_key.has_value(), group.accept_key.value_or(Key{}));
     out.put("accept-addresses", group, &GroupConfig::accept_addresses, as_list);

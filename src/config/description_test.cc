@@ -95,6 +95,7 @@ advskew = 100
 # mac = "virtual"                         # default
 # peers = []                              # default
 # peer-routed = false                     # default
+# beacons = true                          # default
 # interface-groups = []                   # default
 # accept-password = ""                    # default
 # accept-addresses = []                   # default

@@ -25,7 +25,7 @@ namespace {
 constexpr std::array<std::string_view, 9> kFileKeys = {"control",  "dataplane", "hold-down", "group",  "hook",
                                                        "together", "track",     "sync",      "metrics"};
 constexpr std::array<std::string_view, 2> kTogetherKeys = {"name", "groups"};
-constexpr std::array<std::string_view, 23> kGroupKeys = {"name",
+constexpr std::array<std::string_view, 24> kGroupKeys = {"name",
                                                          "interface",
                                                          "vhid",
                                                          "addresses",
@@ -39,6 +39,7 @@ constexpr std::array<std::string_view, 23> kGroupKeys = {"name",
                                                          "mac",
                                                          "peers",
                                                          "peer-routed",
+                                                         "beacons",
                                                          "interface-groups",
                                                          "accept-password",
                                                          "accept-password-file",
@@ -396,6 +397,7 @@ void Parser::read_mac(const toml::table& table, GroupConfig& group) {
 
 void Parser::read_peers(const toml::table& table, GroupConfig& group) {
     if (const auto routed = flag(table, "peer-routed")) group.peer_routed = *routed;
+    group.beacons = flag(table, "beacons").value_or(true);
     const toml::node* node = table.get("peers");
     if (node != nullptr) {
         const toml::array* array = list(*node, "peers");

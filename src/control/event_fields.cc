@@ -1,5 +1,6 @@
 #include "control/event_fields.h"
 
+#include "control/peer_news.h"
 #include "control/status.h"
 
 namespace carpd {
@@ -43,6 +44,14 @@ EventFields event_fields(const GroupConfig& group, const ReportDemotion& report)
 
 EventFields event_fields(const GroupConfig& group, const ReportUncommitted&) {
     return fields("f2af7703b7e6499da018ebc3d683a7c5", group, "flows were not committed in time");
+}
+
+EventFields event_fields(const GroupConfig& group, const ReportPeer& report) {
+    EventFields result =
+        fields("9c6ca0fd43774f62bc4666dde719fc25", group, std::string(to_identifier(report.news)));
+    result.emplace_back("CARP_PEER", report.source.to_string());
+    result.emplace_back("CARP_PEER_HOST", report.host);
+    return result;
 }
 
 }  // namespace carpd

@@ -19,5 +19,6 @@ EventFields event_fields(const GroupConfig& group, const ReportRival& report);
 EventFields event_fields(const GroupConfig& group, const ReportHeld& report);
 EventFields event_fields(const GroupConfig& group, const ReportDemotion& report);
 EventFields event_fields(const GroupConfig& group, const ReportUncommitted& report);
+EventFields event_fields(const GroupConfig& group, const ReportPeer& report);
 
 }  // namespace carpd

@@ -13,6 +13,11 @@
 
 namespace carpd {
 
+// JSON that was written already.
+struct JsonText {
+    std::string text;
+};
+
 class ObjectText {
  public:
     // Keys are our own and need no escaping; each is to be added once. A text that isn't UTF-8 is shown as
@@ -38,6 +43,7 @@ class ObjectText {
     void put(const std::string& value) { put(std::string_view(value)); }
     void put(const char* value) { put(std::string_view(value)); }
     void put(const Json& value);
+    void put(const JsonText& value) { text_ += value.text; }
     void put(const ObjectText& value) { text_ += value.text(); }
 
     std::string text_;

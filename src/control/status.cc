@@ -6,6 +6,7 @@
 #include "control/human.h"
 #include "control/json.h"
 #include "control/object_text.h"
+#include "control/peer_json.h"
 #include "control/pool_json.h"
 
 namespace carpd {
@@ -223,6 +224,8 @@ ObjectText group_status(const Node& node, const VirtualHost& host, Instant now, 
         .add("balance", balance_of(node, host))
         .add("peers", texts(config.peers))
         .add("peer_routed", config.peer_routed)
+        .add("fingerprint", fingerprint_of(node, host.id()))
+        .add("hosts", hosts_of(node, host.id(), now))
         .add("has_password", config.key != Key{})
         .add("accepts_another", config.accepts_another())
         .add("interface_present", link.present)
@@ -359,7 +362,8 @@ std::string brief_status_of(const Node& node, const VirtualHost& host, Instant n
 std::string status_tail(const Node& node, const Verdicts& verdicts, Instant now) {
     Json tracks = Json::array();
     for (const Verdicts::Entry& entry : verdicts.entries()) tracks.push_back(track_status(entry, now));
-    return "],\"tracks\":" + dump(tracks) + ",\"timers\":" + dump(to_json(node.lateness(), now)) +
+    return "],\"host\":" + dump(this_host(node)) + ",\"tracks\":" + dump(tracks) +
+           ",\"timers\":" + dump(to_json(node.lateness(), now)) +
            ",\"dropped\":" + dropped([&](DropReason reason) {
                                  return node.dropped()[static_cast<std::size_t>(reason)];
                              }).text() +

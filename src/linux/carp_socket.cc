@@ -63,8 +63,8 @@ bool bind_everywhere(int fd) {
 
 // No PACKET_QDISC_BYPASS: it would save half a microsecond, but a frame that meets a full ring would be lost.
 // Through the queue, at control priority, it goes ahead of bulk traffic instead.
-UniqueFd open_sender() {
-    UniqueFd socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+UniqueFd open_sender(int type) {
+    UniqueFd socket(::socket(AF_PACKET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     const int priority = TC_PRIO_CONTROL;
     if (!socket) return socket;
     setsockopt(socket.get(), SOL_SOCKET, SO_PRIORITY, &priority, sizeof priority);
@@ -109,10 +109,12 @@ Expected<CarpSocket, SysError> CarpSocket::open() {
 
 std::optional<SysError> CarpSocket::open_all() {
     if (!open_receiver()) return SysError{"open a packet socket to receive", "", errno};
-    send_ = open_sender();
-    send_apart_ = open_sender();
+    send_ = open_sender(SOCK_RAW);
+    send_apart_ = open_sender(SOCK_RAW);
+    send_bare_ = open_sender(SOCK_DGRAM);
     if (send_) send_ring_ = SendRing::open(send_.get());
-    if (!send_ring_ || !send_apart_) return SysError{"open a packet socket to send", "", errno};
+    if (!send_ring_ || !send_apart_ || !send_bare_)
+        return SysError{"open a packet socket to send", "", errno};
     raw_ipv4_ = open_raw(Family::ipv4);
     if (!raw_ipv4_) return SysError{"open a raw IPv4 socket", "", errno};
     raw_ipv6_ = open_raw(Family::ipv6);
@@ -188,6 +190,19 @@ void CarpSocket::send_apart(OutgoingFrame& frame, const sockaddr_ll& to) {
     const Bytes bytes = frame.frame.bytes();
     frame.sent = sendto(send_apart_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT,
                         reinterpret_cast<const sockaddr*>(&to), sizeof to) >= 0;
+}
+
+// The kernel writes the Ethernet header.
+void CarpSocket::send_multicast(int ifindex, Bytes ip_packet, const IpAddress& destination) {
+    const MacAddress mac = multicast_mac(destination);
+    sockaddr_ll to{};
+    to.sll_family = AF_PACKET;
+    to.sll_ifindex = ifindex;
+    to.sll_protocol = htons(destination.family() == Family::ipv4 ? ETH_P_IP : ETH_P_IPV6);
+    to.sll_halen = ETH_ALEN;
+    std::memcpy(to.sll_addr, mac.bytes.data(), ETH_ALEN);
+    sendto(send_bare_.get(), ip_packet.data(), ip_packet.size(), MSG_DONTWAIT,
+           reinterpret_cast<const sockaddr*>(&to), sizeof to);
 }
 
 SendOutcome CarpSocket::send_unicast(int ifindex, Bytes ip_packet, const IpAddress& destination) {

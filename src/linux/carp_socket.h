@@ -51,6 +51,8 @@ class CarpSocket {
 
     // Sets `sent` of each frame that could be handed to the network.
     void send_frames(std::span<OutgoingFrame> frames);
+    // `ip_packet`, which goes to a multicast group, in a frame from the interface's own MAC.
+    void send_multicast(int ifindex, Bytes ip_packet, const IpAddress& destination);
     // `ip_packet` begins with its IP header, `destination` is in it. It leaves through this interface
     // whatever the routes prefer, by a gateway where they say so.
     SendOutcome send_unicast(int ifindex, Bytes ip_packet, const IpAddress& destination);
@@ -71,7 +73,7 @@ class CarpSocket {
     int change_membership(int ifindex, Family family, bool join);
     void send_apart(OutgoingFrame& frame, const sockaddr_ll& to);
 
-    UniqueFd receive_, send_, send_apart_;  // packet sockets
+    UniqueFd receive_, send_, send_apart_, send_bare_;  // packet sockets
     std::optional<ReceiveRing> receive_ring_;
     std::optional<SendRing> send_ring_;
     UniqueFd raw_ipv4_, raw_ipv6_;

@@ -104,7 +104,7 @@ void set_log_level(LogLevel level) {
 
 void log(LogLevel level, std::string_view text) {
     if (level > g_level) return;
-    if (g_syslog && !writes_to_journal()) tell_syslog(level, text);
+    if (g_syslog && !stderr_is_journal()) tell_syslog(level, text);
     if (g_lost != 0 &&
         write_line(LogLevel::warning, fmt::format("{} lines were lost because nobody read the log", g_lost)))
         g_lost = 0;

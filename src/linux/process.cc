@@ -14,7 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -224,6 +226,15 @@ std::optional<SysError> become_daemon(int lock) {
     if (chdir("/") != 0 || !write_pid(lock)) return SysError{"go to the background", "", errno};
     close_all_but(lock);
     return std::nullopt;
+}
+
+std::string host_name() {
+    char name[HOST_NAME_MAX + 1] = {};
+    gethostname(name, sizeof name - 1);
+    std::string text = name;
+    std::replace_if(
+        text.begin(), text.end(), [](unsigned char c) { return c <= 0x20 || c >= 0x7f; }, '?');
+    return text;
 }
 
 std::uint64_t random_seed() {

@@ -73,6 +73,9 @@ std::optional<std::uint64_t> network_namespace();
 // stands now.
 std::optional<SysError> become_daemon(int lock);
 
+// gethostname(2), without anything that isn't printable ASCII.
+std::string host_name();
+
 // From getrandom(2).
 std::uint64_t random_seed();
 
