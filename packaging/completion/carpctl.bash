@@ -22,7 +22,7 @@ _carpctl_groups() {
 
 _carpctl() {
     local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD - 1]}" command="" word
-    local commands="status top explain doctor monitor history state demote drain undrain stop reload sync config bundle import capture decode"
+    local commands="status peers top explain doctor monitor history state demote drain undrain stop reload sync config bundle import capture decode"
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         [[ " $commands " == *" $word "* ]] && { command="$word"; break; }
     done
@@ -35,7 +35,7 @@ _carpctl() {
     local words="-h --help"
     case "$command" in
         "") words="-h --help -V --version -s --socket -j --json --no-pager $commands" ;;
-        status | history | undrain) words+=" $(_carpctl_groups)" ;;
+        status | peers | history | undrain) words+=" $(_carpctl_groups)" ;;
         top) words+=" -n --frames" ;;
         doctor) words+=" -f --config --foreign-macs $(_carpctl_groups)" ;;
         explain) words+=" --client --at $(_carpctl_groups)" ;;

@@ -22,9 +22,10 @@ complete -c carpctl -s j -l json -d 'JSON, for programs'
 complete -c carpctl -l no-pager -d 'print what does not fit, too'
 complete -c carpctl -s V -l version -d 'version'
 complete -c carpctl -s h -l help -d 'help'
-set -l commands status top explain doctor monitor history state demote drain undrain stop reload sync config bundle import capture decode
+set -l commands status peers top explain doctor monitor history state demote drain undrain stop reload sync config bundle import capture decode
 set -l none "not __fish_seen_subcommand_from $commands"
 complete -c carpctl -n $none -a status -d 'Show all groups, or everything about one'
+complete -c carpctl -n $none -a peers -d 'Show who of a group\'s hosts hears whom'
 complete -c carpctl -n $none -a top -d 'Show groups and rates each second'
 complete -c carpctl -n $none -a explain -d 'Say why this host is, or is not, MASTER'
 complete -c carpctl -n $none -a doctor -d 'Find out what is wrong'
@@ -53,7 +54,7 @@ complete -c carpctl -n '__fish_seen_subcommand_from decode' -s f -l config -r -F
 complete -c carpctl -n '__fish_seen_subcommand_from decode' -l self -x -d 'this host sends from there'
 complete -c carpctl -n '__fish_seen_subcommand_from decode' -l explain -d 'why nothing changes, too'
 complete -c carpctl -n '__fish_seen_subcommand_from import' -l force -d 'overwrite that file'
-complete -c carpctl -n '__fish_seen_subcommand_from status explain doctor history state demote drain undrain' -a '(__carpctl_groups)'
+complete -c carpctl -n '__fish_seen_subcommand_from status peers explain doctor history state demote drain undrain' -a '(__carpctl_groups)'
 complete -c carpctl -n '__fish_seen_subcommand_from state' -a 'master backup'
 complete -c carpctl -n '__fish_seen_subcommand_from doctor' -s f -l config -r -F -d 'configuration file'
 complete -c carpctl -n '__fish_seen_subcommand_from doctor' -l foreign-macs -d 'do foreign MACs pass, too'

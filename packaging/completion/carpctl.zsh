@@ -13,6 +13,7 @@ _carpctl_command() {
     local -a commands
     commands=(
         'status:show all groups, or everything about one'
+        'peers:show who of a group'\''s hosts hears whom'
         'top:show groups and rates each second'
         'explain:say why this host is, or is not, MASTER'
         'doctor:find out what is wrong'
@@ -37,7 +38,7 @@ _carpctl_command() {
 _carpctl_arguments() {
     local ends=('(--until)--for[end it after that]:90s, 30m, 2h or 1d' '(--for)--until[end it then]:04\:00')
     case "$words[1]" in
-        status | history | undrain) _arguments '1:group:_carpctl_groups' ;;
+        status | peers | history | undrain) _arguments '1:group:_carpctl_groups' ;;
         top) _arguments {-n,--frames}'[end after so many]:count' ;;
         doctor)
             _arguments {-f,--config}'[configuration file]:file:_files' '--foreign-macs[do foreign MACs pass, too]' \

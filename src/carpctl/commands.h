@@ -27,6 +27,8 @@ ExitCode explain_command(const Options& options, const std::string& group);
 ExitCode past_command(const Options& options, const std::string& group, std::time_t at);
 // Who serves a client in each pool, or the one named `pool`, and why. `client` is an IP address or a MAC.
 ExitCode client_command(const Options& options, const std::string& client, const std::string& pool);
+// Who of a group's hosts, or of each group's, hears whom.
+ExitCode peers_command(const Options& options, const std::string& group);
 // Demotes this host, in one group or in all, and waits for at most `patience` seconds until others are
 // MASTER.
 struct DrainOrder {

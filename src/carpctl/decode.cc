@@ -39,7 +39,14 @@ std::string_view text_of(Bytes bytes) {
 std::optional<std::uint8_t> id_in(Bytes ip) {
     const auto packet = parse_ip_packet(ip);
     if (!packet || packet->payload.size() < 2) return std::nullopt;
-    return packet->payload[1];
+    if (!is_beacon(packet->payload)) return packet->payload[1];
+    const auto beacon = decode_beacon(packet->payload);
+    return beacon ? std::optional(beacon->vhid) : std::nullopt;
+}
+
+bool has_beacon(Bytes ip) {
+    const auto packet = parse_ip_packet(ip);
+    return packet && is_beacon(packet->payload);
 }
 
 // What an advertisement says although it is refused for its checksum, type or authlen.
@@ -72,8 +79,23 @@ void put_vrrp(Json& json, Bytes payload) {
     json["interval_ms"] = payload[0] >> 4 == 3 ? (read_u16(payload, 4) & 0x0fff) * 10 : payload[5] * 1000;
 }
 
+void put_beacon(Json& json, Bytes payload) {
+    const auto beacon = decode_beacon(payload);
+    json["protocol"] = beacon ? "beacon" : "unknown";
+    if (!beacon) return;
+    json["vhid"] = beacon->vhid;
+    json["host"] = beacon->name();
+    json["sender_state"] = to_string(static_cast<State>(beacon->state));
+    json["leaves"] = beacon->leaves;
+    json["advbase"] = beacon->advbase;
+    json["advskew"] = beacon->advskew;
+    json["demotion"] = beacon->demote;
+    json["hears"] = beacon->hearings().size();
+}
+
 // Of whatever follows an IP header of protocol 112.
 void put_payload(Json& json, Bytes payload) {
+    if (is_beacon(payload)) return put_beacon(json, payload);
     auto advertisement = decode_advertisement(payload);
     const bool is_vrrp = !advertisement && (advertisement.error() == DropReason::vrrp2 ||
                                             advertisement.error() == DropReason::vrrp3);
@@ -263,6 +285,7 @@ void Decoder::judge_own(const Packet& packet, Json& json) {
     ++own_;
     const auto ip = parse_ip_packet(packet.bytes);
     if (!ip) return refuse(json, ip.error(), {}, packet);
+    if (is_beacon(ip->payload)) return;
     const auto advertisement = decode_advertisement(ip->payload);
     if (!advertisement) return refuse(json, advertisement.error(), {}, packet);
     const auto id = replay_->find(packet.interface, advertisement->vhid);
@@ -283,18 +306,20 @@ void Decoder::judge_heard(const Packet& packet, Json& json) {
     if (const auto refused = replay_->hear(packet.interface, packet.bytes))
         return refuse(json, *refused, id, packet);
     const VirtualHost& group = replay_->group(*id);
-    const auto ip = parse_ip_packet(packet.bytes);
-    const auto heard = decode_advertisement(ip->payload);
     json["state"] = to_string(group.state());
     json["ours"] = standing(group.standing());
-    json["stays"] =
-        group.state() == before ? Json(why_it_stays(group, *ip, *heard, replay_->now())) : Json(nullptr);
+    json["stays"] = nullptr;
+    if (has_beacon(packet.bytes)) return;
+    const auto ip = parse_ip_packet(packet.bytes);
+    const auto heard = decode_advertisement(ip->payload);
+    if (group.state() == before) json["stays"] = why_it_stays(group, *ip, *heard, replay_->now());
 }
 
 void Decoder::refuse(Json& json, DropReason reason, std::optional<GroupId> id, const Packet& packet) {
     ++refused_[static_cast<std::size_t>(reason)];
     json["refused"] = to_string(reason);
     json["why"] = explain_refusal(reason);
+    if (has_beacon(packet.bytes)) return;  // what is wrong with its sender its advertisements tell
     if (reason == DropReason::bad_vhid) find_group(json, packet);
     if (reason == DropReason::bad_digest) find_difference(json, replay_->group(*id).config(), packet);
 }

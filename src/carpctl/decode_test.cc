@@ -281,6 +281,40 @@ TEST_F(DecodeTest, VrrpIsToldFromCarp) {
     EXPECT_EQ(decode().at(1).at("interval_ms"), 1000);
 }
 
+// What carpd's hosts tell each other, and CARP knows nothing of (docs/protocol/beacon.md).
+TEST_F(DecodeTest, BeaconsAreToldFromAdvertisements) {
+    groups_[0].beacons = true;
+    Beacon said;
+    said.host = 1;
+    said.vhid = 7;
+    said.state = 1;
+    said.sequence = 5;
+    said.advbase = 1;
+    said.advskew = 20;
+    said.add({});
+    said.set_name("fw2");
+    const auto beacon = [](const Beacon& what, const Key& key) {
+        const BeaconPacket p(ip("192.0.2.1"), carp_multicast_group(Family::ipv4), what, HmacSha1(key));
+        return Packet(p.bytes().begin(), p.bytes().end());
+    };
+    frame(0, beacon(said, groups_[0].key));
+    frame(1000, beacon(said, Key{'x'}));
+    Beacon stray = said;
+    stray.vhid = 9;
+    frame(2000, beacon(stray, groups_[0].key));
+    frame(3000, beacon(said, groups_[0].key), FrameDirection::out);
+    Packet damaged = beacon(said, groups_[0].key);
+    damaged[60] ^= 1;
+    frame(3200, damaged);
+    const auto lines = text(true);
+    EXPECT_THAT(lines[0], testing::EndsWith("192.0.2.1 > 224.0.0.18  beacon of fw2: vhid 7 BACKUP advbase 1 "
+                                            "advskew 20 demotion 0, hears 1 host  ok"));
+    EXPECT_THAT(lines[1], HasSubstr("bad_digest"));
+    EXPECT_THAT(lines[2], HasSubstr("bad_vhid"));
+    EXPECT_THAT(lines[3], HasSubstr("ok, sent by this host"));
+    EXPECT_THAT(lines[4], HasSubstr("bad_checksum"));
+}
+
 TEST_F(DecodeTest, AnInterfaceWithoutGroups) {
     frame(0, advertisement("192.0.2.1", better_), FrameDirection::in, 1);
     EXPECT_THAT(text().front(), AllOf(HasSubstr("eth9"), HasSubstr("bad_interface")));

@@ -26,12 +26,24 @@ std::string advertisement(const Json& json) {
            counter;
 }
 
+std::string beacon(const Json& json) {
+    const auto hears = count(json, "hears");
+    return fmt::format("beacon of {}: vhid {} {} advbase {} advskew {} demotion {}, {}", text(json, "host"),
+                       number(json, "vhid"), upper(text(json, "sender_state")), number(json, "advbase"),
+                       number(json, "advskew"), number(json, "demotion"),
+                       json.at("leaves").get<bool>()
+                           ? "leaves"
+                           : fmt::format("hears {} host{}", hears, hears == 1 ? "" : "s"));
+}
+
 std::string content(const Json& json) {
     if (!json.contains("source")) return "a packet that can't be read";
     std::string line = fmt::format("{} > {}  ", text(json, "source"), text(json, "destination"));
     const std::string protocol = text(json, "protocol");
     if (protocol == "carp")
         line += advertisement(json);
+    else if (protocol == "beacon")
+        line += beacon(json);
     else if (protocol == "unknown")
         line += "neither CARP nor VRRP";
     else

@@ -11,21 +11,39 @@ namespace carpd {
 namespace {
 
 constexpr TroubleKind kKinds[] = {
-    {"address-static", Severity::fault},         {"address-unanswered", Severity::fault},
-    {"addresses-differ", Severity::fault},       {"adverts-refused", Severity::fault},
-    {"arp-ignore-off", Severity::fault},         {"cannot-send", Severity::fault},
-    {"carp-blocked", Severity::fault},           {"check-fails", Severity::warning},
-    {"config-invalid", Severity::fault},         {"config-not-loaded", Severity::warning},
-    {"config-warning", Severity::warning},       {"devices-managed", Severity::warning},
-    {"duplicate-address", Severity::fault},      {"engine-restarted", Severity::warning},
-    {"foreign-macs-filtered", Severity::fault},  {"hooks-fail", Severity::warning},
-    {"interface-missing", Severity::fault},      {"key-differs", Severity::fault},
-    {"late-timers", Severity::warning},          {"link-down", Severity::fault},
-    {"multicast-not-joined", Severity::warning}, {"no-gate", Severity::warning},
-    {"no-own-address", Severity::fault},         {"peer-silent", Severity::warning},
-    {"pool-disagrees", Severity::fault},         {"sync-incomplete", Severity::warning},
-    {"sync-peer-down", Severity::warning},       {"two-masters", Severity::fault},
-    {"unheard-master", Severity::fault},         {"vrrp-same-id", Severity::fault},
+    {"address-static", Severity::fault},
+    {"address-unanswered", Severity::fault},
+    {"addresses-differ", Severity::fault},
+    {"adverts-refused", Severity::fault},
+    {"arp-ignore-off", Severity::fault},
+    {"cannot-send", Severity::fault},
+    {"carp-blocked", Severity::fault},
+    {"check-fails", Severity::warning},
+    {"config-invalid", Severity::fault},
+    {"config-not-loaded", Severity::warning},
+    {"config-warning", Severity::warning},
+    {"devices-managed", Severity::warning},
+    {"duplicate-address", Severity::fault},
+    {"engine-restarted", Severity::warning},
+    {"foreign-macs-filtered", Severity::fault},
+    {"hooks-fail", Severity::warning},
+    {"interface-missing", Severity::fault},
+    {"key-differs", Severity::fault},
+    {"late-timers", Severity::warning},
+    {"link-down", Severity::fault},
+    {"multicast-not-joined", Severity::warning},
+    {"no-gate", Severity::warning},
+    {"no-own-address", Severity::fault},
+    {"peer-deaf", Severity::fault},
+    {"peer-gone", Severity::warning},
+    {"peer-silent", Severity::warning},
+    {"peer-unadvertised", Severity::fault},
+    {"pool-disagrees", Severity::fault},
+    {"sync-incomplete", Severity::warning},
+    {"sync-peer-down", Severity::warning},
+    {"two-masters", Severity::fault},
+    {"unheard-master", Severity::fault},
+    {"vrrp-same-id", Severity::fault},
 };
 
 std::string_view word(Severity severity) {
@@ -55,6 +73,7 @@ Troubles diagnose(const Case& known) {
         judge_interface(group, known, found);
         judge_refusals(group, known, found);
         judge_lan(group, known, found);
+        judge_peers(group, found);
     }
     judge_config(known, found);
     judge_daemon(known, found);

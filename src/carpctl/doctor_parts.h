@@ -9,6 +9,7 @@ namespace carpd {
 // Of one element of the status's groups: what it refuses, who else is there, how it stands on its interface.
 void judge_refusals(const Json& group, const Case& known, Troubles& out);
 void judge_lan(const Json& group, const Case& known, Troubles& out);
+void judge_peers(const Json& group, Troubles& out);
 void judge_interface(const Json& group, const Case& known, Troubles& out);
 // Of carpd itself, its configuration, and the host.
 void judge_config(const Case& known, Troubles& out);

@@ -32,7 +32,7 @@ struct CommandLine {
     std::string config_file;
     std::optional<std::string> bundle{};  // of `bundle`: its file, empty for one of a name of its own
     std::optional<int> frames{};          // of `top`; 0: without end
-    bool explain = false, drain = false, undrain = false;
+    bool explain = false, peers = false, drain = false, undrain = false;
     DrainOrder drain_order{};
     std::string span, until;  // as typed
     std::string client;
@@ -200,6 +200,9 @@ void describe(CLI::App& app, CommandLine& line) {
         ->type_name("TIME")
         ->excludes("--client");
     explain->callback([&line] { line.explain = true; });
+    CLI::App* peers = app.add_subcommand("peers", "Show who of a group's hosts hears whom");
+    add_group(*peers, line, false);
+    peers->callback([&line] { line.peers = true; });
     CLI::App* top = app.add_subcommand("top", "Show groups and rates each second, trouble first; q ends it");
     top->preparse_callback([&line](std::size_t) { line.frames = 0; });
     top->add_option_function<int>(
@@ -283,6 +286,7 @@ ExitCode run(const CommandLine& line) {
         return drain_command(line.options, order);
     }
     if (line.undrain) return undrain_command(line.options, line.request.group);
+    if (line.peers) return peers_command(line.options, line.request.group);
     if (line.explain && !line.past.empty()) return past(line);
     if (line.explain) return explain_command(line.options, line.request.group);
     switch (line.request.command) {

@@ -5,6 +5,7 @@
 
 #include "carpctl/commands.h"
 #include "carpctl/render.h"
+#include "carpctl/render_peers.h"
 
 namespace carpd {
 
@@ -46,6 +47,22 @@ ExitCode status_command(const Options& options, const std::string& group) {
     else
         for (const auto& one : answer->json.at("groups")) text += render_group(one, paint);
     print_paged(options, text);
+    return kOk;
+}
+
+ExitCode peers_command(const Options& options, const std::string& group) {
+    auto client = Client::connect(options.socket);
+    if (!client) return report(client.error());
+    Request request;
+    request.group = group;
+    const auto answer = ask(*client, to_line(request));
+    if (!answer) return report(answer.error());
+    if (!answer->json.contains("host"))
+        return report({kFailed, "this carpd doesn't know of other hosts yet; it is older than carpctl"});
+    if (options.json)
+        fmt::print("{}\n", peers_json(answer->json).dump());
+    else
+        print_paged(options, render_peers(answer->json, Paint(wants_colour())));
     return kOk;
 }
 

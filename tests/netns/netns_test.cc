@@ -23,9 +23,10 @@ std::string Group::text() const {
     const std::string secret = password.empty() ? "" : fmt::format("password = \"{}\"\n", password);
     return fmt::format(
         "[[group]]\nname = \"{}\"\ninterface = \"{}\"\nvhid = {}\naddresses = {}\n{}"
-        "advbase = {}\nadvskew = {}\npreempt = {}\nmac = \"{}\"\npeers = {}\npeer-routed = {}\n",
+        "advbase = {}\nadvskew = {}\npreempt = {}\nmac = \"{}\"\npeers = {}\npeer-routed = {}\nbeacons = "
+        "{}\n",
         name, interface, vhid, toml_list(addresses), secret, advbase, advskew, preempt, mac, toml_list(peers),
-        peer_routed);
+        peer_routed, beacons);
 }
 
 Group Group::with_skew(int skew) const {

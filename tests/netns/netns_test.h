@@ -48,6 +48,7 @@ struct Group {
     std::string mac = "virtual";
     std::vector<std::string> peers{};
     bool peer_routed = false;
+    bool beacons = false;  // most tests count packets
 
     std::string text() const;
     Group with_skew(int skew) const;
