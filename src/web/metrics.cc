@@ -1,5 +1,6 @@
 #include "web/metrics.h"
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -157,6 +158,25 @@ void add_dropped(OpenMetrics& out, const Groups& groups, const Json& status) {
             if (count != 0) out.sample(group.labels, {{"reason", reason}}, number(count));
 }
 
+void add_peers(OpenMetrics& out, const Groups& groups, const Json& status) {
+    const auto add_one = [&](std::string_view name, std::string_view help, auto counts) {
+        out.family(name, gauge, help);
+        for (std::size_t i = 0; i < groups.size(); ++i) {
+            const Json& hosts = status.at("groups")[i].at("hosts");
+            if (hosts.is_null()) continue;
+            out.sample(groups[i].labels, {},
+                       static_cast<double>(std::count_if(hosts.begin(), hosts.end(), counts)));
+        }
+    };
+    add_one("carpd_group_peers", "Other hosts of the group that run carpd and are heard.",
+            [](const Json& host) {
+                return !host.at("left").get<bool>() &&
+                       host.at("trouble").dump().find("silent") == std::string::npos;
+            });
+    add_one("carpd_group_peers_troubled", "Those that fell silent, are deaf to this one, or differ from it.",
+            [](const Json& host) { return !host.at("trouble").empty(); });
+}
+
 // ---- the rest
 
 void add_pools(OpenMetrics& out, const Json& status) {
@@ -233,6 +253,7 @@ std::string metrics_of(const Json& status) {
     add_election(out, groups);
     add_counters(out, groups);
     add_dropped(out, groups, status);
+    add_peers(out, groups, status);
     add_tracks(out, status);
     add_pools(out, status);
     return std::move(out).finish();

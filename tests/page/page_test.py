@@ -23,6 +23,14 @@ def group(name, state, since_ms, **more):
             "demotion_reasons": {}, **more}
 
 
+def host(name, since_ms, beacon_age_ms, trouble, hears_us):
+    return {"name": name, "id": "0a", "addresses": ["192.0.2.2"], "left": False, "state": "backup", "since_ms": since_ms,
+            "beacon_age_ms": beacon_age_ms, "hears_us": hears_us, "trouble": trouble}
+
+
+HOSTS = [host("fw2", 900_000, 1_000, ["deaf"], False), host(EVIL, 900_000, 360_000, ["silent"], None)]
+
+
 def change(time, name, before, after, cause="master_timed_out"):
     return {"time": f"2026-11-27T{time}.000+00:00", "event": "transition", "group": name, "from": before, "to": after,
             "cause": cause, "text": f"{name}: {before.upper()} -> {after.upper()} ({cause})"}
@@ -30,7 +38,7 @@ def change(time, name, before, after, cause="master_timed_out"):
 
 STATUS = {
     "ok": True, "running_ms": 7_200_000, "restarts": 1,
-    "groups": [group("lan", "master", 1_200_000), group("wan", "init", 90_000, reason="interface has no link"),
+    "groups": [group("lan", "master", 1_200_000, hosts=HOSTS), group("wan", "init", 90_000, reason="interface has no link"),
                group(EVIL, "backup", 2_400_000, demotion=10, demotion_reasons={"track:uplink": 10},
                      last_heard={"source": "192.0.2.2", "age_ms": 250})],
     "pools": [{"name": "web", "hosts": [{"host": "self", "share": 0.25, "carpnodes": [1]},
@@ -114,6 +122,10 @@ def main():
                  EVIL + " BACKUP 40 min", "192.0.2.2, 0.3 s ago 10 (track:uplink 10)"):
         expect(part in groups, f"groups: {part}", groups)
     expect("restarted once" in text_of(page, "summary"), "summary", page)
+    hosts = " ".join(text_of(page, "hosts").split())
+    for part in ("lan fw2 BACKUP 15 min 192.0.2.2 NO doesn't hear this host",
+                 f"lan {EVIL} silent 6 min 192.0.2.2 not known yet isn't heard any more"):
+        expect(part in hosts, f"hosts: {part}", hosts)
     expect("192.0.2.2 75.0 % 2, 3, 4" in " ".join(text_of(page, "pools").split()), "pools", page)
     expect("uplink fails 30 s" in " ".join(text_of(page, "tracks").split()), "checks", page)
     expect(text_of(page, "sync") == "1 of 2 peers are up; this host lacks flows of its peers (starting).", "sync", page)
@@ -121,8 +133,10 @@ def main():
     expect(re.search(r'<p id="trouble"[^>]*hidden', page), "there is no trouble", page)
     shown = lanes(page)
     expect(shown[0] == [("backup", 333.33), ("master", 166.67), ("backup", 166.67), ("master", 333.33)], "lan's lane", shown)
-    expect(shown[1] == [("backup", 975.0), ("init", 25.0)], "wan's lane", shown)
-    expect(shown[2] == [("unknown", 333.33), ("backup", 666.67)], "the lane of one without changes", shown)
+    expect(shown[1] == [("unknown", 750.0), ("backup", 250.0)], "the lane of another host", shown)
+    expect({state for state, _ in shown[2]} == {"unknown"}, "the lane of one that is silent", shown)
+    expect(shown[3] == [("backup", 975.0), ("init", 25.0)], "wan's lane", shown)
+    expect(shown[4] == [("unknown", 333.33), ("backup", 666.67)], "the lane of one without changes", shown)
 
     page = open_page(chromium, {**answer, "error": "cannot connect", "status": None}, "--dump-dom")
     expect("carpd does not answer: cannot connect." in text_of(page, "trouble"), "trouble", page)

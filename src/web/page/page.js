@@ -97,16 +97,40 @@ function segments(group, changes, now) {
   return found;
 }
 
-function lane(group, changes, begin, now) {
-  const made = element("div", undefined, "lane");
-  const label = element("span", group.name);
-  label.title = group.name;
+const isSilent = (host) => host.left || host.trouble.includes("silent");
+const hostName = (host) => host.name || host.addresses[0] || host.id;
+
+// [{state, from}] of each other host of a group: what it said last of itself, and before that what this page has
+// seen since it was opened.
+const seen = new Map();
+function remember(groups, now) {
+  for (const group of groups) for (const host of group.hosts ?? []) {
+    const key = `${group.interface} ${group.vhid} ${hostName(host)} ${host.addresses[0]}`;
+    const known = seen.get(key) ?? [];
+    const state = isSilent(host) ? "unknown" : host.state;
+    if (known.at(-1)?.state !== state)
+      known.push({state, from: state === "unknown" ? now - host.beacon_age_ms : now - host.since_ms});
+    seen.set(key, known.slice(-MOST_CHANGES));
+    host.seen = seen.get(key);
+  }
+}
+
+function segmentsOfHost(host, now) {
+  const until = (i) => i + 1 < host.seen.length ? host.seen[i + 1].from : now;
+  const found = host.seen.map((part, i) => ({...part, until: until(i)}));
+  return [{state: "unknown", from: 0, until: found[0].from}, ...found];
+}
+
+function lane(name, all, begin, now, className) {
+  const made = element("div", undefined, "lane" + (className ? " " + className : ""));
+  const label = element("span", name);
+  label.title = name;
   const svgName = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(svgName, "svg");
   svg.setAttribute("viewBox", "0 0 1000 20");
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("role", "img");
-  const parts = segments(group, changes, now).filter((s) => s.until > begin);
+  const parts = all.filter((s) => s.until > begin);
   for (const part of parts) {
     const x = Math.max(0, (part.from - begin) / (now - begin) * 1000);
     const end = (part.until - begin) / (now - begin) * 1000;
@@ -121,7 +145,7 @@ function lane(group, changes, begin, now) {
     rect.append(title);
     svg.append(rect);
   }
-  svg.setAttribute("aria-label", `${group.name}: ` + parts.map((p) => p.state).join(", "));
+  svg.setAttribute("aria-label", `${name}: ` + parts.map((p) => p.state).join(", "));
   made.append(label, svg);
   return made;
 }
@@ -130,7 +154,21 @@ function showLanes(groups, changes, now) {
   const span = Number($("span").value) * 1000;
   const axis = element("div", undefined, "axis");
   axis.append(element("span", new Date(now - span).toLocaleTimeString()), element("span", "now"));
-  $("lanes").replaceChildren(...groups.slice(0, MOST_ROWS).map((g) => lane(g, changes, now - span, now)), axis);
+  const lanes = groups.slice(0, MOST_ROWS).flatMap((g) => [lane(g.name, segments(g, changes, now), now - span, now),
+    ...(g.hosts ?? []).map((h) => lane(hostName(h), segmentsOfHost(h, now), now - span, now, "other"))]);
+  $("lanes").replaceChildren(...lanes, axis);
+}
+
+const TROUBLES = {silent: "isn't heard any more", deaf: "doesn't hear this host",
+  unadvertised: "its advertisements don't come", addresses_differ: "has other addresses"};
+
+function showHosts(groups) {
+  const rows = groups.flatMap((g) => (g.hosts ?? []).map((h) => [g.name, hostName(h),
+    h.left ? "left" : isSilent(h) ? "silent" : state(h.state), duration(isSilent(h) ? h.beacon_age_ms : h.since_ms),
+    h.addresses.join(" "), h.hears_us === null ? "not known yet" : h.hears_us ? "yes" : "NO",
+    h.trouble.map((t) => TROUBLES[t] ?? t).join("; ")]));
+  $("hosts-section").hidden = rows.length === 0;
+  fill($("hosts"), rows);
 }
 
 function showChanges(changes) {
@@ -159,6 +197,8 @@ function show(data) {
     (restarts ? `, restarted ${restarts === 1 ? "once" : restarts + " times"}` : "");
   document.title = `${masters}/${groups.length} MASTER – carpd`;
   showGroups(groups);
+  remember(groups, now);
+  showHosts(groups);
   showLanes(groups, data.changes, now);
   showPools(pools);
   showTracks(tracks);
