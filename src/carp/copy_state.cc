@@ -15,6 +15,15 @@ void CopyState::heard(Instant now, bool complete) {
     complete_ = complete;
 }
 
+void CopyState::resume(Instant now, bool complete, bool master, bool demoted) {
+    wanted_ = true;
+    complete_ = complete;
+    master_ = master;
+    heard_at_ = now;
+    fit_at_ = demoted ? now + kSettle : now;
+    settled_at_ = demoted ? now + kTakeover : now;
+}
+
 void CopyState::set_master(Instant now, bool master) {
     if (master) fit_at_ = std::min(fit_at_, now);
     if (master && !master_) settled_at_ = demotion(now) != 0 ? now + kTakeover : now;

@@ -17,6 +17,8 @@ class CopyState {
 
     // State synchronisation is configured, or not any more. At first it is not.
     void set_wanted(bool wanted);
+    // Another engine on this host has known that until now, and hands over: how demoted the groups are stays.
+    void resume(Instant now, bool complete, bool master, bool demoted);
     // The process has said how the copy is.
     void heard(Instant now, bool complete);
     // There is none any more, or another one that has not said yet.

@@ -28,6 +28,21 @@ TEST(CopyState, IsNoMatterWithoutSynchronisation) {
     EXPECT_EQ(copy.demotion(kStart), 0);
 }
 
+TEST(CopyState, OfAnotherEngineStaysAsItWas) {
+    for (const bool master : {false, true}) {
+        for (const bool complete : {false, true}) {
+            CopyState fit, demoted;
+            fit.resume(kStart, complete, master, false);
+            EXPECT_EQ(fit.demotion(kStart), complete || master ? 0 : 240);
+            demoted.resume(kStart, complete, master, true);
+            EXPECT_EQ(demoted.demotion(kStart), 240);
+            EXPECT_EQ(demoted.demotion_ends(kStart), complete ? kStart + kSettle
+                                                     : master ? kStart + CopyState::kTakeover
+                                                              : kNever);
+        }
+    }
+}
+
 TEST(CopyState, DemotesUntilTheProcessSaysThatItIsComplete) {
     CopyState copy = wanted();
     EXPECT_EQ(copy.demotion(kStart), 240);

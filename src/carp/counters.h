@@ -25,6 +25,10 @@ class GroupDropCounters {
         CARPD_ASSERT(place < counts_.size());
         ++counts_[place];
     }
+    // Of a reason that no group can have: nothing.
+    void set(DropReason reason, std::uint64_t count) {
+        if (const std::size_t place = place_of(reason); place < counts_.size()) counts_[place] = count;
+    }
     bool operator==(const GroupDropCounters&) const = default;
 
  private:

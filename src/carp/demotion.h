@@ -15,6 +15,7 @@ class DemotionCounter {
     struct Contribution {
         std::string name;
         int amount;
+        bool operator==(const Contribution&) const = default;
     };
     static constexpr std::size_t kMaxContributions = 128;
     static constexpr int kMaxAmount = 255;

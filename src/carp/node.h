@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "carp/actions.h"
 #include "carp/balancer.h"
 #include "carp/group_peers.h"
+#include "carp/memory.h"
 #include "carp/together.h"
 #include "carp/virtual_host.h"
 
@@ -31,18 +33,6 @@ namespace carpd {
 struct Receipt {
     std::optional<DropReason> refused;
     std::optional<GroupId> group;  // whom it was for, where it said so
-};
-
-// How much later than asked for handle_timer() was called: a host that is too busy, or that stood still.
-// Whoever is later than the others' patience loses its groups.
-struct Lateness {
-    static constexpr Duration kCounted = std::chrono::milliseconds(10);  // less is how computers are
-    struct Case {
-        Duration late{0};
-        Instant at{};
-    };
-    std::uint64_t count = 0;  // of the calls that came later than kCounted
-    Case last, worst;         // of these
 };
 
 class Node {
@@ -63,6 +53,16 @@ class Node {
     void hold_down(Instant now, Instant until, Actions& out);
     // Every group bows out if it is MASTER, withdraws and goes to INIT.
     void stop(Instant now, Actions& out);
+
+    // What another daemon on this host needs in order to go on with these groups. Between two inputs, and
+    // without pools.
+    NodeMemory memory() const;
+    // Goes on where that one stopped, in the place of the first handle_link() of each interface: `links` are
+    // those of interfaces(), in their order. configure() was called, and nothing else. A MASTER whose lease
+    // lasts asks for its addresses, which stand; one whose lease has lapsed withdraws first. A group of
+    // which nothing is remembered starts as any that is new; one that isn't configured any more is
+    // forgotten.
+    void resume(Instant now, const NodeMemory& memory, std::span<const LinkStatus> links, Actions& out);
 
     // `bytes` begins with the IP header.
     Receipt handle_packet(Instant now, InterfaceId interface, Bytes bytes, Actions& out);
@@ -142,6 +142,8 @@ class Node {
     void erase_endings(auto which);
     void end_demotions(Instant now, Actions& out);
     InterfaceId interface_id(const std::string& name);
+    std::optional<GroupId> group_at(const std::string& interface, Vhid vhid) const;
+    void resume_demotions(const NodeMemory& memory);
     GroupId take_slot(std::vector<GroupId>& free);
     Receipt receive(Instant now, InterfaceId interface, Bytes bytes, Actions& out);
     Receipt hear_beacon(Instant now, InterfaceId interface, const IpPacket& packet, Actions& out);

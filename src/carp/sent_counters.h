@@ -13,28 +13,36 @@ class SentCounters {
     // counters they make from ours out of our progression.
     static constexpr std::uint64_t kStep = std::uint64_t{1} << 32;
 
-    explicit SentCounters(std::uint64_t first) : first_(first) {}
+    explicit SentCounters(std::uint64_t first) : progress_{.first = first} {}
+
+    // What another process needs in order to go on from here.
+    struct Progress {
+        std::uint64_t first = 0, sent = 0, last_heard = 0;
+        bool operator==(const Progress&) const = default;
+    };
+    explicit SentCounters(const Progress& progress) : progress_(progress) {}
+    const Progress& progress() const { return progress_; }
 
     // The counter for the next packet: never 0, and never the one last heard from a peer, whom OpenBSD would
     // take for itself (rules C3, C4). Skipped values count as sent.
     std::uint64_t take() {
         do {
-            ++sent_;
-        } while (last() == 0 || last() == last_heard_);
+            ++progress_.sent;
+        } while (last() == 0 || last() == progress_.last_heard);
         return last();
     }
     bool is_ours(std::uint64_t counter) const {
-        const std::uint64_t distance = counter - first_;
-        return distance % kStep == 0 && distance / kStep < sent_;
+        const std::uint64_t distance = counter - progress_.first;
+        return distance % kStep == 0 && distance / kStep < progress_.sent;
     }
-    void heard(std::uint64_t counter) { last_heard_ = counter; }
+    void heard(std::uint64_t counter) { progress_.last_heard = counter; }
     // The one sent last, for the tie-break of equal sources (rule E10); 0 before the first.
-    std::uint64_t last() const { return sent_ == 0 ? 0 : first_ + (sent_ - 1) * kStep; }
+    std::uint64_t last() const {
+        return progress_.sent == 0 ? 0 : progress_.first + (progress_.sent - 1) * kStep;
+    }
 
  private:
-    std::uint64_t first_;
-    std::uint64_t sent_ = 0;
-    std::uint64_t last_heard_ = 0;
+    Progress progress_;
 };
 
 }  // namespace carpd

@@ -19,6 +19,7 @@
 #include "carp/counters.h"
 #include "carp/demotion.h"
 #include "carp/election.h"
+#include "carp/memory.h"
 #include "carp/sent_counters.h"
 #include "carp/types.h"
 #include "wire/advertisement.h"
@@ -52,13 +53,18 @@ struct Refusal {
     DropReason reason;
     IpAddress source;
     Instant at;
-    std::optional<Advertisement> advertisement;  // nothing of what is VRRP
+    std::optional<Advertisement> advertisement;  // nothing of what is VRRP, or of a beacon
 };
 
 class VirtualHost {
  public:
     // `config` stays where it is until reconfigure() or follow() name another.
     VirtualHost(GroupId id, const GroupConfig& config, std::uint64_t first_counter, Instant now);
+
+    // What another process needs in order to go on with this group; and a group that was only constructed
+    // goes on with what is remembered. It takes from there what its configuration allows; on_link() follows.
+    GroupMemory memory() const;
+    void resume(Instant now, const GroupMemory& memory, const LinkStatus& link, Actions& out);
 
     // Inputs. `now` never decreases; a `link` stays where it is until another is named.
     void start(Instant now, const LinkStatus& link, Actions& out);
