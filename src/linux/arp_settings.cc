@@ -21,8 +21,12 @@ std::optional<int> raise(const std::string& interface, const char* name, int val
 void ArpSettings::borrow(int ifindex, const std::string& interface) {
     Before& before = before_[ifindex];
     if (++before.users > 1) return;
-    before.ignore = raise(interface, "arp_ignore", 1);
-    before.announce = raise(interface, "arp_announce", 2);
+    if (!before.ignore) before.ignore = raise(interface, "arp_ignore", 1);
+    if (!before.announce) before.announce = raise(interface, "arp_announce", 2);
+}
+
+void ArpSettings::inherit(int ifindex, const std::string& note) {
+    before_[ifindex] = {0, read_note(note, "arp_ignore"), read_note(note, "arp_announce")};
 }
 
 void ArpSettings::give_back(int ifindex, const std::string& interface) {

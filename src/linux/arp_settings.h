@@ -14,6 +14,8 @@ class ArpSettings {
     // Counted: as often as borrowed, the settings of an interface must be returned. `interface` is its name
     // now.
     void borrow(int ifindex, const std::string& interface);
+    // What another process has borrowed and noted, and goes on being borrowed by this one: before borrow().
+    void inherit(int ifindex, const std::string& note);
     void give_back(int ifindex, const std::string& interface);
     // What they were before, for the next run if this one is killed: " arp_ignore=0 arp_announce=0".
     std::string note(int ifindex) const;

@@ -156,6 +156,10 @@ std::optional<SysError> DataPlane::guard(GroupId id, const Group& group, const G
 
 std::optional<SysError> DataPlane::make_macvlan(Group& group, const GroupConfig& config) {
     Macvlan device{Macvlan::name_for(group.parent, config.vhid), 0};
+    if (stands_beside_ && device.adopt(*netlink_, group.parent, group.mac)) {
+        group.ifindex = device.ifindex;
+        return std::nullopt;
+    }
     auto error = device.make(*netlink_, group.parent, group.mac,
                              std::string(kDeviceAliasPrefix) + config.name + arp_.note(group.parent));
     group.ifindex = device.ifindex;
@@ -211,7 +215,8 @@ void DataPlane::install(std::span<Installation> wanted) {
         exchange.going.set_owner(i);
         exchange.coming.set_owner(i);
         Holdings holdings = wanted_holdings(wanted[i].group, *group, *wanted[i].config);
-        const bool waits = can_wait(*group, holdings) && !stand_there(*group, holdings.addresses);
+        const bool waits =
+            !stands_beside_ && can_wait(*group, holdings) && !stand_there(*group, holdings.addresses);
         if (waits && group->settled) installed_.push_back(wanted[i].group);
         group->settled = !waits;
         group->installed = true;

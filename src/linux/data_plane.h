@@ -51,6 +51,19 @@ class DataPlane {
 
     bool has_gate() const { return gate_ != nullptr; }
 
+    // For a process that takes over from another one, which serves meanwhile (docs/upgrade.md): prepare()
+    // disturbs nothing of that one's from now on.
+    void stand_beside();
+    // The other one has stopped, and what it had installed was installed again. Our gate takes the place of
+    // its gate.
+    std::optional<SysError> take_over();
+    // Whether this is something that a prepared or installed group has in the kernel.
+    bool holds(const LinkAddress& address) const { return owner_of(address).has_value(); }
+    bool holds(const Route& route) const;
+    bool holds(const Rule& rule) const;
+    // A device of a group's own, or the interface of groups that the gate guards.
+    bool uses(int ifindex) const;
+
     // Stands ready for `group` on its interface `parent`. Call it when the interface appears and whenever
     // something of it changed (MAC, MTU, ifindex, forwarding) or of the configuration.
     std::optional<SysError> prepare(GroupId group, const GroupConfig& config, const Interface& parent);
@@ -174,6 +187,7 @@ class DataPlane {
     std::set<GroupId> settling_;                          // leaders of pools
     std::vector<GroupId> withdrawn_, installed_;          // and not settled yet, the last first
     ArpSettings arp_;
+    bool stands_beside_ = false;
 };
 
 }  // namespace carpd

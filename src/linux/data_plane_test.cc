@@ -483,6 +483,44 @@ TEST_P(DataPlaneTest, RemovesWhatAnEarlierRunLeft) {
     }
 }
 
+TEST_P(DataPlaneTest, AnotherProcessTakesOverWhatStands) {
+    for (const MacMode mode : {MacMode::virtual_mac, MacMode::interface_mac}) {
+        GroupConfig config = kBoth;
+        config.mac = mode;
+        const std::string before = snapshot();
+        become_master(config);
+        const std::string standing = snapshot();
+        const DataPlane serving = std::move(*plane);
+        make_plane();
+        plane->stand_beside();
+        prepare(config);
+        EXPECT_EQ(snapshot(), standing);
+        ASSERT_TRUE(install(config));
+        ASSERT_FALSE(plane->take_over());
+        EXPECT_THAT(remove_what_is_not_held(*netlink, {config}, *plane), IsEmpty());
+        EXPECT_EQ(snapshot(), standing);
+        them->enter();
+        run("ip neigh flush dev eth0");  // of the other mode's MAC
+        us->enter();
+        EXPECT_TRUE(answers_them("192.0.2.100"));
+        EXPECT_TRUE(answers_them("2001:db8::100"));
+        plane->release(kGroup);
+        settle();
+        EXPECT_EQ(snapshot(), before);
+    }
+}
+
+TEST_P(DataPlaneTest, WhatNobodyTakesOverIsRemoved) {
+    const std::string before = snapshot();
+    become_master(kBoth);
+    const DataPlane serving = std::move(*plane);
+    make_plane();
+    plane->stand_beside();
+    ASSERT_FALSE(plane->take_over());
+    EXPECT_THAT(remove_what_is_not_held(*netlink, {kBoth}, *plane), Not(IsEmpty()));
+    EXPECT_EQ(snapshot(), before);
+}
+
 TEST_P(DataPlaneTest, RemovesASharedAddressThatSomebodyConfigured) {
     run("ip address add 192.0.2.100/24 dev eth0 && ip address add 192.0.2.50/24 dev eth0");
     EXPECT_THAT(remove_leftovers(*netlink, {kBoth}),

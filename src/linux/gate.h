@@ -40,6 +40,11 @@ class Gate {
     static Expected<std::unique_ptr<Gate>, SysError> open(Netlink& netlink,
                                                           GateHooks::Way best = GateHooks::Way::tcx);
 
+    // Another process's gate stands at the interfaces, and this one isn't there until take_their_place().
+    // What is said of groups meanwhile counts from then on.
+    void hold_back() { hooks_.hold_back(); }
+    std::optional<SysError> take_their_place() { return hooks_.take_their_place(program_); }
+
     // The group's packets pass by its lease from now on; without one they don't. Also when something of it
     // changed, but its interface. After an error the gate knows nothing of the group. `note` is kept with the
     // program at the interface for the next run.

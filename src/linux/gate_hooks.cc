@@ -102,11 +102,33 @@ std::optional<SysError> GateHooks::open(GateProgram& program, Way best) {
     return error;
 }
 
+std::optional<SysError> GateHooks::take_their_place(GateProgram& program) {
+    holds_back_ = false;
+    for (auto& [ifindex, hook] : hooks_) {
+        const auto standing = find(*netlink_, ifindex);
+        hook.made_clsact = standing && read_note(standing->note, "clsact").has_value();
+        if (auto error = put(program, ifindex, hook)) return error;
+    }
+    return std::nullopt;
+}
+
+std::optional<GateHooks::Standing> GateHooks::find(Netlink& netlink, int ifindex) {
+    if (const auto programs = tcx_programs(ifindex, Direction::ingress))
+        for (const TcxProgram& each : *programs)
+            if (each.name == GateProgram::name(Direction::ingress))
+                return Standing{Way::tcx, GateProgram::note_of(each.fd.get(), ifindex)};
+    const auto filters = netlink.filters(ifindex);
+    for (const Filter& each : filters ? *filters : std::vector<Filter>())
+        if (is_ours(each)) return Standing{Way::clsact, each.name};
+    return std::nullopt;
+}
+
 std::optional<SysError> GateHooks::attach(GateProgram& program, int ifindex, const std::string& note) {
     Hook& hook = hooks_[ifindex];
     ++hook.users;
     if (hook.users > 1 && hook.note == note) return std::nullopt;
     hook.note = note;
+    if (holds_back_) return std::nullopt;
     auto error = put(program, ifindex, hook);
     if (error) detach(ifindex);
     return error;
@@ -135,10 +157,9 @@ std::optional<SysError> GateHooks::put_filters(const GateProgram& program, int i
 void GateHooks::detach(int ifindex) {
     Hook& hook = hooks_[ifindex];
     if (--hook.users > 0) return;
-    if (way_ == Way::tcx)
-        remove_programs(ifindex);
-    else
-        remove_filters(*netlink_, ifindex, hook.made_clsact);
+    const bool stands = !holds_back_;  // otherwise another process's do
+    if (stands && way_ == Way::tcx) remove_programs(ifindex);
+    if (stands && way_ == Way::clsact) remove_filters(*netlink_, ifindex, hook.made_clsact);
     hooks_.erase(ifindex);
 }
 

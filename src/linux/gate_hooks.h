@@ -31,6 +31,19 @@ class GateHooks {
     // Tries at lo which way works, from `best` on.
     std::optional<SysError> open(GateProgram& program, Way best);
 
+    // From now on attach() and detach() only count, because another process's programs stand at the
+    // interfaces; until take_their_place().
+    void hold_back() { holds_back_ = true; }
+    // Puts the programs in their place, so that no packet meets none or both.
+    std::optional<SysError> take_their_place(GateProgram& program);
+    // What is kept with the programs of whatever run that stand at the interface, if any do; and how they
+    // stand.
+    struct Standing {
+        Way way;
+        std::string note;
+    };
+    static std::optional<Standing> find(Netlink& netlink, int ifindex);
+
     // Counted: the programs stand at the interface until it is detached as often. `note` is kept with them
     // for the next run. After an error it isn't attached.
     std::optional<SysError> attach(GateProgram& program, int ifindex, const std::string& note);
@@ -54,6 +67,7 @@ class GateHooks {
     std::optional<SysError> put_filters(const GateProgram& program, int ifindex, Hook& hook);
 
     Netlink* netlink_;
+    bool holds_back_ = false;
     Way way_ = Way::tcx;
     std::map<int, Hook> hooks_;  // by ifindex
 };

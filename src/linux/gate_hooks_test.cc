@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <gmock/gmock.h>
 
+#include "linux/arp_settings.h"
 #include "linux/defer_maps.h"
 #include "linux/test_network.h"
 
@@ -81,6 +82,29 @@ TEST_F(GateHooksTest, TakesThePlaceOfAnothersGate) {
     EXPECT_EQ(at_tcx("eth0", Direction::ingress), kGateIn);
     EXPECT_EQ(at_tcx("eth0", Direction::egress), kGateOut);
     EXPECT_EQ(GateHooks::remove_leftovers(*netlink, eth0), " b=2");
+}
+
+TEST_F(GateHooksTest, TakesOverFromAProcessThatServes) {
+    for (const Way way : {Way::tcx, Way::clsact}) {
+        OneRun serving(*netlink, way), successor(*netlink, way);
+        ASSERT_FALSE(serving.hooks.attach(serving.program, eth0, " arp_ignore=0"));
+        successor.hooks.hold_back();
+        ASSERT_FALSE(successor.hooks.attach(successor.program, eth0, " arp_ignore=1"));
+        const auto note = [&] {
+            const auto standing = GateHooks::find(*netlink, eth0);
+            EXPECT_TRUE(standing && standing->way == way);
+            return standing ? read_note(standing->note, "arp_ignore") : std::nullopt;
+        };
+        EXPECT_EQ(note(), 0);
+        successor.hooks.detach(eth0);
+        EXPECT_EQ(note(), 0);
+        ASSERT_FALSE(successor.hooks.attach(successor.program, eth0, " arp_ignore=1"));
+        ASSERT_FALSE(successor.hooks.take_their_place(successor.program));
+        EXPECT_EQ(note(), 1);
+        successor.hooks.detach(eth0);
+        EXPECT_FALSE(GateHooks::find(*netlink, eth0));
+        EXPECT_FALSE(netlink->has_clsact(eth0));
+    }
 }
 
 TEST_F(GateHooksTest, StandsBeforeOthersButBehindDeferral) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "linux/arp_settings.h"
+#include "linux/data_plane.h"
 #include "linux/gate.h"
 #include "linux/log.h"
 #include "linux/macvlan.h"
@@ -54,6 +55,64 @@ void remove_marked_routes(Netlink& netlink, std::vector<std::string>& removed) {
 }
 
 }  // namespace
+
+std::map<int, std::string> standing_notes(Netlink& netlink) {
+    std::map<int, std::string> notes;
+    const auto links = netlink.links();
+    if (!links) return notes;
+    for (const Link& link : *links) {
+        if (is_leftover(link)) notes[link.parent] = link.alias;
+        if (const auto gate = GateHooks::find(netlink, link.ifindex)) notes[link.ifindex] = gate->note;
+    }
+    return notes;
+}
+
+GateHooks::Way standing_way(Netlink& netlink) {
+    const auto links = netlink.links();
+    for (const Link& link : links ? *links : std::vector<Link>())
+        if (const auto gate = GateHooks::find(netlink, link.ifindex)) return gate->way;
+    return GateHooks::Way::tcx;
+}
+
+std::vector<std::string> remove_what_is_not_held(Netlink& netlink, const std::vector<GroupConfig>& groups,
+                                                 const DataPlane& data_plane) {
+    std::vector<std::string> removed;
+    NetlinkBatch batch;
+    const auto links = netlink.links();
+    const auto addresses = netlink.addresses();
+    const auto rules = netlink.rules(kOurProtocol);
+    const auto routes = netlink.routes(kOurProtocol);
+    if (!links || !addresses || !rules || !routes) return removed;
+    for (const Link& link : *links) {
+        for (const LinkAddress& address : *addresses) {
+            const bool is_marked =
+                address.protocol == kOurProtocol || is_configured(address, link.name, groups);
+            if (address.ifindex != link.ifindex || !is_marked || data_plane.holds(address)) continue;
+            batch.delete_address(address);
+            removed.push_back("removed " + address.address.to_string() + " from " + link.name);
+        }
+        if (is_leftover(link) && !data_plane.uses(link.ifindex)) {
+            restore_parent_of(link, *links);
+            batch.delete_link(link.ifindex);
+            removed.push_back("removed " + link.name);
+        }
+    }
+    for (const Rule& rule : *rules)
+        if (!data_plane.holds(rule)) {
+            batch.delete_rule(rule);
+            removed.push_back("removed the routing rule for " + rule.source.to_string());
+        }
+    for (const Route& route : *routes)
+        if (!data_plane.holds(route)) {
+            batch.delete_route(route);
+            removed.push_back("removed the route to " + route.destination.to_string());
+        }
+    run(netlink, batch);
+    for (const Link& link : *links)
+        if (!data_plane.uses(link.ifindex) && Gate::remove_leftovers(netlink, link))
+            removed.push_back("removed the BPF gate from " + link.name);
+    return removed;
+}
 
 void remove_addresses(Netlink& netlink, const std::vector<GroupConfig>& groups) {
     NetlinkBatch batch;

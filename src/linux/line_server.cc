@@ -37,17 +37,26 @@ std::optional<uid_t> user_at(int fd) {
 Expected<LineServer, SysError> LineServer::open(const std::string& path, mode_t mode, std::string too_long) {
     auto listener = listen_unix(path, mode, kMaxClients);
     if (!listener) return Unexpected{listener.error()};
+    auto server = inherit(std::move(*listener), path, std::move(too_long));
+    if (server) server->own_file();
+    return server;
+}
+
+Expected<LineServer, SysError> LineServer::inherit(UniqueFd listener, const std::string& path,
+                                                   std::string too_long) {
     UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
-    if (!epoll || !watch(epoll.get(), EPOLL_CTL_ADD, listener->get(), EPOLLIN, kListener))
+    if (!epoll || !watch(epoll.get(), EPOLL_CTL_ADD, listener.get(), EPOLLIN, kListener))
         return Unexpected{SysError{"poll the socket", path, errno}};
-    return LineServer(path, std::move(*listener), std::move(epoll), std::move(too_long));
+    return LineServer(path, std::move(listener), std::move(epoll), std::move(too_long));
 }
 
 LineServer::LineServer(std::string path, UniqueFd listener, UniqueFd epoll, std::string too_long)
     : path_(std::move(path)),
       listener_(std::move(listener)),
       epoll_(std::move(epoll)),
-      too_long_(std::move(too_long)) {
+      too_long_(std::move(too_long)) {}
+
+void LineServer::own_file() {
     struct stat status {};
     if (::lstat(path_.c_str(), &status) != 0) return;
     device_ = status.st_dev;

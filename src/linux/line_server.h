@@ -42,11 +42,19 @@ class LineServer {
     // Listens at `path`, as listen_unix() does (linux/unix_socket.h).
     static Expected<LineServer, SysError> open(const std::string& path, mode_t mode, std::string too_long);
 
+    // Goes on with the socket at which another process of this program has listened, at `path`, and does so
+    // until it calls leave_file() and ends. Clients that connect meanwhile are served by whichever wakes. The
+    // socket file is that one's until own_file().
+    static Expected<LineServer, SysError> inherit(UniqueFd listener, const std::string& path,
+                                                  std::string too_long);
+    int listener() const { return listener_.get(); }
+
     LineServer(LineServer&&) noexcept = default;
     LineServer& operator=(LineServer&&) = delete;
     // Removes the socket file, unless somebody else's stands there by now or leave_file() was called.
     ~LineServer();
     void leave_file() { inode_ = 0; }
+    void own_file();
 
     // Lets the group `gid` connect, too; who has the user `uid` is a reader from now on, and for the one that
     // asks to decide what a reader may.

@@ -133,6 +133,27 @@ TEST_F(LineServerTest, LetsTheReadersGroupConnect) {
     EXPECT_EQ(status.st_mode & 07777, 0660u);
 }
 
+TEST_F(LineServerTest, AnotherProcessGoesOnWithItsSocket) {
+    {
+        auto other = LineServer::inherit(UniqueFd(dup(server_->listener())), path_, kTooLong);
+        ASSERT_TRUE(other);
+    }
+    EXPECT_TRUE(std::filesystem::exists(path_));  // it wasn't that one's
+    auto successor = LineServer::inherit(UniqueFd(dup(server_->listener())), path_, kTooLong);
+    ASSERT_TRUE(successor);
+    server_->leave_file();
+    server_.reset();
+    successor->own_file();
+    Peer peer(path_);
+    peer.send("one\n");
+    Lines lines;
+    for (int i = 0; i < 2; ++i)
+        successor->wake([&](auto, std::string_view line) { lines.emplace_back(line); });
+    EXPECT_THAT(lines, ElementsAre("one"));
+    { const LineServer gone = std::move(*successor); }
+    EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
 TEST_F(LineServerTest, RefusesASocketOnWhichSomebodyAnswers) {
     const auto second = LineServer::open(path_, 0660, kTooLong);
     ASSERT_FALSE(second);

@@ -47,6 +47,17 @@ std::optional<SysError> Macvlan::make(Netlink& netlink, int parent, const MacAdd
     return netlink.run(configure).error();
 }
 
+bool Macvlan::adopt(Netlink& netlink, int parent, const MacAddress& mac) {
+    const auto index = static_cast<int>(if_nametoindex(name.c_str()));
+    const auto link = netlink.link(index);
+    if (index == 0 || !link || !*link) return false;
+    const Link& standing = **link;
+    if (!standing.alias.starts_with(kDeviceAliasPrefix) || standing.mac != mac || standing.parent != parent)
+        return false;
+    ifindex = index;
+    return true;
+}
+
 void Macvlan::open(const std::string& parent, bool with_ipv6) const {
     for (const auto setting : {ipv4_setting, ipv6_setting}) {
         const auto forwarding = read_sysctl(setting(parent, "forwarding"));

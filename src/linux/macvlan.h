@@ -29,6 +29,8 @@ struct Macvlan {
 
     static std::string name_for(int parent, Vhid vhid);
     std::optional<SysError> make(Netlink& netlink, int parent, const MacAddress& mac, std::string_view alias);
+    // Takes the device as it stands, which a carpd that hands over made. False if there is no such device.
+    bool adopt(Netlink& netlink, int parent, const MacAddress& mac);
     // Lets the network stack use it as it uses the interface `parent`.
     void open(const std::string& parent, bool with_ipv6) const;
     void close() const;

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstring>
 
 namespace carpd {
 
@@ -23,6 +24,44 @@ bool MessageSocket::send(std::string_view message) const {
 std::optional<std::string_view> MessageSocket::receive() {
     buffer_.resize(kMaxMessage);
     const ssize_t size = recv(fd_.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+    if (size > 0) return std::string_view(buffer_).substr(0, static_cast<std::size_t>(size));
+    closed_ = size == 0 || errno == ECONNRESET;
+    return std::nullopt;
+}
+
+bool MessageSocket::send(std::string_view message, int attached) const {
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof attached)] = {};
+    iovec text{const_cast<char*>(message.data()), message.size()};
+    msghdr whole{};
+    whole.msg_iov = &text;
+    whole.msg_iovlen = 1;
+    whole.msg_control = control;
+    whole.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&whole);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof attached);
+    std::memcpy(CMSG_DATA(header), &attached, sizeof attached);
+    return sendmsg(fd_.get(), &whole, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+}
+
+std::optional<std::string_view> MessageSocket::receive(UniqueFd& attached) {
+    buffer_.resize(kMaxMessage);
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    iovec text{buffer_.data(), buffer_.size()};
+    msghdr whole{};
+    whole.msg_iov = &text;
+    whole.msg_iovlen = 1;
+    whole.msg_control = control;
+    whole.msg_controllen = sizeof control;
+    const ssize_t size = recvmsg(fd_.get(), &whole, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    attached = UniqueFd();
+    const cmsghdr* header = size > 0 ? CMSG_FIRSTHDR(&whole) : nullptr;
+    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+        int fd;
+        std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+        attached = UniqueFd(fd);
+    }
     if (size > 0) return std::string_view(buffer_).substr(0, static_cast<std::size_t>(size));
     closed_ = size == 0 || errno == ECONNRESET;
     return std::nullopt;

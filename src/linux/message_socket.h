@@ -27,9 +27,13 @@ class MessageSocket {
 
     // False if so much is unread that it was not taken, or nobody will ever read it.
     bool send(std::string_view message) const;
+    // With a descriptor, of which whoever receives the message gets a copy.
+    bool send(std::string_view message, int attached) const;
     // The oldest message, which is ours until the next call; nothing if none waits. Of one longer than
     // kMaxMessage what fits.
     std::optional<std::string_view> receive();
+    // The same; `attached` becomes the descriptor that came with it, or none.
+    std::optional<std::string_view> receive(UniqueFd& attached);
     // Forgets all that waits.
     void discard() const;
     // receive() found that no process has the other end any more.

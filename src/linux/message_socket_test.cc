@@ -1,7 +1,10 @@
 #include "linux/message_socket.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+
+#include "linux/memory_file.h"
 
 namespace carpd {
 namespace {
@@ -19,6 +22,25 @@ TEST(MessageSocket, CarriesWholeMessagesBothWays) {
     EXPECT_EQ(ours.receive(), "back");
     EXPECT_FALSE(theirs.receive());
     EXPECT_FALSE(theirs.is_closed());
+}
+
+TEST(MessageSocket, PassesADescriptorOn) {
+    auto pair = MessageSocket::open_pair();
+    ASSERT_TRUE(pair);
+    const auto file = make_memory_file("what stands in it");
+    ASSERT_TRUE(file);
+    EXPECT_TRUE(pair->first.send("with", file->get()));
+    EXPECT_TRUE(pair->first.send("without"));
+    UniqueFd attached;
+    EXPECT_EQ(pair->second.receive(attached), "with");
+    ASSERT_TRUE(attached);
+    EXPECT_NE(attached.get(), file->get());
+    EXPECT_EQ(fcntl(attached.get(), F_GETFD), FD_CLOEXEC);
+    EXPECT_EQ(read_memory_file(attached.get(), 100).value(), "what stands in it");
+    EXPECT_FALSE(read_memory_file(attached.get(), 10));
+    EXPECT_EQ(pair->second.receive(attached), "without");
+    EXPECT_FALSE(attached);
+    EXPECT_EQ(pair->second.receive(attached), std::nullopt);
 }
 
 TEST(MessageSocket, TakesNoMoreThanItHolds) {

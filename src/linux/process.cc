@@ -23,6 +23,7 @@
 #include <cstring>
 #include <ctime>
 #include <fstream>
+#include <string_view>
 
 #include "base/assert.h"
 
@@ -162,6 +163,26 @@ std::string describe_end(int status) {
 
 UniqueFd open_pidfd(pid_t pid) {
     return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));  // glibc's is not for C++
+}
+
+std::string program_file() {
+    constexpr std::string_view kReplaced = " (deleted)";
+    char path[4096];
+    const ssize_t size = readlink("/proc/self/exe", path, sizeof path);
+    std::string file(path, size > 0 ? static_cast<std::size_t>(size) : 0);
+    if (file.ends_with(kReplaced)) file.resize(file.size() - kReplaced.size());
+    return file;
+}
+
+void keep_on_exec(const std::vector<int>& fds, bool keep) {
+    for (const int fd : fds) fcntl(fd, F_SETFD, keep ? 0 : FD_CLOEXEC);
+}
+
+void become_ordinary() {
+    const sched_param parameters{};
+    sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &parameters);
+    munlockall();
+    locked = 0;
 }
 
 void close_all_but(int fd) {

@@ -48,6 +48,15 @@ std::string describe_end(int status);
 // Readable when the process has ended; none if there is no such process.
 UniqueFd open_pidfd(pid_t pid);
 
+// The file of the program that runs, also where another stands there by now.
+std::string program_file();
+
+// Whether exec(2) leaves these descriptors open.
+void keep_on_exec(const std::vector<int>& fds, bool keep);
+
+// The opposite of become_real_time().
+void become_ordinary();
+
 // Closes every descriptor but standard input, output, error and this one: what a process was given by its
 // parent and has no use for.
 void close_all_but(int fd);

@@ -15,6 +15,9 @@ class Watchdog {
     // Disarmed. Call it before the fork.
     static Expected<Watchdog, SysError> open();
 
+    // As another program in this process had it.
+    static Watchdog inherited(UniqueFd timer) { return Watchdog(std::move(timer)); }
+
     void arm(Instant at);
     void disarm();
     bool is_armed() const;
