@@ -22,7 +22,7 @@ _carpctl_groups() {
 
 _carpctl() {
     local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD - 1]}" command="" word
-    local commands="status peers top explain doctor monitor history state demote drain undrain stop reload sync config bundle import capture decode"
+    local commands="status peers top explain doctor monitor history state demote drain undrain stop reload upgrade sync config bundle import capture decode"
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         [[ " $commands " == *" $word "* ]] && { command="$word"; break; }
     done

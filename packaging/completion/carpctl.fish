@@ -22,7 +22,7 @@ complete -c carpctl -s j -l json -d 'JSON, for programs'
 complete -c carpctl -l no-pager -d 'print what does not fit, too'
 complete -c carpctl -s V -l version -d 'version'
 complete -c carpctl -s h -l help -d 'help'
-set -l commands status peers top explain doctor monitor history state demote drain undrain stop reload sync config bundle import capture decode
+set -l commands status peers top explain doctor monitor history state demote drain undrain stop reload upgrade sync config bundle import capture decode
 set -l none "not __fish_seen_subcommand_from $commands"
 complete -c carpctl -n $none -a status -d 'Show all groups, or everything about one'
 complete -c carpctl -n $none -a peers -d 'Show who of a group\'s hosts hears whom'
@@ -37,6 +37,7 @@ complete -c carpctl -n $none -a drain -d 'Hand over what this host is MASTER of,
 complete -c carpctl -n $none -a undrain -d 'End that'
 complete -c carpctl -n $none -a stop -d 'Stop carpd in order'
 complete -c carpctl -n $none -a reload -d 'Make carpd read its configuration again'
+complete -c carpctl -n $none -a upgrade -d 'Let the installed carpd take over from the running one'
 complete -c carpctl -n $none -a sync -d 'State synchronisation'
 complete -c carpctl -n $none -a config -d 'Check or show a configuration, or what it would change'
 complete -c carpctl -n $none -a bundle -d 'Gather what a bug report needs'

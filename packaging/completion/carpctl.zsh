@@ -25,6 +25,7 @@ _carpctl_command() {
         'undrain:end that'
         'stop:stop carpd in order'
         'reload:make carpd read its configuration again'
+        'upgrade:let the installed carpd take over from the running one'
         'sync:state synchronisation'
         'config:check or show a configuration, or what it would change'
         'bundle:gather what a bug report needs, without secrets'

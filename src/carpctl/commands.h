@@ -54,6 +54,8 @@ ExitCode doctor_command(const Options& options, const DoctorOrder& order);
 ExitCode history_command(const Options& options, const std::string& group);
 // state, demote, stop and reload: carpd does it or says why not.
 ExitCode order_command(const Options& options, const Request& order);
+// The carpd that is installed takes over from the one that runs, and no group changes its state.
+ExitCode upgrade_command(const Options& options);
 // Other programs' files as a carpd.toml, on standard output or in a file, and a report on standard error.
 // Speaks to no carpd.
 struct ImportOrder {

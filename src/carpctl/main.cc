@@ -245,6 +245,8 @@ void describe(CLI::App& app, CommandLine& line) {
     undrain->callback([&line] { line.undrain = true; });
     add_command(app, line, Command::stop, "Stop carpd in order: its peers take over at once");
     add_command(app, line, Command::reload, "Make carpd read its configuration again");
+    add_command(app, line, Command::upgrade,
+                "Let the carpd that is installed now take over from the one that runs");
     CLI::App* bundle = app.add_subcommand("bundle", "Gather what a bug report needs, without secrets");
     bundle->preparse_callback([&line](std::size_t) { line.bundle.emplace(); });
     bundle
@@ -292,6 +294,7 @@ ExitCode run(const CommandLine& line) {
     switch (line.request.command) {
         case Command::status: return status_command(line.options, line.request.group);
         case Command::monitor: return monitor_command(line.options);
+        case Command::upgrade: return upgrade_command(line.options);
         case Command::history: return history_command(line.options, line.request.group);
         default: return order_command(line.options, line.request);
     }

@@ -11,12 +11,10 @@
 #include <utility>
 
 #include "carpd/keep.h"
-#include "control/refusal.h"
 #include "control/run_lines.h"
 #include "linux/clock.h"
 #include "linux/leftovers.h"
 #include "linux/process.h"
-#include "wire/neighbor.h"
 
 namespace carpd {
 
@@ -38,7 +36,6 @@ constexpr Duration kChoresWait = std::chrono::milliseconds(100);
 // What a change took that fewer groups made is not worth the 2 ms that it takes to give memory back.
 constexpr std::size_t kManyReports = 256;
 constexpr int kStaleBatches = 1024;
-constexpr InterfaceId kForeignInterface = ~InterfaceId{0};  // one that no group asked for (rule R1)
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
@@ -48,25 +45,6 @@ SysError sys_error(std::string operation) {
     return {std::move(operation), "", errno};
 }
 
-// What is normal on a shared network is a debug message; what keeps a group from its peers or its MAC is a
-// warning.
-LogLevel refusal_level(DropReason reason, bool ours) {
-    switch (reason) {
-        case DropReason::vrrp2:
-        case DropReason::vrrp3: return ours ? LogLevel::warning : LogLevel::debug;
-        case DropReason::bad_ttl:
-        case DropReason::bad_family:
-        case DropReason::unknown_peer:
-        case DropReason::bad_digest:
-        case DropReason::own_advert: return LogLevel::warning;
-        case DropReason::bad_interface:
-        case DropReason::bad_destination:
-        case DropReason::bad_vhid:
-        case DropReason::not_running: return LogLevel::debug;
-        default: return LogLevel::info;
-    }
-}
-
 bool watch(int epoll, const std::vector<int>& fds) {
     return std::all_of(fds.begin(), fds.end(), [epoll](int fd) {
         epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
@@ -74,8 +52,10 @@ bool watch(int epoll, const std::vector<int>& fds) {
     });
 }
 
-// Null: the data plane does without.
-Expected<std::unique_ptr<Gate>, SysError> open_gate(Netlink& netlink, const Config& config) {
+// Null: the data plane does without. `before`: whether the engine that serves has one.
+Expected<std::unique_ptr<Gate>, SysError> open_gate(Netlink& netlink, const Config& config,
+                                                    std::optional<bool> before) {
+    if (before) return *before ? Gate::open(netlink, standing_way(netlink)) : std::unique_ptr<Gate>();
     if (config.dataplane == DataPlaneChoice::macvlan) return std::unique_ptr<Gate>();
     auto gate = Gate::open(netlink);
     if (gate || config.dataplane == DataPlaneChoice::bpf) return gate;
@@ -97,23 +77,32 @@ Expected<std::unique_ptr<Gate>, SysError> open_gate(Netlink& netlink, const Conf
 
 Expected<std::unique_ptr<Engine>, SysError> Engine::open(std::shared_ptr<const Config> config,
                                                          std::string path, const Supervision& supervision) {
+    std::optional<Predecessor> before;
+    if (supervision.predecessor) {
+        auto met = meet(*supervision.predecessor, *config);
+        if (!met) return Unexpected{met.error()};
+        before = std::move(*met);
+    }
     auto netlink = Netlink::open();
     if (!netlink) return Unexpected{netlink.error()};
     auto owned_netlink = std::make_unique<Netlink>(std::move(*netlink));
     auto monitor = LinkMonitor::open(*owned_netlink);
     if (!monitor) return Unexpected{monitor.error()};
-    auto gate = open_gate(*owned_netlink, *config);
+    auto gate = open_gate(*owned_netlink, *config, before ? std::optional(before->has_gate) : std::nullopt);
     if (!gate) return Unexpected{gate.error()};
     DataPlane data_plane(*owned_netlink, std::move(*gate), !config->ucarp);
     auto socket = CarpSocket::open();
     if (!socket) return Unexpected{socket.error()};
-    auto control =
-        LineServer::open(config->control, kControlMode, error_line("the request is longer than 4096 bytes"));
+    const std::string too_long = error_line("the request is longer than 4096 bytes");
+    auto control = before ? LineServer::inherit(std::move(before->listener), config->control, too_long)
+                          : LineServer::open(config->control, kControlMode, too_long);
     if (!control) return Unexpected{control.error()};
     auto helper = HelperLink::open(supervision.helper);
     if (!helper) return Unexpected{helper.error()};
     auto sync = SyncLink::open(supervision.sync);
     if (!sync) return Unexpected{sync.error()};
+    auto successor = MessageLink::open(supervision.successor);
+    if (!successor) return Unexpected{successor.error()};
     auto signals = open_signals(config->ucarp ? std::vector{SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}
                                               : std::vector{SIGTERM, SIGINT, SIGHUP});
     if (!signals) return Unexpected{signals.error()};
@@ -122,20 +111,26 @@ Expected<std::unique_ptr<Engine>, SysError> Engine::open(std::shared_ptr<const C
     UniqueFd timer(timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC));
     if (!timer) return Unexpected{sys_error("create a timer")};
 
-    std::vector<int> watched = {monitor->fd(), control->fd(), helper->fd(),
-                                sync->fd(),    timer.get(),   signals->get()};
+    std::vector<int> watched = {monitor->fd(),   control->fd(), helper->fd(),  sync->fd(),
+                                successor->fd(), timer.get(),   signals->get()};
     bool is_watched = watch(epoll_but_packets.get(), watched);
     watched.push_back(socket->fd());
     if (!is_watched || !watch(epoll.get(), watched)) return Unexpected{sys_error("watch a socket")};
-    return std::unique_ptr<Engine>(new Engine(
-        std::move(config), std::move(path), supervision,
+    std::unique_ptr<Engine> engine(new Engine(
+        std::move(path), supervision,
         Kernel{std::move(owned_netlink), std::move(*monitor), std::move(*socket), std::move(data_plane),
-               std::move(*control), std::move(*helper), std::move(*sync), std::move(epoll),
-               std::move(epoll_but_packets), std::move(timer), std::move(*signals)}));
+               std::move(*control), std::move(*helper), std::move(*sync), std::move(*successor),
+               std::move(epoll), std::move(epoll_but_packets), std::move(timer), std::move(*signals)}));
+    if (!supervision.predecessor) {
+        engine->start(std::move(config));
+        return engine;
+    }
+    engine->stand_beside(std::move(config));
+    if (auto error = engine->take_over()) return Unexpected{std::move(*error)};
+    return engine;
 }
 
-Engine::Engine(std::shared_ptr<const Config> config, std::string path, const Supervision& supervision,
-               Kernel kernel)
+Engine::Engine(std::string path, const Supervision& supervision, Kernel kernel)
     : path_(std::move(path)),
       supervision_(supervision),
       kernel_(std::move(kernel)),
@@ -144,11 +139,14 @@ Engine::Engine(std::shared_ptr<const Config> config, std::string path, const Sup
       refusal_limits_(kDropReasonCount, LogLimit(3, std::chrono::seconds(30))),
       peer_limits_(kPeerNewsCount, LogLimit(16, std::chrono::seconds(1))),
       now_(host_now()) {
+    node_.set_host_name(host_name());
+}
+
+void Engine::start(std::shared_ptr<const Config> config) {
     open_history(config->control);
     if (!config->ucarp)
         for (const std::string& line : remove_leftovers(*kernel_.netlink, config->groups))
             log(LogLevel::warning, line);
-    node_.set_host_name(host_name());
     kernel_.helper.set_wanted(config->needs_helper());
     configure_tracks(config->tracks);
     kernel_.helper.catch_up(now_);  // after another engine's end it has told us of them
@@ -165,15 +163,16 @@ Engine::Engine(std::shared_ptr<const Config> config, std::string path, const Sup
 
 // ---- the loop
 
-void Engine::run() {
+Engine::End Engine::run() {
     tell_service_manager("READY=1");
-    while (!stopping_) {
+    while (!stopping_ && !has_handed_over_) {
         arm_timer();
         push_watchdog();
         if (now_ >= told_service_manager_ + kNewsGap) tell_service_manager("WATCHDOG=1");
         std::array<epoll_event, 16> events;
         const bool has_chores = pump_.has_reports() || !kernel_.data_plane.is_settled() ||
-                                can_continue_answers() || kernel_.helper.can_go_on() || history_.is_due(now_);
+                                can_continue_answers() || kernel_.helper.can_go_on() ||
+                                history_.is_due(now_) || hands_over_since_ != kNever;
         const int count = wait(events, has_chores);
         now_ = host_now();
         if (!has_chores) chores_due_ = now_ + kChoresWait;
@@ -200,6 +199,7 @@ void Engine::run() {
         if (is_ready(kernel_.sync.fd())) hear_sync();
         follow_sync();
         if (is_ready(kernel_.signals.get())) handle_signals();
+        if (is_ready(kernel_.successor.fd())) hear_successor();
         if (has_chores && (count == 0 || chores_due_ <= now_)) {
             reported_ += pump_.report();
             kernel_.data_plane.settle();
@@ -209,8 +209,10 @@ void Engine::run() {
             if (kernel_.data_plane.is_settled() && std::exchange(reported_, 0) > kManyReports)
                 give_back_memory();
         }
+        if (is_quiet() && !stopping_) hand_over();
     }
-    stop();
+    if (!has_handed_over_) stop();
+    return has_handed_over_ ? End::handed_over : End::stopped;
 }
 
 // A thousand wake-ups a second are enough to hear thousands of masters; everything else wakes us at once.
@@ -243,6 +245,7 @@ void Engine::arm_timer() {
 // Without a kernel that enforces the leases the supervisor does: it withdraws for an engine that lets one
 // pass.
 void Engine::push_watchdog() {
+    if (!serves_) return;  // it watches another engine
     const Instant fence = fences_.earliest().second, now = host_now();
     if (pushed_ <= fence && pushed_ > now + kHangs * 9 / 10) return;
     pushed_ = std::min(fence, now + kHangs);
@@ -391,13 +394,18 @@ void Engine::update_link(InterfaceId id, bool has_changed) {
         groups_[group_id].prepared = groups_[group_id].owned = false;
     }
     if (interface) bring_up(*interface, id, has_changed);
+    const LinkStatus status = link_of(id);
+    if (status == node_.link(id)) return;
+    pump_.input(now_, [&](Node& node, Actions& out) { node.handle_link(now_, id, status, out); });
+}
+
+LinkStatus Engine::link_of(InterfaceId id) const {
     const auto is_shared = [this](const IpAddress& address) {
         return std::binary_search(shared_.begin(), shared_.end(), address);
     };
-    LinkStatus status = link_status(interface, is_shared);
+    LinkStatus status = link_status(kernel_.monitor.find(node_.interfaces()[id]), is_shared);
     if (config_->ucarp) obey(*config_->ucarp, status);
-    if (status == node_.link(id)) return;
-    pump_.input(now_, [&](Node& node, Actions& out) { node.handle_link(now_, id, status, out); });
+    return status;
 }
 
 void Engine::bring_up(const Interface& interface, InterfaceId id, bool has_changed) {
@@ -461,118 +469,6 @@ void Engine::repair(GroupId id, Group& group) {
     if (group.config->balance) return;  // rule N5
     const AnnounceAddresses again{id};
     perform(std::span(&again, 1));
-}
-
-// ---- what the core wants done
-
-std::span<const ReceivedPacket> Engine::receive() {
-    batch_.clear();
-    std::span<const Received> received;
-    do {
-        received = kernel_.socket.receive();
-        heard_ += received.size();
-        for (const Received& packet : received) {
-            const auto found = interface_of_.find(packet.ifindex);
-            if (found != interface_of_.end())
-                batch_.push_back({found->second, packet.bytes});
-            else if (!comes_elsewhere(packet.ifindex))
-                batch_.push_back({kForeignInterface, packet.bytes});
-        }
-    } while (batch_.empty() && !received.empty());
-    return batch_;
-}
-
-// A group's device hears what its interface hears, and a bridge or bond what its ports do: a second time.
-bool Engine::comes_elsewhere(int ifindex) const {
-    const Interface* interface = kernel_.monitor.find(ifindex);
-    return interface &&
-           (interface->link.master != 0 || interface->link.alias.starts_with(kDeviceAliasPrefix));
-}
-
-void Engine::refused(const ReceivedPacket& packet, DropReason reason, const GroupId* group) {
-    LogLimit& limit = refusal_limits_[static_cast<std::size_t>(reason)];
-    if (!limit.admit(now_)) return;
-    const auto ip = parse_ip_packet(packet.bytes);
-    const bool known = packet.interface < node_.interfaces().size();
-    const std::uint64_t held_back = limit.take_suppressed();
-    log(refusal_level(reason, group != nullptr),
-        fmt::format(
-            "{}refused a packet from {} on {}: {} ({}){}", group ? groups_[*group].config->name + ": " : "",
-            ip ? ip->source.to_string() : "an unreadable address",
-            known ? node_.interfaces()[packet.interface] : "another interface", explain_refusal(reason),
-            to_string(reason), held_back ? fmt::format("; {} more like it were not shown", held_back) : ""));
-}
-
-void Engine::perform(const WithdrawAddresses& action) {
-    groups_[action.group].owned = false;
-    kernel_.data_plane.withdraw(action.group, action.hand_over_until);
-    fence(action.group, kNever);
-}
-
-void Engine::perform(std::span<SendAdvertisement> actions) {
-    frames_.clear();
-    for (SendAdvertisement& action : actions) {
-        const int ifindex = groups_[action.group].ifindex;
-        const Bytes packet = action.packet.bytes();
-        if (action.destination.is_multicast())
-            frames_.push_back({ifindex, advertisement_frame(action.group, packet)});
-        else
-            action.sent =
-                kernel_.socket.send_unicast(ifindex, packet, action.destination) != SendOutcome::failed;
-    }
-    kernel_.socket.send_frames(frames_);
-    auto frame = frames_.begin();
-    for (SendAdvertisement& action : actions)
-        if (action.destination.is_multicast()) action.sent = (frame++)->sent;
-}
-
-bool Engine::perform(const SendProbe& action) {
-    const int ifindex = groups_[action.group].ifindex;
-    const Interface* interface = kernel_.monitor.find(ifindex);
-    if (!interface) return false;
-    OutgoingFrame probe{ifindex, send_probe(interface->mac())};
-    kernel_.socket.send_frames(std::span(&probe, 1));
-    return probe.sent;
-}
-
-void Engine::perform(std::span<InstallAddresses> actions) {
-    installations_.clear();
-    for (const InstallAddresses& action : actions) {
-        Group& group = groups_[action.group];
-        fence(action.group, fence_of(action.group, action.lease_until));
-        if (!group.prepared) prepare(action.group);
-        installations_.push_back({action.group, group.config, action.lease_until});
-    }
-    push_watchdog();  // before there is anything to fence
-    kernel_.data_plane.install(installations_);
-    for (std::size_t i = 0; i < actions.size(); ++i)
-        groups_[actions[i].group].owned = actions[i].installed = installations_[i].installed;
-}
-
-// Where the kernel doesn't enforce the lease, the supervisor does.
-void Engine::fence(GroupId id, Instant at) {
-    if (!kernel_.data_plane.has_gate()) fences_.set(id, at);
-}
-
-// Of the time from the lease's end to the fastest backup's takeover (a fifteenth of the lease), we have the
-// first half to withdraw in order, and the supervisor the second.
-Instant Engine::fence_of(GroupId id, Instant lease_until) const {
-    const GroupConfig& config = *groups_[id].config;
-    return lease_until + lease_length(config.advbase, config.advskew) / 30;
-}
-
-void Engine::perform(const RenewLease& action) {
-    fence(action.group, fence_of(action.group, action.until));
-    kernel_.data_plane.renew_lease(action.group, action.until);
-}
-
-void Engine::perform(std::span<const AnnounceAddresses> actions) {
-    frames_.clear();
-    for (const AnnounceAddresses& action : actions) {
-        const Group& group = groups_[action.group];
-        if (group.owned) kernel_.data_plane.announce(action.group, *group.config, frames_);
-    }
-    kernel_.socket.send_frames(frames_);
 }
 
 }  // namespace carpd

@@ -22,6 +22,7 @@
 #include "carpd/kept_demotions.h"
 #include "carpd/sync_link.h"
 #include "config/config.h"
+#include "control/hand_over.h"
 #include "control/pool_status.h"
 #include "control/request.h"
 #include "control/status.h"
@@ -47,8 +48,10 @@ struct Supervision {
     Watchdog& watchdog;  // armed as long as the engine is in service
     MessageSocket& helper;
     MessageSocket& sync;
-    std::string last_end;  // of the engine before, if there was one: "was killed by SIGKILL"
-    Instant ended_at;      // that one
+    MessageSocket& successor;    // who asks there what this engine knows takes over from it
+    MessageSocket* predecessor;  // whom this one asks; null: it starts anew
+    std::string last_end;        // of the engine before, if there was one: "was killed by SIGKILL"
+    Instant ended_at;            // that one
 };
 
 class Engine : private Port {
@@ -56,12 +59,18 @@ class Engine : private Port {
     // Opens every socket, removes what an earlier run left behind and starts the groups of `config`; `path`
     // is read again by reload; empty: there is none. The caller blocks SIGTERM, SIGINT and SIGHUP beforehand,
     // so that one that comes meanwhile stops it in order.
+    // One with a predecessor prepares itself beside that one, which serves meanwhile, then takes over: then
+    // it removes nothing that stands, and its groups are in no other state. After an error the other one
+    // serves, unless the log says otherwise.
     static Expected<std::unique_ptr<Engine>, SysError> open(std::shared_ptr<const Config> config,
                                                             std::string path, const Supervision& supervision);
+    // Real-time priority for this process, if it can be had.
+    static void hurry();
 
     // Runs until SIGTERM, SIGINT, a stop request or the end of the supervisor, then bows out and withdraws
-    // every address.
-    void run();
+    // every address; or until another engine has taken over, for which all of it stays.
+    enum class End : std::uint8_t { stopped, handed_over };
+    End run();
 
  private:
     // What the driver knows of a group, also of one that the core has just removed.
@@ -90,11 +99,29 @@ class Engine : private Port {
         LineServer control;
         HelperLink helper;
         SyncLink sync;
+        MessageLink successor;
         UniqueFd epoll, epoll_but_packets, timer, signals;
     };
 
-    Engine(std::shared_ptr<const Config> config, std::string path, const Supervision& supervision,
-           Kernel kernel);
+    Engine(std::string path, const Supervision& supervision, Kernel kernel);
+
+    // What it learns before anything is handed over.
+    struct Predecessor {
+        UniqueFd listener;
+        bool has_gate;
+    };
+    static Expected<Predecessor, SysError> meet(MessageSocket& socket, const Config& config);
+    void start(std::shared_ptr<const Config> config);
+    void stand_beside(std::shared_ptr<const Config> config);
+    std::optional<SysError> take_over();
+    std::optional<SysError> resume(const HandOver& known);
+    void hear_successor();
+    void meet_successor();
+    bool is_quiet() const;
+    void hand_over();
+    HandOver all_that_is_known() const;
+    void end_upgrade(const std::string& why);
+    std::string upgrade(LineServer::ClientId client);
 
     // Wake-ups.
     void configure(std::shared_ptr<const Config> config);
@@ -105,6 +132,7 @@ class Engine : private Port {
     // `has_changed`: something of the interface itself, not only of the groups.
     void update_link(InterfaceId id, bool has_changed);
     void bring_up(const Interface& interface, InterfaceId id, bool has_changed);
+    LinkStatus link_of(InterfaceId id) const;
     bool comes_elsewhere(int ifindex) const;
     void repair(const LinkMonitor::Changes& changes);
     void repair(GroupId id, Group& group);
@@ -210,6 +238,10 @@ class Engine : private Port {
     Instant look_around_at_;
     std::size_t next_look_ = 0;  // at which of the node's interfaces
     bool stopping_ = false;
+    bool serves_ = true;                            // or another engine does, until it hands over
+    std::optional<LineServer::ClientId> upgrader_;  // who waits for how it goes
+    Instant hands_over_since_ = kNever;             // a successor is ready
+    bool has_handed_over_ = false;
 };
 
 }  // namespace carpd

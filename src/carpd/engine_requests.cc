@@ -58,6 +58,7 @@ std::string Engine::execute(const Request& request, LineServer::ClientId client)
         case Command::client: return tell_who_serves(request);
         case Command::reload: return reload();
         case Command::history: return history_line(history_.lines());
+        case Command::upgrade: return upgrade(client);
         case Command::config: break;  // handle_line() begins it
         case Command::stop:
             log(LogLevel::notice, "stopping on request");

@@ -23,6 +23,28 @@ Expected<Keeper, SysError> Keeper::open(KeptProcess process) {
     return Keeper(std::move(process), std::move(ends->first), std::move(ends->second));
 }
 
+Keeper Keeper::inherit(KeptProcess process, const KeptMemory& memory, const Config& config) {
+    Keeper keeper(std::move(process), MessageSocket::inherited(UniqueFd(memory.engine_end)),
+                  MessageSocket::inherited(UniqueFd(memory.own_end)));
+    keeper.pid_ = memory.pid;
+    keeper.wanted_ = keeper.process_.wanted(config);
+    keeper.started_at_ = host_now();
+    if (memory.pid != 0 && keeper.process_.leaves) keeper.left_ = keeper.process_.leaves(config);
+    return keeper;
+}
+
+KeptMemory Keeper::memory() const {
+    return {process_.name, pid_, engine_end_.fd(), own_end_.fd()};
+}
+
+void Keeper::replace(const Config& config) {
+    wanted_ = process_.wanted(config);
+    if (pid_ != 0)
+        end();
+    else
+        configure(config);
+}
+
 void Keeper::configure(const Config& config) {
     wanted_ = process_.wanted(config);
     if (pid_ == 0) {

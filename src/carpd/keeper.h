@@ -14,6 +14,7 @@
 
 #include "carpd/backoff.h"
 #include "config/config.h"
+#include "control/hand_over.h"
 #include "linux/message_socket.h"
 
 namespace carpd {
@@ -38,6 +39,12 @@ struct KeptProcess {
 class Keeper {
  public:
     static Expected<Keeper, SysError> open(KeptProcess process);
+    // In the place of another supervisor, whose process goes on until replace(): of what memory() said there.
+    static Keeper inherit(KeptProcess process, const KeptMemory& memory, const Config& config);
+    KeptMemory memory() const;
+    const std::string& name() const { return process_.name; }
+    // Ends the process, and starts one of this program where the configuration asks for it.
+    void replace(const Config& config);
 
     // The configuration was read: starts a process, tells it, or ends it.
     void configure(const Config& config);

@@ -2,7 +2,10 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <array>
 #include <csignal>
+#include <memory>
+#include <optional>
 
 #include "carpd/engine.h"
 #include "carpd/helper.h"
@@ -13,7 +16,9 @@
 #include "carpd/web_process.h"
 #include "config/config.h"
 #include "config/description.h"
+#include "control/hand_over.h"
 #include "linux/log.h"
+#include "linux/memory_file.h"
 #include "linux/process.h"
 
 namespace carpd {
@@ -23,6 +28,9 @@ struct Options {
     std::string config{kDefaultConfigFile};
     bool check = false;
     bool verbose = false;
+    std::optional<int> understands;  // a format (control/hand_over.h)
+    std::optional<int> takes_over;   // a descriptor, of what a supervisor left
+    Program program;
 };
 
 void print(std::string_view path, const ConfigErrors& errors, std::string_view kind) {
@@ -47,8 +55,8 @@ int fail(ExitCode code, const std::string& text) {
 // The engine's process.
 int run_engine(const std::shared_ptr<const Config>& config, const std::string& path,
                const Supervision& supervision) {
-    for (const SysError& warning : become_real_time(kEnginePriority))
-        log(LogLevel::warning, warning.to_string());
+    // One that takes over is in no hurry, and in nobody's way, until it has prepared itself.
+    if (!supervision.predecessor) Engine::hurry();
     auto engine = Engine::open(config, path, supervision);
     if (!engine) {
         const bool denied = engine.error().error == EPERM || engine.error().error == EACCES;
@@ -57,7 +65,7 @@ int run_engine(const std::shared_ptr<const Config>& config, const std::string& p
     log(LogLevel::notice,
         fmt::format("carpd {} runs {} group{}; control socket {}", CARPD_VERSION, config->groups.size(),
                     config->groups.size() == 1 ? "" : "s", config->control));
-    (*engine)->run();
+    if ((*engine)->run() == Engine::End::handed_over) return kHandedOver;
     log(LogLevel::notice, "stopped");
     return kStopped;
 }
@@ -94,35 +102,60 @@ KeptProcess sync_process() {
             to_message(FromSync(SyncEnded{}))};
 }
 
-// `path`: empty if the configuration is a command line.
-int supervise(std::shared_ptr<const Config> config, const std::string& path, KeptProcess helper) {
-    std::signal(SIGPIPE, SIG_IGN);
-    auto supervisor = Supervisor::open(std::move(config), path,
-                                       [&path](const auto& current, const Supervision& supervision) {
-                                           return run_engine(current, path, supervision);
-                                       },
-                                       {std::move(helper), sync_process(), web_process()});
-    if (!supervisor) return fail(kFailed, supervisor.error().to_string());
-    return supervisor->run();
+Supervisor::EngineMain engine_main(const Options& options) {
+    return [path = options.config](const auto& config, const Supervision& supervision) {
+        return run_engine(config, path, supervision);
+    };
+}
+
+std::array<KeptProcess, 3> kept_processes(const Options& options) {
+    return {helper_process(options.config), sync_process(), web_process()};
+}
+
+int supervise(Expected<Supervisor, SysError> supervisor) {
+    return supervisor ? supervisor->run() : fail(kFailed, supervisor.error().to_string());
+}
+
+// If this ends, the engine that serves stops in order, as it does whenever its supervisor is gone.
+int take_over(const Options& options, std::shared_ptr<const Config> config) {
+    const UniqueFd file(*options.takes_over);
+    const auto text = read_memory_file(file.get(), kMaxHandOver);
+    if (!text) return fail(kFailed, text.error().to_string());
+    const auto memory = parse_supervisor_memory(*text);
+    if (!memory) return fail(kFailed, fmt::format("what was handed over can't be used: {}", memory.error()));
+    return supervise(Supervisor::inherit(std::move(config), options.config, engine_main(options),
+                                         kept_processes(options), options.program, *memory));
 }
 
 int run(const Options& options, std::shared_ptr<const Config> config) {
+    std::signal(SIGPIPE, SIG_IGN);
+    if (options.takes_over) return take_over(options, std::move(config));
     if (const auto capability = missing_capability(config->dataplane == DataPlaneChoice::bpf))
         return fail(kNoPermission,
                     fmt::format("carpd needs {}; run it as root or give it that capability", *capability));
-    const auto lock = lock_instance();  // the engine inherits it: it is free when both processes are gone
+    auto lock = lock_instance();  // the engine inherits it: it is free when both processes are gone
     if (!lock) return fail(kFailed, lock.error().to_string());
-    return supervise(std::move(config), options.config, helper_process(options.config));
+    return supervise(Supervisor::open(std::move(config), options.config, engine_main(options),
+                                      kept_processes(options), options.program, std::move(*lock)));
 }
 
 // The engine inherits the lock here, too.
 int run_ucarp(const std::vector<std::string>& words) {
     auto start = begin_ucarp(words);
     if (!start) return start.error();
-    return supervise(std::move(start->config), "", ucarp_helper_process());
+    std::signal(SIGPIPE, SIG_IGN);
+    return supervise(Supervisor::open(
+        std::move(start->config), "",
+        [](const auto& config, const Supervision& supervision) {
+            return run_engine(config, "", supervision);
+        },
+        {ucarp_helper_process(), sync_process(), web_process()}, Program{}, std::move(start->lock)));
 }
 
 int start(const Options& options) {
+    if (options.understands && *options.understands != kHandOverFormat)
+        return fail(kFailed, fmt::format("it takes over in format {}, and the running one hands over in {}",
+                                         kHandOverFormat, *options.understands));
     auto file = load_config(options.config, options.check ? existing_interfaces() : std::nullopt);
     if (!file) {
         print(options.config, file.error(), "");
@@ -150,12 +183,22 @@ int main(int argc, char** argv) {
     app.add_flag("-n,--check", options.check, "only check the configuration");
     app.add_flag("-v,--verbose", options.verbose,
                  "log also what is normal on a shared network, such as packets of other groups");
+    // What one carpd asks of another (docs/upgrade.md).
+    app.add_option("--understands", options.understands)->group("");
+    app.add_option("--take-over", options.takes_over)->group("");
     app.set_version_flag("-V,--version", "carpd " CARPD_VERSION);
     app.footer("carpd ucarp OPTIONS takes the place of ucarp; see carpd ucarp --help");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : carpd::kUsage;
+    }
+    options.program.file = carpd::program_file();
+    for (int i = 0; i < argc; ++i) {
+        if (std::string_view(argv[i]) == "--take-over")
+            ++i;  // the descriptor of this once
+        else
+            options.program.arguments.emplace_back(argv[i]);
     }
     return carpd::start(options);
 }

@@ -30,7 +30,8 @@ constexpr Duration kPatience = std::chrono::seconds(1);
 }  // namespace
 
 Expected<Supervisor, SysError> Supervisor::open(std::shared_ptr<const Config> config, std::string path,
-                                                EngineMain engine_main, std::array<KeptProcess, 3> kept) {
+                                                EngineMain engine_main, std::array<KeptProcess, 3> kept,
+                                                Program program, UniqueFd lock) {
     auto helper = Keeper::open(std::move(kept[0]));
     if (!helper) return Unexpected{helper.error()};
     auto sync = Keeper::open(std::move(kept[1]));
@@ -39,30 +40,47 @@ Expected<Supervisor, SysError> Supervisor::open(std::shared_ptr<const Config> co
     if (!web) return Unexpected{web.error()};
     auto watchdog = Watchdog::open();
     if (!watchdog) return Unexpected{watchdog.error()};
+    auto succession = MessageSocket::open_pair(), next = MessageSocket::open_pair();
+    if (!succession) return Unexpected{succession.error()};
+    if (!next) return Unexpected{next.error()};
+    auto signals = open_own_signals();
+    if (!signals) return Unexpected{signals.error()};
+    return Supervisor(std::move(config), std::move(path), std::move(engine_main), std::move(program),
+                      {{std::move(*helper), std::move(*sync), std::move(*web)},
+                       std::move(*watchdog),
+                       std::move(lock),
+                       std::move(*signals),
+                       {std::move(succession->first), std::move(succession->second)},
+                       {std::move(next->first), std::move(next->second)}});
+}
+
+Expected<UniqueFd, SysError> Supervisor::open_own_signals() {
     // Otherwise, if our own parent ignored it, we would not learn how an engine ended.
     std::signal(SIGCHLD, SIG_DFL);
-    auto signals =
-        open_signals(config->ucarp ? std::vector{SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD}
-                                   : std::vector{SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD});
-    if (!signals) return Unexpected{signals.error()};
-    return Supervisor(std::move(config), std::move(path), std::move(engine_main),
-                      {std::move(*helper), std::move(*sync), std::move(*web)}, std::move(*watchdog),
-                      std::move(*signals));
+    return open_signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD});
 }
 
 Supervisor::Supervisor(std::shared_ptr<const Config> config, std::string path, EngineMain engine_main,
-                       std::array<Keeper, 3> kept, Watchdog watchdog, UniqueFd signals)
+                       Program program, Kernel kernel)
     : config_(std::move(config)),
       path_(std::move(path)),
       engine_main_(std::move(engine_main)),
-      kept_(std::move(kept)),
-      watchdog_(std::move(watchdog)),
-      signals_(std::move(signals)) {}
+      program_(std::move(program)),
+      kept_(std::move(kernel.kept)),
+      watchdog_(std::move(kernel.watchdog)),
+      lock_(std::move(kernel.lock)),
+      signals_(std::move(kernel.signals)),
+      succession_(std::move(kernel.succession)),
+      next_succession_(std::move(kernel.next_succession)) {}
 
 int Supervisor::run() {
     become_real_time(kSupervisorPriority);  // where it fails, it fails for the engine too, which says so
-    start_engine();
-    configure_kept();
+    if (engine_ != 0) {
+        start_successor();
+    } else {
+        start_engine();
+        configure_kept();
+    }
     while (!exit_code_) {
         wait();
         handle_signals();
@@ -70,6 +88,7 @@ int Supervisor::run() {
         if (watchdog_.expired()) fence_late_engine();
         if (judge_at_ <= host_now()) judge_late_engine();
         if (start_again_at_ <= host_now()) start_again();
+        if (upgrade_until_ <= host_now()) judge_upgrade();
     }
     for (Keeper& keeper : kept_) keeper.begin_to_finish();
     for (Keeper& keeper : kept_) keeper.finish();
@@ -78,7 +97,7 @@ int Supervisor::run() {
 
 void Supervisor::wait() {
     pollfd events[] = {{signals_.get(), POLLIN, 0}, {watchdog_.fd(), POLLIN, 0}};
-    Instant until = std::min(judge_at_, start_again_at_);
+    Instant until = std::min({judge_at_, start_again_at_, upgrade_until_});
     for (const Keeper& keeper : kept_) until = std::min(until, keeper.next_deadline());
     const Duration left = std::max(until - host_now(), Duration(0));
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
@@ -91,8 +110,10 @@ void Supervisor::wait() {
 void Supervisor::start_engine() {
     const pid_t supervisor = getpid();
     started_at_ = host_now();
+    succession_.engine_end.discard();  // what was said to another engine
+    succession_.own_end.discard();
     const pid_t child = fork();
-    if (child == 0) become_engine(supervisor);
+    if (child == 0) become_engine(supervisor, false);
     if (child > 0) {
         engine_ = child;
         return;
@@ -106,12 +127,15 @@ void Supervisor::start_engine() {
 
 // An engine whose supervisor dies is told to stop in order: nobody would remove what it leaves. (The kernel
 // forgets this if the process ever changes its user; then ask again.)
-void Supervisor::become_engine(pid_t supervisor) {
+void Supervisor::become_engine(pid_t supervisor, bool takes_over) {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != supervisor) _exit(kFailed);  // it died before we asked
     set_process_name("carpd: engine");
-    _exit(engine_main_(config_, Supervision{supervisor, restarts_, watchdog_, kept_[0].become_engine(),
-                                            kept_[1].become_engine(), last_end_, ended_at_}));
+    MessageSocket& own = takes_over ? next_succession_.engine_end : succession_.engine_end;
+    _exit(engine_main_(
+        config_,
+        Supervision{supervisor, restarts_, watchdog_, kept_[0].become_engine(), kept_[1].become_engine(), own,
+                    takes_over ? &succession_.own_end : nullptr, last_end_, ended_at_}));
 }
 
 void Supervisor::start_again() {
@@ -144,13 +168,18 @@ void Supervisor::handle_signals() {
     while (read(signals_.get(), &info, sizeof info) == sizeof info) {
         const int signal = static_cast<int>(info.ssi_signo);
         if (signal == SIGCHLD) {
-            int status = 0;
-            if (engine_ > 0 && waitpid(engine_, &status, WNOHANG) == engine_) engine_ended(status);
+            reap_engine();
+            reap_check();
+            reap_successor();
             for (Keeper& keeper : kept_) keeper.reap();
             continue;
         }
         if (signal == SIGUSR1 && !config_->ucarp) {
             if (read_config()) configure_kept();
+            continue;
+        }
+        if (signal == SIGUSR2 && !config_->ucarp) {
+            begin_upgrade();
             continue;
         }
         stopping_ = stopping_ || ends(signal);
@@ -166,7 +195,15 @@ bool Supervisor::ends(int signal) const {
     return signal == SIGTERM || signal == SIGINT || (signal == SIGHUP && config_->ucarp);
 }
 
+void Supervisor::reap_engine() {
+    int status = 0;
+    if (engine_ == 0 || waitpid(engine_, &status, WNOHANG) != engine_) return;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kHandedOver) return succeed();
+    engine_ended(status);
+}
+
 void Supervisor::engine_ended(int status) {
+    end_successor();  // there is nothing left to take over
     last_end_ = describe_end(status);
     ended_at_ = host_now();
     const std::string end = fmt::format("engine (pid {}) {}", engine_, last_end_);

@@ -25,6 +25,23 @@ void SyncLink::set_wanted(bool wanted) {
     say();
 }
 
+std::optional<SyncMemory> SyncLink::memory(Instant now) const {
+    if (!wanted_) return std::nullopt;
+    return SyncMemory{status_.pid,           copy_.is_complete(now), status_.copy.peers,
+                      status_.copy.peers_up, mastership_.takeover,   status_.committed};
+}
+
+void SyncLink::resume(Instant now, const SyncMemory& memory, bool master, bool demoted) {
+    wanted_ = true;
+    status_.pid = memory.pid;
+    status_.committed = memory.committed;
+    has_spoken_ = memory.complete;
+    if (memory.complete) status_.copy = {SyncIncomplete::no, memory.peers, memory.peers_up};
+    mastership_ = {master, memory.takeover};
+    told_ = mastership_;
+    copy_.resume(now, memory.complete, master, demoted);
+}
+
 // ---- what it is told
 
 // Rises also from one engine to the next, unless somebody turns the clock back: what was committed for an

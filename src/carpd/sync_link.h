@@ -9,6 +9,7 @@
 
 #include "carp/copy_state.h"
 #include "carpd/message_link.h"
+#include "control/hand_over.h"
 #include "control/status.h"
 #include "control/sync_message.h"
 #include "linux/log.h"
@@ -24,6 +25,11 @@ class SyncLink {
     int fd() const { return link_.fd(); }
     // Whether there is such a process, or should be: otherwise nothing is said, and nobody demoted.
     void set_wanted(bool wanted);
+
+    // What another engine on this host needs in order to go on; nothing where there is no such process. And
+    // in that one, in the place of the first set_wanted(): how demoted the groups are stays.
+    std::optional<SyncMemory> memory(Instant now) const;
+    void resume(Instant now, const SyncMemory& memory, bool master, bool demoted);
 
     // Groups became MASTER and wait for their flows. Returns the number under which committed() tells of
     // them: higher than any before, of earlier engines, too.

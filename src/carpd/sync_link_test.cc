@@ -44,6 +44,38 @@ TEST_F(SyncLinkTest, SaysNothingWhereNothingIsConfigured) {
     EXPECT_EQ(link_.demotion(now_), 0);
 }
 
+// Another engine goes on: nobody is demoted by that, and the process hears nothing that it knows.
+TEST_F(SyncLinkTest, GoesOnInAnotherEngine) {
+    for (const bool is_master : {false, true}) {
+        auto pair = std::move(MessageSocket::open_pair(32 * 1024).value());
+        SyncLink before = std::move(SyncLink::open(pair.first).value());
+        EXPECT_FALSE(before.memory(now_));
+        before.set_wanted(true);
+        pair.second.send(to_message(FromSync(SyncGreeting{4711})));
+        pair.second.send(to_message(FromSync(SyncCopy{SyncIncomplete::no, 2, 1})));
+        before.wake(now_);
+        const std::uint64_t takeover = before.begin_takeover();
+        before.tell(now_, is_master);
+        now_ += seconds(1);
+        ASSERT_EQ(before.demotion(now_), 0);
+        pair.second.discard();
+
+        SyncLink after = std::move(SyncLink::open(pair.first).value());
+        after.resume(now_, *before.memory(now_), is_master, false);
+        after.set_wanted(true);
+        after.tell(now_, is_master);
+        EXPECT_FALSE(pair.second.receive());
+        EXPECT_EQ(after.demotion(now_), 0);
+        EXPECT_EQ(after.memory(now_), before.memory(now_));
+        EXPECT_EQ(after.status(now_)->incomplete, "no");
+        EXPECT_GT(after.begin_takeover(), takeover);
+        // Its process is replaced, which is no matter for a MASTER.
+        pair.second.send(to_message(FromSync(SyncEnded{})));
+        after.wake(now_);
+        EXPECT_EQ(after.demotion(now_), is_master ? 0 : 240);
+    }
+}
+
 TEST_F(SyncLinkTest, SaysWhatIsNewAndAllToANewProcess) {
     link_.set_wanted(true);
     EXPECT_EQ(heard(), std::vector<ToSync>{Mastership{}});

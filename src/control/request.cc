@@ -39,6 +39,7 @@ constexpr std::array kForms = {
     CommandForm{Command::reload, "reload", {}, false},
     CommandForm{Command::history, "history", {}, false},
     CommandForm{Command::config, "config", {}, false},
+    CommandForm{Command::upgrade, "upgrade", {}, false},
 };
 
 const CommandForm& form_of(Command command) {
@@ -119,7 +120,8 @@ bool only_reads(Command command) {
         case Command::demote:
         case Command::stop:
         case Command::reload:
-        case Command::config: return false;
+        case Command::config:
+        case Command::upgrade: return false;
     }
     return false;
 }

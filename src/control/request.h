@@ -10,6 +10,8 @@
 //   "mac",
 //                                                                 and "group" for one pool
 //   {"command":"stop"}  {"command":"reload"}
+//   {"command":"upgrade"}                                         reply: ok_line(), and how it went when it
+//                                                                 is over
 //   {"command":"history"}                                         reply: history_line()
 //   {"command":"config"}                                          reply: config_head(), ...
 //
@@ -34,7 +36,18 @@ namespace carpd {
 
 inline constexpr std::size_t kMaxRequestSize = 4096;  // bytes in a line
 
-enum class Command : std::uint8_t { status, monitor, state, demote, client, stop, reload, history, config };
+enum class Command : std::uint8_t {
+    status,
+    monitor,
+    state,
+    demote,
+    client,
+    stop,
+    reload,
+    history,
+    config,
+    upgrade
+};
 
 // How `carpctl drain` calls its demotion. It is less than a fault's (rule M3): where all other hosts can't
 // serve well, a drained one still does.
