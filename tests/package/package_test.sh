@@ -57,7 +57,8 @@ done
 
 # ---- a root of its own
 place="$(mktemp -d)"
-trap 'umount -R -l "$place" 2>/dev/null; rmdir "$place"' EXIT
+running=""
+trap '[ -z "$running" ] || kill -9 "$running" 2>/dev/null; umount -R -l "$place" 2>/dev/null; rmdir "$place"' EXIT
 mount -t tmpfs none "$place"
 mkdir "$place/upper" "$place/work" "$place/system" "$place/deb"
 mount -t overlay none -o "lowerdir=/,upperdir=$place/upper,workdir=$place/work" "$place/system" ||
@@ -101,7 +102,27 @@ inside sh -ec "$(echo "$commands" | head -n 2)" >"$place/log" || fail "it can't 
 inside sh -ec "$(echo "$commands" | tail -n 2)" >"$place/log" || fail "ucarp can't be put back"
 [ "$(inside sha256sum /usr/sbin/ucarp)" = "$real" ] || fail "ucarp isn't what it was"
 
-# ---- upgrade: a running carpd goes on, and it is said how to change to the new one
+# ---- upgrade: the new carpd takes over from the running one, in the same process and with its groups as they are
+ip link add carp0 type veth peer name carp1
+ip link set carp1 up && ip link set carp0 up
+(umask 077 && sed 's/"eth0"/"carp0"/' "$example" >"$place/system/etc/carpd/carpd.toml")
+chroot "$place/system" env -u NOTIFY_SOCKET carpd >"$place/running" 2>&1 &
+running=$!
+group() { inside carpctl -j status 2>/dev/null | python3 -c "
+import json, sys
+status = json.load(sys.stdin)
+print(status['pid'], status['groups'][0]['state'], status['groups'][0]['counters']['transitions_to_master'])" 2>/dev/null; }
+for _ in $(seq 300); do [[ "$(group || true)" == *" master 1" ]] && break; sleep 0.1; done
+before="$(group)"
+[[ "$before" == *" master 1" ]] || { cat "$place/running" >&2; fail "carpd doesn't become MASTER: $before"; }
+said="$(inside dpkg -i /tmp/carpd.deb 2>&1)"
+[[ "$said" == *"carpd: the new version has taken over, without a failover"* ]] || fail "an upgrade says: $said"
+after="$(group)"
+[[ "$after" == *" master 1" && "${after%% *}" != "${before%% *}" ]] || fail "after an upgrade: $after, before: $before"
+kill "$running" && wait "$running" || { cat "$place/running" >&2; fail "the upgraded carpd doesn't stop in order"; }
+running=""
+
+# ---- where that can't be done, the running one goes on, and it is said how to change to the new one
 for folder in carpd carpd-lan; do
     mkdir -p "$place/system/run/$folder"
     python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$place/system/run/$folder/control.sock"
