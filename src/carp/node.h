@@ -1,5 +1,6 @@
 // A host's whole behaviour in CARP as one pure object: values in, Actions out. It makes no system call, reads
-// no clock, and allocates nothing per packet or timer (once `Actions` has grown to its working size).
+// no clock, and allocates nothing per packet or timer (once `Actions` has grown to its working size), but for
+// each beacon that it sends, one in five seconds of a group.
 //
 // Who calls it: Pump, for the Linux engine and for the simulator. `now` is the first argument of every input
 // and never decreases; after every input, ask next_deadline() and call handle_timer() then. Calling it early
