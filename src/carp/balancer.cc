@@ -38,6 +38,30 @@ void Balancer::succeed(Instant now, const Balancer& before) {
     if (fingerprint_of(*config_) != fingerprint_of(*before.config_)) settle(now);
 }
 
+PoolMemory Balancer::memory() const {
+    PoolMemory memory;
+    memory.leader = Vhid{config_->leader()};
+    memory.fingerprint = fingerprint_of(*config_);
+    for (CarpnodeIndex k = 0; k < config_->carpnodes.size(); ++k)
+        memory.carpnodes.push_back({Vhid{config_->carpnodes[k].vhid}, seats_[k]});
+    memory.hosts = peers_.memory();
+    memory.settling_until = settling_until_;
+    memory.probe_at = probe_at_;
+    return memory;
+}
+
+// The shares are as they were: nothing moves by it.
+void Balancer::resume(Instant now, const PoolMemory& memory) {
+    for (const auto& [vhid, seat] : memory.carpnodes)
+        if (const auto known = index_of(vhid)) seats_[*known] = seat;
+    peers_.resume(memory.hosts);
+    settling_until_ = memory.settling_until;
+    probe_at_ = memory.probe_at;
+    if (fingerprint_of(*config_) != memory.fingerprint) settle(now);
+    if (config_->hash == BalanceHash::weighted) shares_.set_at_home(at_home());
+    has_changed_ = has_moved_ = false;
+}
+
 std::optional<CarpnodeIndex> Balancer::index_of(Vhid vhid) const {
     const auto& all = config_->carpnodes;
     const auto found =
@@ -57,6 +81,7 @@ void Balancer::follow(Instant now, CarpnodeIndex carpnode, const Own& own) {
         present.is_taken = false;
         present.lives_until = now + lease_length(own.advbase, own.advskew);
         has_changed_ = has_moved_ = true;
+        if (config_->by_ip()) lets_go_until_ = now + kHandOver;
     }
 }
 

@@ -3,12 +3,14 @@
 // to the carpnodes, and passes on what it wants done. Whether the hosts agree is PoolPeers' part.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
 
 #include "balance/shares.h"
 #include "carp/actions.h"
+#include "carp/pool_memory.h"
 #include "carp/pool_peers.h"
 #include "carp/types.h"
 #include "wire/advertisement.h"
@@ -41,6 +43,9 @@ class Balancer {
     bool is_for(const GroupConfig& config, GroupId leader) const;
     // It takes the place of `before`: the same pool was configured anew. What is known of hosts stays.
     void succeed(Instant now, const Balancer& before);
+    // What another daemon needs in order to go on; and this one, just configured, goes on with it.
+    PoolMemory memory() const;
+    void resume(Instant now, const PoolMemory& memory);
 
     // ---- inputs
     // What this host is in a carpnode now.
@@ -74,23 +79,14 @@ class Balancer {
     const Shares& shares() const { return shares_; }
     bool settles(Instant now) const { return now < settling_until_; }
     Instant settling_until() const { return settling_until_; }
+    // Until then this host may still take packets of shares that it let go (rule N7).
+    Instant hands_over_until() const { return std::max(hand_over_until_, lets_go_until_); }
     std::optional<CarpnodeIndex> index_of(Vhid vhid) const;
     bool has_address(const IpAddress& address) const;
     const PoolPeers& peers() const { return peers_; }
 
  private:
-    // Who is MASTER of a carpnode, or was last.
-    struct Seat {
-        bool is_taken = false;  // otherwise nobody is known to be MASTER now
-        bool is_self = false;
-        std::optional<IpAddress> source;  // of the last; nothing: nobody ever
-        Standing standing;
-        Instant since = Instant::min();  // when it took over from another, as far as this host knows
-        // Until then it can't have been lost without a word; kNever while it is this host.
-        Instant lives_until = Instant::min();
-        // Likewise of somebody who is known only by an address of the other family.
-        Instant another_lives_until = Instant::min();
-    };
+    using Seat = PoolSeat;
 
     void seat(Instant now, CarpnodeIndex carpnode, Seat next);
     bool is_known_by_address(const Seat& seat) const;
@@ -110,6 +106,7 @@ class Balancer {
     bool has_changed_ = true, has_moved_ = false;
     Instant settling_until_ = Instant::min();
     Instant hand_over_until_ = Instant::min();  // of the last change of shares
+    Instant lets_go_until_ = Instant::min();    // of the last carpnode that this host left
     Instant probe_at_ = kNever;
     std::optional<SetPool> told_;
 };

@@ -1,6 +1,7 @@
 // What a Node knows that no configuration says, as a value: what a daemon gives to the one that takes over
 // from it without a failover (docs/upgrade.md). Times are those of a clock that both have. What isn't here
-// starts anew: the last refusal of each group, and all that pools and sets make of their members.
+// starts anew: the last refusal of each group, what other hosts told by beacons, carpnodes that a pool lacks,
+// and all that sets make of their members.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include "carp/counters.h"
 #include "carp/demotion.h"
 #include "carp/lateness.h"
+#include "carp/pool_memory.h"
 #include "carp/sent_counters.h"
 #include "carp/types.h"
 
@@ -62,6 +64,7 @@ struct DemotionEnd {
 
 struct NodeMemory {
     std::vector<GroupMemory> groups;
+    std::vector<PoolMemory> pools;
     std::vector<InterfaceGroupDemotion> interface_group_demotions;
     std::vector<DemotionEnd> ends;
     int sync_demotion = 0;

@@ -55,9 +55,11 @@ class Node {
     // Every group bows out if it is MASTER, withdraws and goes to INIT.
     void stop(Instant now, Actions& out);
 
-    // What another daemon on this host needs in order to go on with these groups. Between two inputs, and
-    // without pools.
+    // What another daemon on this host needs in order to go on with these groups. Between two inputs.
     NodeMemory memory() const;
+    // Until then its driver may still take packets of shares that it let go (rule N7), which no other one can
+    // go on with.
+    Instant hands_over_until() const;
     // Goes on where that one stopped, in the place of the first handle_link() of each interface: `links` are
     // those of interfaces(), in their order. configure() was called, and nothing else. A MASTER whose lease
     // lasts asks for its addresses, which stand; one whose lease has lapsed withdraws first. A group of
@@ -111,6 +113,7 @@ class Node {
     // How many groups are MASTER.
     std::size_t masters() const { return masters_; }
     std::optional<GroupId> find_group(std::string_view name) const;
+    std::optional<GroupId> group_at(const std::string& interface, Vhid vhid) const;
     // Names of the interfaces that groups ask for; an InterfaceId is an index into it. It only grows.
     const std::vector<std::string>& interfaces() const { return interface_names_; }
     const LinkStatus& link(InterfaceId interface) const { return interfaces_[interface].link; }
@@ -143,7 +146,6 @@ class Node {
     void erase_endings(auto which);
     void end_demotions(Instant now, Actions& out);
     InterfaceId interface_id(const std::string& name);
-    std::optional<GroupId> group_at(const std::string& interface, Vhid vhid) const;
     void resume_demotions(const NodeMemory& memory);
     GroupId take_slot(std::vector<GroupId>& free);
     Receipt receive(Instant now, InterfaceId interface, Bytes bytes, Actions& out);

@@ -10,6 +10,10 @@ NodeMemory Node::memory() const {
     NodeMemory memory;
     for (const auto& group : groups_)
         if (group) memory.groups.push_back(group->memory());
+    for (const auto& [key, pool] : pools_) {
+        memory.pools.push_back(pool->memory());
+        memory.pools.back().interface = interface_names_[key.first];
+    }
     for (const auto& [interface_group, counter] : interface_group_demotions_)
         for (const auto& [name, amount] : counter.contributions())
             memory.interface_group_demotions.push_back({interface_group, name, amount});
@@ -27,6 +31,12 @@ NodeMemory Node::memory() const {
     return memory;
 }
 
+Instant Node::hands_over_until() const {
+    Instant until = Instant::min();
+    for (const auto& [key, pool] : pools_) until = std::max(until, pool->hands_over_until());
+    return until;
+}
+
 std::optional<GroupId> Node::group_at(const std::string& interface, Vhid vhid) const {
     const auto found = interface_ids_.find(interface);
     return found == interface_ids_.end() ? std::nullopt : group_of(found->second, vhid.value);
@@ -37,6 +47,11 @@ void Node::resume(Instant now, const NodeMemory& memory, std::span<const LinkSta
     for (InterfaceId id = 0; id < interfaces_.size(); ++id) interfaces_[id].link = links[id];
     lateness_ = memory.lateness;
     dropped_ = memory.dropped;
+    for (const PoolMemory& each : memory.pools) {
+        const auto leader = group_at(each.interface, each.leader);
+        if (leader && pool_of_[*leader] && pool_of_[*leader]->leader() == *leader)
+            pool_of_[*leader]->resume(now, each);
+    }
     std::vector<bool> is_new(groups_.size(), true);
     for (const GroupMemory& each : memory.groups) {
         const auto id = group_at(each.interface, each.vhid);

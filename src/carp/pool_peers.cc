@@ -1,6 +1,7 @@
 #include "carp/pool_peers.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace carpd {
 
@@ -10,6 +11,17 @@ constexpr Duration kReportGap = std::chrono::seconds(10);
 constexpr Duration kShown = std::chrono::minutes(1);
 
 }  // namespace
+
+std::vector<PoolHost> PoolPeers::memory() const {
+    std::vector<PoolHost> known;
+    std::copy_if(hosts_.begin(), hosts_.end(), std::back_inserter(known),
+                 [](const Host& host) { return host.heard_at != Instant::min(); });
+    return known;
+}
+
+void PoolPeers::resume(const std::vector<PoolHost>& hosts) {
+    std::copy_n(hosts.begin(), std::min(hosts.size(), hosts_.size()), hosts_.begin());
+}
 
 void PoolPeers::hear(Instant now, const IpAddress& source, const Standing& standing, std::uint16_t mark,
                      Actions& out) {

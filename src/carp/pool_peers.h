@@ -9,6 +9,7 @@
 
 #include "balance/types.h"
 #include "carp/actions.h"
+#include "carp/pool_memory.h"
 
 namespace carpd {
 
@@ -48,6 +49,9 @@ class PoolPeers {
         : leader_(leader), fingerprint_(fingerprint), by_ip_(by_ip) {}
     // What is known of the hosts stays when the pool is configured anew.
     void succeed(const PoolPeers& before) { hosts_ = before.hosts_; }
+    // The same for another daemon.
+    std::vector<PoolHost> memory() const;
+    void resume(const std::vector<PoolHost>& hosts);
 
     // An authentic advertisement, no bow-out, in the family by which hosts are known.
     void hear(Instant now, const IpAddress& source, const Standing& standing, std::uint16_t mark,
@@ -61,15 +65,7 @@ class PoolPeers {
     std::vector<Stray> strays(Instant now) const;
 
  private:
-    struct Host {
-        IpAddress address;
-        Instant heard_at = Instant::min(), gone_at = Instant::min();
-        std::uint16_t mark = 0;
-        std::uint8_t times = 0;  // that mark has come, one after the other, up to kSure
-        // When its pool became the same; its last probe since then.
-        Instant same_since = Instant::min(), probe_at = Instant::min();
-        bool is_said_to_differ = false, is_said_to_be_kept_back = false;
-    };
+    using Host = PoolHost;
     static constexpr std::uint8_t kSure = 4;  // others' marks are 0, or random
 
     Host& host(Instant now, const IpAddress& source);
