@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/siphash.h"
 #include "wire/ip_packet.h"
 
 namespace carpd {
@@ -100,6 +101,10 @@ std::size_t put_control(std::span<char> space, int level, int type, const Info& 
 }
 
 }  // namespace
+
+std::uint64_t packet_digest(const Received& packet) {
+    return siphash({static_cast<std::uint64_t>(packet.ifindex), 0}, packet.bytes) | 1;
+}
 
 Expected<CarpSocket, SysError> CarpSocket::open() {
     CarpSocket socket;

@@ -6,6 +6,7 @@
 // advertisements with ICMP errors.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
@@ -26,6 +27,9 @@ struct Received {
     Bytes bytes;
     MacAddress source_mac;
 };
+
+// By which two sockets that hear the same know it; never 0.
+std::uint64_t packet_digest(const Received& packet);
 
 // It begins with its Ethernet header, and leaves through that interface.
 struct OutgoingFrame {

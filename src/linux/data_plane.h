@@ -58,11 +58,15 @@ class DataPlane {
     // its gate.
     std::optional<SysError> take_over();
     // Whether this is something that a prepared or installed group has in the kernel.
-    bool holds(const LinkAddress& address) const { return owner_of(address).has_value(); }
+    bool holds(const LinkAddress& address) const;
     bool holds(const Route& route) const;
     bool holds(const Rule& rule) const;
     // A device of a group's own, or the interface of groups that the gate guards.
     bool uses(int ifindex) const;
+    // Of a withdrawn carpnode: whether its addresses stay as long as its pool settles; and of a prepared one
+    // that they do, because another process had them so.
+    bool lingers(GroupId carpnode) const;
+    void linger(GroupId carpnode, const GroupConfig& config);
 
     // Stands ready for `group` on its interface `parent`. Call it when the interface appears and whenever
     // something of it changed (MAC, MTU, ifindex, forwarding) or of the configuration.
@@ -86,6 +90,8 @@ class DataPlane {
                   Instant hand_over_until = Instant::min());
     // What came to the pool of a prepared carpnode; nothing for other groups.
     std::optional<PoolTraffic> traffic_of(GroupId carpnode) const;
+    // What had come when another process had it, before take_over().
+    void set_traffic(GroupId carpnode, const PoolTraffic& traffic);
     // None answers, or behind a gate none from then on. Harmless if none did. Behind a gate the kernel keeps
     // the addresses until they are settled. Those of a pool that settles stay, for connections that are
     // there.

@@ -17,6 +17,32 @@ std::optional<SysError> DataPlane::take_over() {
     return gate_ ? gate_->take_their_place() : std::nullopt;
 }
 
+bool DataPlane::lingers(GroupId carpnode) const {
+    const Group* group = find(carpnode);
+    return group != nullptr && group->lingers;
+}
+
+void DataPlane::linger(GroupId carpnode, const GroupConfig& config) {
+    const Group* group = find(carpnode);
+    if (group == nullptr || group->keeps_addresses() || !pool_settles(*group)) return;
+    Installation closed{carpnode, &config, Instant{}};
+    install(std::span(&closed, 1));
+    withdraw(carpnode);
+}
+
+void DataPlane::set_traffic(GroupId carpnode, const PoolTraffic& traffic) {
+    if (gate_) gate_->set_traffic(carpnode, traffic);
+}
+
+bool DataPlane::holds(const LinkAddress& address) const {
+    return std::any_of(groups_.begin(), groups_.end(), [&](const Group& group) {
+        const auto& held = group.holdings.addresses;
+        return group.keeps_addresses() && std::any_of(held.begin(), held.end(), [&](const LinkAddress& each) {
+                   return each.ifindex == address.ifindex && each.address.address == address.address.address;
+               });
+    });
+}
+
 // What the kernel tells of a route needn't be all that was said of it, and where no metric was said it may
 // have one.
 bool DataPlane::holds(const Route& route) const {

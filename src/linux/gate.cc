@@ -140,6 +140,11 @@ std::optional<PoolTraffic> Gate::traffic_of(GroupId carpnode) const {
     return program_.traffic_of(groups_[carpnode].owner);
 }
 
+void Gate::set_traffic(GroupId carpnode, const PoolTraffic& traffic) {
+    if (carpnode < groups_.size() && groups_[carpnode].place)
+        program_.set_traffic(groups_[carpnode].owner, traffic);
+}
+
 bool Gate::remove_leftovers(Netlink& netlink, const Link& link) {
     const auto note = GateHooks::remove_leftovers(netlink, link.ifindex);
     if (note) restore_arp(*note, link.name);

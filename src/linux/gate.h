@@ -59,6 +59,8 @@ class Gate {
     void set_pool(GroupId leader, CarpnodeSet at_home, Instant settling_until, Instant hand_over_until);
     // What came to the pool of a carpnode since the first of it was guarded; nothing for other groups.
     std::optional<PoolTraffic> traffic_of(GroupId carpnode) const;
+    // So much came before. While the gate stands at no interface.
+    void set_traffic(GroupId carpnode, const PoolTraffic& traffic);
 
     // Puts the program back where somebody removed it; returns whether that was necessary.
     bool renew(int ifindex) { return hooks_.renew(program_, ifindex); }

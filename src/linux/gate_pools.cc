@@ -34,7 +34,7 @@ Expected<std::size_t, SysError> GatePools::find_or_make(int ifindex, const PoolP
         return Unexpected{
             SysError{"guard more than " + std::to_string(GATE_MAX_POOLS) + " pools by the BPF gate", "", 0}};
     if (free == pools_.end()) pools_.emplace_back();
-    program_->reset_traffic(GATE_POOL | static_cast<GateOwner>(number));
+    program_->set_traffic(GATE_POOL | static_cast<GateOwner>(number), {});
     pools_[number] =
         std::make_unique<Pool>(Pool{ifindex, place.pool, place.key, Shares(*place.pool, place.key), {}, {}});
     return number;

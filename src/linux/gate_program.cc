@@ -213,10 +213,11 @@ void GateProgram::remove_pool(GateOwner pool) {
     bpf_map_delete_elem(slots_, &number);
 }
 
-void GateProgram::reset_traffic(GateOwner pool) {
+void GateProgram::set_traffic(GateOwner pool, const PoolTraffic& traffic) {
     const __u32 number = GATE_POOL_NUMBER(pool);
-    const std::vector<gate_traffic> none(possible_cpus());
-    bpf_map_update_elem(traffic_, &number, none.data(), BPF_ANY);
+    std::vector<gate_traffic> by_cpu(possible_cpus());
+    by_cpu.front() = {traffic.packets, traffic.bytes, traffic.of_others};
+    bpf_map_update_elem(traffic_, &number, by_cpu.data(), BPF_ANY);
 }
 
 PoolTraffic GateProgram::traffic_of(GateOwner pool) const {

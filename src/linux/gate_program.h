@@ -49,8 +49,8 @@ class GateProgram {
     // copies in place. Each word is one from before or after, so the packet goes to a carpnode that one of
     // both names, or to none where a pool has just got weights. The next packet finds all of it.
     std::optional<SysError> put_pool(GateOwner pool, const gate_pool& value, const gate_slots* slots);
-    // Nothing has come in for it yet.
-    void reset_traffic(GateOwner pool);
+    // So much has come in for it until now.
+    void set_traffic(GateOwner pool, const PoolTraffic& traffic);
     void remove_pool(GateOwner pool);
 
     // What came in for it since it was made.
