@@ -44,6 +44,7 @@ using CarpnodeIndex = std::uint8_t;
 struct PoolTraffic {
     std::uint64_t packets = 0, bytes = 0;  // of this host's share
     std::uint64_t of_others = 0;           // packets that others serve, dropped here
+    bool operator==(const PoolTraffic&) const = default;
 };
 
 struct BalanceConfig {

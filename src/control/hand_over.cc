@@ -15,7 +15,8 @@ namespace carpd {
 namespace {
 
 // One list of each struct's fields serves both directions: `fields(archive, value)` calls archive(name,
-// field) for each, with a Writer or a Reader.
+// field) for each, with a Writer or a Reader; and archive.list(name, field) for a list that is left out where
+// it is empty.
 
 template <class T>
 concept Number = std::integral<T> && !std::same_as<T, bool>;
@@ -91,7 +92,31 @@ void fields(A& a, Lateness& v) {
     a("count", v.count), a("last", v.last), a("worst", v.worst);
 }
 template <class A>
+void fields(A& a, PoolSeat& v) {
+    a("is_taken", v.is_taken), a("is_self", v.is_self), a("source", v.source), a("standing", v.standing);
+    a("since", v.since), a("lives_until", v.lives_until);
+    a("another_lives_until", v.another_lives_until);
+}
+template <class A>
+void fields(A& a, PoolMemory::Carpnode& v) {
+    a("vhid", v.vhid.value), a("seat", v.seat);
+}
+template <class A>
+void fields(A& a, PoolHost& v) {
+    a("address", v.address), a("heard_at", v.heard_at), a("gone_at", v.gone_at);
+    a("mark", v.mark), a("times", v.times), a("same_since", v.same_since), a("probe_at", v.probe_at);
+    a("is_said_to_differ", v.is_said_to_differ);
+    a("is_said_to_be_kept_back", v.is_said_to_be_kept_back);
+}
+template <class A>
+void fields(A& a, PoolMemory& v) {
+    a("interface", v.interface), a("leader", v.leader.value), a("fingerprint", v.fingerprint);
+    a("carpnodes", v.carpnodes), a("hosts", v.hosts);
+    a("settling_until", v.settling_until), a("probe_at", v.probe_at);
+}
+template <class A>
 void fields(A& a, NodeMemory& v) {
+    a.list("pools", v.pools);
     a("groups", v.groups), a("interface_group_demotions", v.interface_group_demotions), a("ends", v.ends);
     a("sync_demotion", v.sync_demotion), a("lateness", v.lateness), a("dropped", v.dropped);
 }
@@ -110,7 +135,17 @@ void fields(A& a, SyncMemory& v) {
     a("takeover", v.takeover), a("committed", v.committed);
 }
 template <class A>
+void fields(A& a, PoolTraffic& v) {
+    a("packets", v.packets), a("bytes", v.bytes), a("of_others", v.of_others);
+}
+template <class A>
+void fields(A& a, CarpnodeMemory& v) {
+    a("interface", v.interface), a("vhid", v.vhid.value), a("lingers", v.lingers), a("traffic", v.traffic);
+}
+template <class A>
 void fields(A& a, HandOver& v) {
+    a.list("carpnodes", v.carpnodes);
+    a("last_packet", v.last_packet);
     a("version", v.version), a("node", v.node), a("tracks", v.tracks), a("sync", v.sync);
     a("history", v.history);
 }
@@ -130,6 +165,9 @@ class Writer {
     template <class T>
     void operator()(const char* name, T& value) {
         json_[name] = of(value);
+    }
+    void list(const char* name, auto& values) {
+        if (!values.empty()) (*this)(name, values);
     }
 
     template <class T>
@@ -192,6 +230,9 @@ class Reader {
         Reader below(found == json_.end() ? nothing() : *found, path_.empty() ? name : path_ + "." + name,
                      wrong_);
         if (!below.read(value) && wrong_.empty()) wrong_ = below.path_;
+    }
+    void list(const char* name, auto& values) {
+        if (json_.is_object() && json_.contains(name)) (*this)(name, values);
     }
 
  private:
@@ -329,6 +370,13 @@ std::string contradiction_in(const NodeMemory& node) {
                              (is_plain(group.last_heard_at) || !group.last_heard);
         if (!is_past || group.last_heard_at == kNever) return "a time of " + name;
     }
+    for (const PoolMemory& pool : node.pools) {
+        const std::string name = fmt::format("the pool of vhid {} on {}", pool.leader.value, pool.interface);
+        for (const auto& [vhid, seat] : pool.carpnodes)
+            if ((seat.is_taken && !seat.source) || seat.since == kNever) return name;
+        for (const PoolHost& host : pool.hosts)
+            if (host.same_since == kNever || host.probe_at == kNever) return "a host of " + name;
+    }
     std::map<std::string, std::size_t> names;
     for (const auto& [interface_group, name, amount] : node.interface_group_demotions)
         if (!is_amount(amount) || ++names[interface_group] > Node::kMaxOperatorNames)
@@ -349,9 +397,9 @@ std::string contradiction_in(const HandOver& hand_over) {
 }
 
 template <class T>
-std::string write(T copy) {  // the lists of fields are of what can be written to
+std::string write(T copy, int format) {  // the lists of fields are of what can be written to
     Json json = Writer::of(copy);
-    json["format"] = kHandOverFormat;
+    json["format"] = format;
     return dump(json);
 }
 
@@ -363,7 +411,7 @@ Expected<T, std::string> parse(std::string_view text) {
     Reader reader(json, "", wrong);
     int format = 0;
     reader("format", format);
-    if (format != kHandOverFormat)
+    if (!understands(format))
         return Unexpected{fmt::format("its format is {}, and this carpd knows {}", format, kHandOverFormat)};
     T value;
     fields(reader, value);
@@ -375,11 +423,11 @@ Expected<T, std::string> parse(std::string_view text) {
 }  // namespace
 
 std::string to_document(const HandOver& hand_over) {
-    return write(hand_over);
+    return write(hand_over, hand_over_format(!hand_over.node.pools.empty()));
 }
 
 std::string to_document(const SupervisorMemory& memory) {
-    return write(memory);
+    return write(memory, hand_over_format(false));
 }
 
 Expected<HandOver, std::string> parse_hand_over(std::string_view text) {

@@ -10,14 +10,23 @@
 #include <string_view>
 #include <vector>
 
+#include "balance/types.h"
 #include "base/expected.h"
 #include "carp/memory.h"
 #include "health/tracker.h"
 
 namespace carpd {
 
-// Rises when an older carpd would misunderstand what a newer one writes.
-inline constexpr int kHandOverFormat = 1;
+// The latest format that this carpd reads, and the one in which it hands over. It rises when an older carpd
+// would misunderstand what a newer one writes: from 2 on there are pools. So a host without any can hand over
+// to one of format 1.
+inline constexpr int kHandOverFormat = 2;
+constexpr int hand_over_format(bool has_pools) {
+    return has_pools ? kHandOverFormat : 1;
+}
+constexpr bool understands(int format) {
+    return format >= 1 && format <= kHandOverFormat;
+}
 inline constexpr std::size_t kMaxHandOver = 64 << 20;  // bytes
 
 // What the helper said of a track.
@@ -36,11 +45,23 @@ struct SyncMemory {
     bool operator==(const SyncMemory&) const = default;
 };
 
+// What the data plane has of a carpnode, beside what the core knows.
+struct CarpnodeMemory {
+    std::string interface;
+    Vhid vhid;
+    bool lingers = false;  // it isn't MASTER, and its addresses stay as long as the pool settles
+    std::optional<PoolTraffic> traffic;  // the pool's, at its leader
+    bool operator==(const CarpnodeMemory&) const = default;
+};
+
 struct HandOver {
     std::string version;  // of the carpd that hands over
     NodeMemory node;
+    std::vector<CarpnodeMemory> carpnodes;
     std::vector<TrackMemory> tracks;
-    std::optional<SyncMemory> sync;   // where state synchronisation is configured
+    std::optional<SyncMemory> sync;  // where state synchronisation is configured
+    // packet_digest() of the last that it heard, 0: none came; nothing: an older one, which doesn't say.
+    std::optional<std::uint64_t> last_packet;
     std::deque<std::string> history;  // as a monitor's lines, the oldest first
     bool operator==(const HandOver&) const = default;
 };

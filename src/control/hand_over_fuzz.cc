@@ -17,14 +17,30 @@ GroupConfig group(const char* interface, std::uint8_t vhid) {
     return config;
 }
 
+// Two carpnodes of a pool on eth2.
+std::vector<GroupConfig> carpnodes() {
+    BalanceConfig balance;
+    balance.hash = BalanceHash::weighted;
+    balance.carpnodes = {{1, 0, 1}, {2, 100, 2}};
+    const SharedValue<BalanceConfig> pool(balance);
+    std::vector<GroupConfig> groups = {group("eth2", 1), group("eth2", 2)};
+    for (GroupConfig& each : groups) {
+        each.together.clear();
+        each.balance = pool;
+    }
+    return groups;
+}
+
 void go_on(const NodeMemory& memory) {
     Instant now{std::chrono::seconds(100)};
     Node node(1);
     Actions out;
-    node.configure(now, share({group("eth0", 7), group("eth1", 1)}), out);
+    std::vector<GroupConfig> groups = carpnodes();
+    groups.insert(groups.begin(), {group("eth0", 7), group("eth1", 1)});
+    node.configure(now, share(std::move(groups)), out);
     LinkStatus link;
     link.present = link.up = link.running = true;
-    node.resume(now, memory, std::vector<LinkStatus>{link, link}, out);
+    node.resume(now, memory, std::vector<LinkStatus>(3, link), out);
     for (int i = 0; i < 20; ++i) {
         Actions actions;
         std::swap(actions, out);

@@ -33,6 +33,11 @@ HandOver example() {
     known.node.groups.push_back(group);
     known.node.groups.emplace_back().interface = "eth1";
     known.node.groups.back().vhid = Vhid{1};
+    PoolMemory pool{"eth2", Vhid{21}, 0x1234, {}, {}, at(700), at(101)};
+    pool.carpnodes = {{Vhid{21}, {true, true, *IpAddress::parse("192.0.2.1"), {}, at(80), kNever, {}}}, {}};
+    pool.hosts = {{*IpAddress::parse("192.0.2.2"), at(99), at(109), 0x1234, 4, at(60), at(98), false, true}};
+    known.node.pools = {pool};
+    known.carpnodes = {{"eth2", Vhid{21}, false, PoolTraffic{12, 3456, 78}}, {"eth2", Vhid{22}, true, {}}};
     known.node.interface_group_demotions = {{"carp", "drain", 200}};
     known.node.ends = {{"", {}, "carp", "drain", at(500)}, {"eth0", Vhid{7}, "", "test", at(600)}};
     known.node.sync_demotion = 240;
@@ -44,6 +49,7 @@ HandOver example() {
     verdict.since = at(50);
     known.tracks = {{"a", verdict}};
     known.sync = SyncMemory{4711, true, 2, 1, 17, 16};
+    known.last_packet = ~std::uint64_t{0};
     known.history = {R"({"event":"x"})"};
     return known;
 }
@@ -63,6 +69,19 @@ TEST(HandOver, ComesBackAsItWas) {
     EXPECT_EQ(*empty, HandOver{});
 }
 
+// A host without pools goes on also in a carpd that knows none.
+TEST(HandOver, PoolsMakeTheFormat) {
+    EXPECT_THAT(to_document(example()), testing::HasSubstr(R"("format":2)"));
+    HandOver without = example();
+    without.node.pools.clear();
+    without.carpnodes.clear();
+    const std::string document = to_document(without);
+    EXPECT_THAT(document, testing::HasSubstr(R"("format":1)"));
+    EXPECT_THAT(document, testing::Not(testing::HasSubstr("pools")));
+    EXPECT_TRUE(understands(1) && understands(2));
+    EXPECT_FALSE(understands(0) || understands(3));
+}
+
 TEST(HandOver, FieldsOfALaterVersionArePassedOver) {
     const auto read = parse_hand_over(replaced(to_document(example()), "{", R"({"later":[1],)"));
     ASSERT_TRUE(read) << read.error();
@@ -74,7 +93,7 @@ TEST(HandOver, SaysWhatMakesNoSense) {
     struct {
         const char *part, *other, *complaint;
     } const cases[] = {
-        {R"("format":1)", R"("format":2)", "its format is 2, and this carpd knows 1"},
+        {R"("format":2)", R"("format":3)", "its format is 3, and this carpd knows 2"},
         {R"("vhid":7)", R"("vhid":256)", "node.groups.0.vhid"},
         {R"("vhid":7)", R"("vhid":0)", "vhid 0 on eth0"},
         {R"("vhid":7)", R"("vhid":-1)", "node.groups.0.vhid"},
@@ -91,6 +110,12 @@ TEST(HandOver, SaysWhatMakesNoSense) {
         {R"("source":"2001:db8::1")", R"("source":"nowhere")", "node.groups.0.last_heard.source"},
         {R"("withdrawn_by":["a"])", R"("withdrawn_by":[{}])", "node.groups.0.withdrawn_by.0"},
         {R"("bad_digest":1)", R"("bad_digest":-1)", "node.groups.0.counters.dropped"},
+        {R"("is_taken":false)", R"("is_taken":true)", "the pool of vhid 21 on eth2"},
+        {R"("since":80000000000)", R"("since":9223372036854775807)", "the pool of vhid 21 on eth2"},
+        {R"("same_since":60000000000)", R"("same_since":9223372036854775807)", "a host of the pool"},
+        {R"("times":4)", R"("times":256)", "node.pools.0.hosts.0.times"},
+        {R"("lingers":true)", R"("lingers":null)", "carpnodes.1.lingers"},
+        {R"("pools":[)", R"("pools":{},"other":[)", "node.pools"},
         {R"("tracks":[)", R"("tracks":[[],)", "tracks.0"},
         {R"("history":[)", R"("history":[1,)", "history.0"},
         {R"("sync":{)", R"("sync":7,"other":{)", "sync"},
