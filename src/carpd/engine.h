@@ -115,6 +115,13 @@ class Engine : private Port {
     void stand_beside(std::shared_ptr<const Config> config);
     std::optional<SysError> take_over();
     std::optional<SysError> resume(const HandOver& known);
+    void resume(const std::vector<CarpnodeMemory>& carpnodes);
+    struct Unheard {
+        InterfaceId interface;
+        std::vector<std::uint8_t> bytes;
+    };
+    std::vector<Unheard> take_unheard(const std::optional<std::uint64_t>& last);
+    std::vector<CarpnodeMemory> known_carpnodes() const;
     void hear_successor();
     void meet_successor();
     bool is_quiet() const;
@@ -225,6 +232,7 @@ class Engine : private Port {
     std::vector<LogLimit> refusal_limits_;                // by DropReason
     std::vector<LogLimit> peer_limits_;                   // by PeerNews
     std::size_t heard_ = 0;                               // packets, in this wake-up
+    std::uint64_t last_packet_ = 0;                       // packet_digest(); 0: none came
     bool gathers_ = false;                                // packets come one after the other: they may gather
     Instant heard_at_ = Instant::min();
     std::size_t reported_ = 0;  // to people, since the data plane was settled last

@@ -38,6 +38,7 @@ std::span<const ReceivedPacket> Engine::receive() {
     do {
         received = kernel_.socket.receive();
         heard_ += received.size();
+        if (!received.empty()) last_packet_ = packet_digest(received.back());
         for (const Received& packet : received) {
             const auto found = interface_of_.find(packet.ifindex);
             if (found != interface_of_.end())

@@ -23,15 +23,12 @@ constexpr Duration kMostToBeQuiet = std::chrono::milliseconds(100);
 // For the successor to read what it gets. Longer than that costs leases, and it would be of no use any more.
 constexpr Duration kMostToUnderstand = std::chrono::milliseconds(500);
 
-constexpr const char* kPools = "a host that balances load can't hand over; drain it, and restart carpd";
-
 }  // namespace
 
 // The supervisor tries the new program, then becomes it and starts an engine that will say hello.
 std::string Engine::upgrade(LineServer::ClientId client) {
     if (upgrader_ && kernel_.control.is_open(*upgrader_))
         return error_line("not upgraded: another upgrade is under way");
-    if (config_->has_pools()) return error_line(std::string("not upgraded: ") + kPools);
     if (config_->ucarp)
         return error_line(
             "not upgraded: ucarp can't be, without a failover; start it once more with the same options, and "
@@ -44,17 +41,17 @@ std::string Engine::upgrade(LineServer::ClientId client) {
 }
 
 void Engine::hear_successor() {
-    kernel_.successor.hear(kMessagesAtOnce, [this](std::string_view said) {
-        if (said == succession::kHello)
+    const int format = hand_over_format(config_->has_pools());
+    kernel_.successor.hear(kMessagesAtOnce, [this, format](std::string_view said) {
+        if (said == succession::hello(format) || said == succession::hello(kHandOverFormat))
             meet_successor();
         else if (said == succession::kReady)
             hands_over_since_ = now_;
         else if (said.starts_with(succession::kRefused))
             end_upgrade(std::string(said.substr(succession::kRefused.size())));
         else
-            supervision_.successor.send(
-                succession::kRefused +
-                fmt::format("the running carpd hands over in format {}", kHandOverFormat));
+            supervision_.successor.send(succession::kRefused +
+                                        fmt::format("the running carpd hands over in format {}", format));
     });
 }
 
@@ -62,27 +59,40 @@ void Engine::meet_successor() {
     const std::string how =
         (kernel_.data_plane.has_gate() ? succession::kServeGate : succession::kServeMacvlan) +
         config_->control;
-    if (config_->has_pools())
-        supervision_.successor.send(succession::kRefused + kPools);
-    else
-        supervision_.successor.send(how, kernel_.control.listener());
+    supervision_.successor.send(how, kernel_.control.listener());
 }
 
 // Between two advertisements, when nothing waits that is soon done.
 bool Engine::is_quiet() const {
-    if (hands_over_since_ == kNever || pump_.has_reports() || !kernel_.data_plane.is_settled()) return false;
+    if (hands_over_since_ == kNever || pump_.has_reports() || !kernel_.data_plane.is_settled() ||
+        node_.hands_over_until() > now_)
+        return false;
     const bool has_time = node_.next_deadline() > now_ + kQuiet;
     return (has_time && answers_.empty() && !history_.is_due(now_)) ||
            now_ >= hands_over_since_ + kMostToBeQuiet;
+}
+
+std::vector<CarpnodeMemory> Engine::known_carpnodes() const {
+    std::vector<CarpnodeMemory> known;
+    for (GroupId id = 0; id < node_.group_slots(); ++id) {
+        const Balancer* pool = node_.pool(id);
+        if (!pool) continue;
+        const GroupConfig& config = node_.group(id)->config();
+        known.push_back({config.interface, config.vhid, kernel_.data_plane.lingers(id), {}});
+        if (pool->leader() == id) known.back().traffic = kernel_.data_plane.traffic_of(id);
+    }
+    return known;
 }
 
 HandOver Engine::all_that_is_known() const {
     HandOver known;
     known.version = CARPD_VERSION;
     known.node = node_.memory();
+    known.carpnodes = known_carpnodes();
     for (const Verdicts::Entry& entry : verdicts_.entries())
         known.tracks.push_back({entry.config.name, entry.verdict});
     known.sync = kernel_.sync.memory(now_);
+    known.last_packet = last_packet_;
     known.history = history_.lines();
     return known;
 }

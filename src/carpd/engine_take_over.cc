@@ -51,7 +51,7 @@ void Engine::hurry() {
 
 Expected<Engine::Predecessor, SysError> Engine::meet(MessageSocket& socket, const Config& config) {
     Predecessor before;
-    socket.send(succession::kHello);
+    socket.send(succession::hello(hand_over_format(config.has_pools())));
     const auto how = next_word(socket, before.listener);
     if (!how) return Unexpected{how.error()};
     before.has_gate = how->starts_with(succession::kServeGate);
@@ -86,6 +86,7 @@ void Engine::stand_beside(std::shared_ptr<const Config> config) {
 std::optional<SysError> Engine::take_over() {
     MessageSocket& before = *supervision_.predecessor;
     hurry();
+    while (!kernel_.socket.receive().empty()) continue;  // the other one hears that
     before.send(succession::kReady);
     UniqueFd file;
     const auto state = next_word(before, file);
@@ -104,12 +105,38 @@ std::optional<SysError> Engine::take_over() {
     return std::nullopt;
 }
 
+// What came after the last packet that the other engine heard. If that one doesn't say which it was, it may
+// have heard all of them.
+std::vector<Engine::Unheard> Engine::take_unheard(const std::optional<std::uint64_t>& last) {
+    std::vector<Unheard> unheard;
+    last_packet_ = last.value_or(0);
+    for (auto batch = kernel_.socket.receive(); !batch.empty(); batch = kernel_.socket.receive())
+        for (const Received& packet : batch) {
+            const auto interface = interface_of_.find(packet.ifindex);
+            last_packet_ = packet_digest(packet);
+            if (!last || last_packet_ == *last)
+                unheard.clear();
+            else if (interface != interface_of_.end())
+                unheard.push_back({interface->second, {packet.bytes.begin(), packet.bytes.end()}});
+        }
+    return unheard;
+}
+
+void Engine::resume(const std::vector<CarpnodeMemory>& carpnodes) {
+    for (const CarpnodeMemory& each : carpnodes) {
+        const auto id = node_.group_at(each.interface, each.vhid);
+        if (!id || !node_.pool(*id)) continue;
+        if (each.lingers) kernel_.data_plane.linger(*id, *groups_[*id].config);
+        if (each.traffic) kernel_.data_plane.set_traffic(*id, *each.traffic);
+    }
+}
+
 // The other engine has ended, and all that it owned stands.
 std::optional<SysError> Engine::resume(const HandOver& known) {
     now_ = host_now();
     serves_ = true;
     kernel_.control.own_file();
-    while (!kernel_.socket.receive().empty()) continue;  // the other one has heard it
+    const std::vector<Unheard> unheard = take_unheard(known.last_packet);
     const LinkMonitor::Changes changes = kernel_.monitor.drain();
     history_ = History(state_file(config_->control, "history"), known.history);
     for (const TrackMemory& track : known.tracks) verdicts_.set(track.track, track.verdict);
@@ -124,7 +151,9 @@ std::optional<SysError> Engine::resume(const HandOver& known) {
         if (config_->sync) node.set_commit_wait(now_, config_->sync->commit_wait, out);
         node.resume(now_, known.node, links, out);
         node.handle_failing_tracks(now_, verdicts_.failing(), out);
+        for (const Unheard& packet : unheard) node.handle_packet(now_, packet.interface, packet.bytes, out);
     });
+    resume(known.carpnodes);
     if (auto error = kernel_.data_plane.take_over()) return error;
     push_watchdog();
     pump_.wake(now_ = host_now());

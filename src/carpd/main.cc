@@ -153,7 +153,7 @@ int run_ucarp(const std::vector<std::string>& words) {
 }
 
 int start(const Options& options) {
-    if (options.understands && *options.understands != kHandOverFormat)
+    if (options.understands && !understands(*options.understands))
         return fail(kFailed, fmt::format("it takes over in format {}, and the running one hands over in {}",
                                          kHandOverFormat, *options.understands));
     auto file = load_config(options.config, options.check ? existing_interfaces() : std::nullopt);

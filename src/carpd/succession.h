@@ -1,7 +1,7 @@
 // What an engine and the one that is about to take over from it say to each other, by a pair of sockets of
 // the supervisor's (docs/upgrade.md). Messages are words:
 //
-//   successor -> engine    hello FORMAT                      of the document that it understands
+//   successor -> engine    hello FORMAT                      of the document that its configuration needs
 //   engine -> successor    serve gate PATH | serve macvlan PATH
 //                                                            with the control socket's listener, at that path
 //   successor -> engine    ready                             all is prepared that can be
@@ -19,7 +19,9 @@
 
 namespace carpd::succession {
 
-inline const std::string kHello = "hello " + std::to_string(kHandOverFormat);
+inline std::string hello(int format) {
+    return "hello " + std::to_string(format);
+}
 inline const std::string kServeGate = "serve gate ", kServeMacvlan = "serve macvlan ";
 inline const std::string kReady = "ready", kState = "state", kUnderstood = "understood", kGo = "go";
 inline const std::string kRefused = "refused ";

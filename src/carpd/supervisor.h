@@ -112,9 +112,11 @@ class Supervisor {
     Watchdog watchdog_;
     UniqueFd lock_, signals_;
     Succession succession_, next_succession_;
-    pid_t engine_ = 0;                // 0: none runs
-    pid_t check_ = 0;                 // the new program, looking at the configuration
-    pid_t successor_ = 0;             // an engine that is about to take over
+    pid_t engine_ = 0;          // 0: none runs
+    pid_t check_ = 0;           // the new program, looking at the configuration
+    pid_t successor_ = 0;       // an engine that is about to take over
+    pid_t dead_successor_ = 0;  // the last one that ended before it could, and its wait status
+    int dead_successor_status_ = 0;
     bool upgrades_again_ = false;     // as soon as that one has
     Instant upgrade_until_ = kNever;  // when the one or the other has hung
     Instant started_at_{};

@@ -62,7 +62,8 @@ void Supervisor::become_check() {
     const int nowhere = ::open("/dev/null", O_WRONLY);
     if (nowhere >= 0) dup2(nowhere, STDOUT_FILENO);
     std::vector<std::string> arguments = program_.arguments;
-    arguments.insert(arguments.end(), {"--check", "--understands", std::to_string(kHandOverFormat)});
+    const int format = hand_over_format(config_->has_pools());
+    arguments.insert(arguments.end(), {"--check", "--understands", std::to_string(format)});
     execv(program_.file.c_str(), as_argv(arguments).data());
     log(LogLevel::error, SysError{"run", program_.file, errno}.to_string());
     _exit(kFailed);
@@ -185,7 +186,8 @@ void Supervisor::reap_successor() {
     int status = 0;
     if (successor_ == 0 || waitpid(successor_, &status, WNOHANG) != successor_) return;
     const std::string end = fmt::format("the new engine (pid {}) {}", successor_, describe_end(status));
-    successor_ = 0;
+    dead_successor_ = std::exchange(successor_, 0);
+    dead_successor_status_ = status;
     upgrade_until_ = kNever;
     upgrades_again_ = false;
     refuse_upgrade(end + ", and the log says why");
@@ -193,7 +195,10 @@ void Supervisor::reap_successor() {
 
 // The engine has handed over and ended.
 void Supervisor::succeed() {
-    if (successor_ == 0) return engine_ended(SIGKILL);  // a wait status; the log has said how it died
+    if (successor_ == 0) {  // it had the last word, and died before this one's end was known
+        engine_ = dead_successor_;
+        return engine_ended(dead_successor_status_);
+    }
     engine_ = std::exchange(successor_, 0);
     upgrade_until_ = kNever;
     started_at_ = host_now();
