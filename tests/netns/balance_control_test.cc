@@ -70,13 +70,5 @@ TEST_F(BalanceControl, WithoutTheGateThereIsNoPool) {
     EXPECT_TRUE(pool().wait_home()) << "nothing changed";
 }
 
-TEST_F(BalanceControl, AnUpgradeIsRefused) {
-    const pid_t engine = server(0).carpd().engine_pid();
-    const Result refused = server(0).carpd().carpctl({"upgrade"});
-    EXPECT_EQ(refused.exit_code, 1);
-    EXPECT_THAT(refused.errors, HasSubstr("drain it"));
-    EXPECT_EQ(server(0).carpd().engine_pid(), engine);
-}
-
 }  // namespace
 }  // namespace carpd::lab

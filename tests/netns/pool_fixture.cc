@@ -55,10 +55,17 @@ void PoolFixture::expect_served(const ServerOf& server_of) {
     std::this_thread::sleep_until(from + 2 * kRound);
     // Who waits for TCP to ask again, or for a server that died, asks nothing new meanwhile.
     for (const Questions& questions : questions_) EXPECT_TRUE(questions.wait_asked(from, 10s));
+    expect_served_since(from, server_of);
+}
+
+std::size_t PoolFixture::expect_served_since(Time from, const ServerOf& server_of) {
     const Time until = Clock::now();
+    std::size_t count = 0;
     for (const Questions& questions : questions_) {
         EXPECT_TRUE(questions.wait_answered(from, until, 5s));
-        const std::vector<Tally> all = tally(questions.asked(from, until), kClients);
+        const std::vector<Question> asked = questions.asked(from, until);
+        count += asked.size();
+        const std::vector<Tally> all = tally(asked, kClients);
         for (int client = 0; client < kClients; ++client) {
             const Tally& t = all[static_cast<std::size_t>(client)];
             const int wanted = server_of(client, questions.service());
@@ -68,6 +75,7 @@ void PoolFixture::expect_served(const ServerOf& server_of) {
             EXPECT_FALSE(t.twice);
         }
     }
+    return count;
 }
 
 void PoolFixture::expect_none_lost(Time from, const Counts& counts) {

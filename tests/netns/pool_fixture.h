@@ -40,6 +40,8 @@ class PoolFixture : public NetnsTest {
     // Two rounds of questions are all answered, each by the server that shall, from the end on of a hand-over
     // that is just going on (rule N7).
     void expect_served(const ServerOf& server_of);
+    // All questions since `from` were. Returns how many they are.
+    std::size_t expect_served_since(Time from, const ServerOf& server_of);
     // None of the questions since `from` was lost, of the clients that count; or at most so many of each kind
     // that nobody says again.
     void expect_none_lost(Time from, const Counts& counts);

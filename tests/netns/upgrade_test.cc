@@ -1,6 +1,9 @@
 // Upgrades under traffic: another carpd takes over from the one that runs, of the MASTER and of the BACKUP,
 // and nobody notices; and what becomes of one that can't be done.
 #include <fmt/format.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -10,6 +13,41 @@
 
 namespace carpd::lab {
 namespace {
+
+// The engine beside `engine` that the supervisor has started; 0: there is none.
+pid_t engine_beside(pid_t supervisor, pid_t engine) {
+    std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", supervisor));
+    for (pid_t child; children >> child;) {
+        std::string name;
+        std::getline(std::ifstream(fmt::format("/proc/{}/comm", child)), name);
+        if (child != engine && name == "carpd: engine") return child;
+    }
+    return 0;
+}
+
+// Lets `engine`, which is about to take over, run until the other one has said "go", and gives it this signal
+// then. Returns whether it came to that.
+bool strike_after_go(pid_t engine, int signal) {
+    if (ptrace(PTRACE_SEIZE, engine, nullptr, PTRACE_O_TRACESYSGOOD) != 0 ||
+        ptrace(PTRACE_INTERRUPT, engine, nullptr, nullptr) != 0)
+        return false;
+    std::uint64_t call = 0;
+    for (int status = 0; waitpid(engine, &status, __WALL) == engine && WIFSTOPPED(status);) {
+        __ptrace_syscall_info info{};
+        if (WSTOPSIG(status) == (SIGTRAP | 0x80)) ptrace(PTRACE_GET_SYSCALL_INFO, engine, sizeof info, &info);
+        if (info.op == PTRACE_SYSCALL_INFO_ENTRY) call = info.entry.nr;
+        if (info.op == PTRACE_SYSCALL_INFO_EXIT && call == SYS_recvmsg && info.exit.rval == 2) {
+            kill(engine, signal);
+            if (signal == SIGKILL)
+                waitpid(engine, nullptr, __WALL);  // before its parent hears of it
+            else
+                ptrace(PTRACE_DETACH, engine, nullptr, nullptr);
+            return true;
+        }
+        ptrace(PTRACE_SYSCALL, engine, nullptr, nullptr);
+    }
+    return false;
+}
 
 class UpgradeTest : public NetnsTest {
  protected:
@@ -190,13 +228,8 @@ TEST_F(UpgradeTest, ANewEngineThatDiesBesideTheOldOneChangesNothing) {
     Process carpctl = alpha().spawn({carpctl_program(), "-s", alpha_carpd().socket(), "upgrade"});
     // Loading its BPF programs takes much longer than finding it.
     const auto kill_another = [&] {
-        std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", supervisor));
-        for (pid_t child; children >> child;) {
-            std::string name;
-            std::getline(std::ifstream(fmt::format("/proc/{}/comm", child)), name);
-            if (child != engine && name == "carpd: engine") return kill(child, SIGKILL) == 0;
-        }
-        return false;
+        const pid_t other = engine_beside(supervisor, engine);
+        return other != 0 && kill(other, SIGKILL) == 0;
     };
     ASSERT_TRUE(wait_until(kill_another, 10s, 1ms));
     EXPECT_EQ(carpctl.wait(10s), 1);
@@ -204,6 +237,158 @@ TEST_F(UpgradeTest, ANewEngineThatDiesBesideTheOldOneChangesNothing) {
     EXPECT_EQ(alpha_carpd().engine_pid(), engine);
     EXPECT_EQ(transitions_of_both(), transitions);
     upgrade(alpha_carpd());
+}
+
+struct Strike {
+    const char* name;
+    const char* dataplane;
+    int signal;
+    Span until_again;  // there is an engine
+};
+
+class UpgradeStrike : public UpgradeTest, public testing::WithParamInterface<Strike> {};
+
+// Past its last word the old engine is gone, and the new one is as any: its addresses are removed, another
+// host takes over, and the next engine starts.
+TEST_P(UpgradeStrike, AnotherHostTakesOver) {
+    dataplane_ = GetParam().dataplane;
+    start_pair(group_);
+    const Probe probe(client(), kVip4, 1ms);
+    ASSERT_TRUE(probe.wait_answer(&alpha(), 10s));
+    const Time since = Clock::now();
+    const pid_t engine = alpha_carpd().engine_pid(), supervisor = alpha_carpd().process().pid();
+    Process carpctl = alpha().spawn({carpctl_program(), "-s", alpha_carpd().socket(), "upgrade"});
+    pid_t other = 0;
+    ASSERT_TRUE(wait_until([&] { return (other = engine_beside(supervisor, engine)) != 0; }, 10s, 1ms));
+    ASSERT_TRUE(strike_after_go(other, GetParam().signal));
+    EXPECT_TRUE(beta_carpd().wait_state("lan", "master"));
+    EXPECT_TRUE(probe.wait_answer(&beta(), 5s));
+    EXPECT_THAT(carpctl.wait(30s), testing::Optional(testing::Ne(0))) << carpctl.output();
+    const auto has_restarted = [&] {
+        try {
+            return alpha_carpd().status().at("restarts") == 1;
+        } catch (const std::exception&) {
+            return false;  // nobody listens for a moment
+        }
+    };
+    ASSERT_TRUE(wait_until(has_restarted, GetParam().until_again)) << alpha_carpd().log();
+    EXPECT_THAT(alpha_carpd().log(), testing::HasSubstr("was killed by SIGKILL; its addresses were removed"));
+    EXPECT_EQ(alpha().run({"ip", "-o", "address", "show", "to", kVip4}).output, "");
+    EXPECT_TRUE(alpha_carpd().wait_state("lan", "backup"));
+    EXPECT_THAT(alpha_carpd().log(), testing::HasSubstr(fmt::format("engine (pid {}) was killed", other)));
+    std::this_thread::sleep_for(Request::kPatience + 50ms);  // until the last requests can be judged
+    const Outage outage = probe.outage(since);
+    EXPECT_EQ(outage.answered_by, (std::vector<std::uint8_t>{alpha().number(), beta().number()}));
+    EXPECT_FALSE(outage.two_answers);
+    fmt::print("nobody answered for {} ms; carpctl: {}", outage.duration / 1ms, carpctl.errors());
+    EXPECT_EQ(alpha_carpd().carpctl({"upgrade"}).exit_code, 0);
+}
+
+// Where the kernel sees to the leases, a hanging engine is only waited for.
+INSTANTIATE_TEST_SUITE_P(, UpgradeStrike,
+                         testing::Values(Strike{"DiesGate", "bpf", SIGKILL, 10s},
+                                         Strike{"DiesMacvlan", "macvlan", SIGKILL, 10s},
+                                         Strike{"HangsGate", "bpf", SIGSTOP, 30s},
+                                         Strike{"HangsMacvlan", "macvlan", SIGSTOP, 10s}),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+// Between the last packet that the old engine reads and the first that the new one does nothing is lost.
+TEST_F(UpgradeTest, ABowOutInTheMiddleIsHeard) {
+    group_.advbase = 1;
+    group_.advskew = 0;
+    start_pair(group_);
+    const pid_t engine = beta_carpd().engine_pid(), supervisor = beta_carpd().process().pid();
+    Process carpctl = beta().spawn({carpctl_program(), "-s", beta_carpd().socket(), "upgrade"});
+    pid_t other = 0;
+    ASSERT_TRUE(wait_until([&] { return (other = engine_beside(supervisor, engine)) != 0; }, 10s, 1ms));
+    ASSERT_TRUE(strike_after_go(other, SIGSTOP));
+    EXPECT_EQ(alpha_carpd().stop(), 0);
+    kill(other, SIGCONT);
+    EXPECT_TRUE(beta_carpd().wait_state("lan", "master"));
+    EXPECT_EQ(reason_for(beta_carpd(), "master"), "master bowed out");
+    EXPECT_EQ(carpctl.wait(10s), 0) << carpctl.errors();
+}
+
+// After the new program has accepted it, and before it reads it for good.
+TEST_F(UpgradeTest, AFileThatBecomesInvalidEndsItInOrder) {
+    install_copy();
+    start_pair(group_);
+    const Probe probe(client(), kVip4, 1ms);
+    ASSERT_TRUE(probe.wait_answer(&alpha(), 10s));
+    const Time since = Clock::now();
+    install_script("case \"$*\" in *--take-over*) echo 'nonsense = 1' >> " + alpha_carpd().config_file() +
+                   ";; esac");
+    const Result result = alpha_carpd().carpctl({"upgrade"});
+    EXPECT_NE(result.exit_code, 0);
+    EXPECT_EQ(alpha_carpd().process().wait(10s), 6) << "systemd starts it again";
+    EXPECT_THAT(alpha_carpd().log(), testing::HasSubstr("nonsense"));
+    EXPECT_TRUE(beta_carpd().wait_state("lan", "master"));
+    EXPECT_TRUE(probe.wait_answer(&beta(), 5s));
+    const auto is_gone = [&] {
+        return alpha().run({"ip", "-o", "address", "show", "to", kVip4}).output.empty() &&
+               programs_at(alpha(), "eth0", Direction::ingress).empty();
+    };
+    EXPECT_TRUE(wait_until(is_gone, 5s)) << alpha_carpd().log();
+    std::this_thread::sleep_for(Request::kPatience + 50ms);  // until the last requests can be judged
+    const Outage outage = probe.outage(since);
+    EXPECT_EQ(outage.answered_by, (std::vector<std::uint8_t>{alpha().number(), beta().number()}));
+    EXPECT_FALSE(outage.two_answers);
+    fmt::print("{} of {} requests lost\n", outage.lost, outage.sent);
+}
+
+// What a running carpd doesn't change, its successor can't have otherwise.
+TEST_F(UpgradeTest, AnotherDataplaneOrControlSocketIsRefused) {
+    dataplane_ = "bpf";
+    start_pair(group_);
+    const pid_t engine = alpha_carpd().engine_pid();
+    const auto transitions = transitions_of_both();
+    std::ifstream file(alpha_carpd().config_file());
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    struct {
+        std::string part, other;
+        const char* complaint;
+    } const cases[] = {
+        {"dataplane = \"bpf\"", "dataplane = \"macvlan\"", "another dataplane takes effect"},
+        {alpha_carpd().socket(), alpha_carpd().socket() + "2", "a new path of the control socket"},
+    };
+    for (const auto& [part, other, complaint] : cases) {
+        std::string changed = text;
+        ASSERT_NE(changed.find(part), std::string::npos) << text;
+        std::ofstream(alpha_carpd().config_file()) << changed.replace(changed.find(part), part.size(), other);
+        const Result result = alpha_carpd().carpctl({"upgrade"});
+        EXPECT_EQ(result.exit_code, 1);
+        EXPECT_THAT(result.errors, testing::HasSubstr(complaint));
+        EXPECT_THAT(alpha_carpd().log(), testing::HasSubstr(complaint));
+        EXPECT_EQ(alpha_carpd().engine_pid(), engine);
+    }
+    EXPECT_EQ(transitions_of_both(), transitions);
+    std::ofstream(alpha_carpd().config_file()) << text;
+    upgrade(alpha_carpd());
+}
+
+// On older kernels, or without the right to see others' programs, the gate stands as filters of a qdisc.
+TEST_F(UpgradeTest, NobodyNoticesAtClsact) {
+    install_copy();
+    install_script("exec setpriv --bounding-set=-sys_admin " + lab().folder() + "/real \"$@\"");
+    dataplane_ = "bpf";
+    start_pair(group_);
+    const auto filters = [&] {
+        return alpha().run({"tc", "filter", "show", "dev", "eth0", "ingress"}).output +
+               alpha().run({"tc", "filter", "show", "dev", "eth0", "egress"}).output;
+    };
+    ASSERT_EQ(count_in(filters(), "carpd: clsact=1"), 2) << filters();
+    std::deque<Probe> probes;
+    for (const char* address : {kVip4, kVip6}) probes.emplace_back(client(), address, 1ms);
+    for (const Probe& probe : probes) ASSERT_TRUE(probe.wait_answer(&alpha(), 10s));
+    const Time since = Clock::now();
+    for (Carpd* carpd : {&alpha_carpd(), &beta_carpd(), &alpha_carpd()}) upgrade(*carpd);
+    EXPECT_EQ(count_in(filters(), "carpd: clsact=1"), 2) << filters();
+    EXPECT_THAT(programs_at(alpha(), "eth0", Direction::ingress), testing::IsEmpty());
+    expect_nothing_lost(probes, since);
+    EXPECT_EQ(alpha_carpd().stop(), 0);
+    EXPECT_EQ(filters(), "");
+    EXPECT_THAT(alpha().run({"tc", "qdisc", "show", "dev", "eth0"}).output,
+                testing::Not(testing::HasSubstr("clsact")));
 }
 
 TEST_F(UpgradeTest, AnInvalidFileChangesNothing) {
