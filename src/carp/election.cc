@@ -124,4 +124,33 @@ std::string_view to_identifier(Cause cause) {
     return text_of(cause).identifier;
 }
 
+bool leads_to(Cause cause, State state) {
+    using enum Cause;
+    switch (cause) {
+        case stopped:
+        case removed:
+        case interface_missing:
+        case interface_down:
+        case link_down:
+        case check_failed: return state == State::init;
+        case peer_less_demoted:
+        case better_advertisement:
+        case tie_lost:
+        case started:
+        case link_up:
+        case check_passed:
+        case addresses_refused:
+        case cannot_advertise:
+        case lease_lapsed: return state == State::backup;
+        case master_bowed_out:
+        case master_more_demoted:
+        case preempting:
+        case master_too_slow:
+        case master_timed_out_ipv4:
+        case master_timed_out_ipv6: return state == State::master;
+        case operator_request: return state != State::init;
+        default: return false;
+    }
+}
+
 }  // namespace carpd

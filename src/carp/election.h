@@ -71,9 +71,13 @@ enum class Cause : std::uint8_t {
     check_failed,      // H2
     check_passed,      // H2
 };
+inline constexpr std::size_t kCauses = static_cast<std::size_t>(Cause::check_passed) + 1;
 
 std::string_view to_string(Cause cause);      // a phrase for people: "master timed out (IPv4)"
 std::string_view to_identifier(Cause cause);  // a word for programs: "master_timed_out_ipv4"
+
+// Whether this is a cause for which groups come to be in `state`.
+bool leads_to(Cause cause, State state);
 
 struct Decision {
     Verdict verdict;

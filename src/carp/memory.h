@@ -13,6 +13,7 @@
 #include "carp/actions.h"
 #include "carp/counters.h"
 #include "carp/demotion.h"
+#include "carp/host_tally.h"
 #include "carp/lateness.h"
 #include "carp/pool_memory.h"
 #include "carp/sent_counters.h"
@@ -70,6 +71,7 @@ struct NodeMemory {
     int sync_demotion = 0;
     Lateness lateness;
     DropCounters dropped{};
+    HostTally tally;
     bool operator==(const NodeMemory&) const = default;
 };
 

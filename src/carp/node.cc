@@ -39,7 +39,7 @@ void Node::configure(Instant now, GroupConfigs groups, Actions& out) {
             continue;
         }
         const GroupId id = take_slot(free);
-        groups_[id] = std::make_unique<VirtualHost>(id, wanted, random_.next(), now);
+        groups_[id] = std::make_unique<VirtualHost>(id, wanted, random_.next(), now, *tally_);
         interface_of_[id] = interface;
         interfaces_[interface].by_vhid[wanted.vhid.value] = id;
         follow_beacons(now, id, out);
@@ -203,6 +203,7 @@ void Node::handle_timer(Instant now, Actions& out) {
         const auto [place, at] = deadlines_.earliest();
         if (at > now) return;
         const auto id = static_cast<GroupId>(place);
+        tally_->timer_lateness.count(now - at);
         groups_[id]->on_timer(now, out);
         if (peers_[id] && peers_[id]->next_deadline() <= now) send_beacon(now, id, false, out);
         finish(now, id, out);

@@ -24,6 +24,7 @@
 #include "carp/actions.h"
 #include "carp/balancer.h"
 #include "carp/group_peers.h"
+#include "carp/host_tally.h"
 #include "carp/memory.h"
 #include "carp/together.h"
 #include "carp/virtual_host.h"
@@ -123,6 +124,7 @@ class Node {
     // What the other hosts of a group tell; null where it has no beacons. Until the next configure().
     const GroupPeers* peers(GroupId id) const { return id < peers_.size() ? peers_[id].get() : nullptr; }
     const Lateness& lateness() const { return lateness_; }
+    const HostTally& tally() const { return *tally_; }
     // Refused packets that named no group of ours.
     const DropCounters& dropped() const { return dropped_; }
 
@@ -196,6 +198,7 @@ class Node {
     Instant next_ending_ = kNever;
     Deadlines deadlines_;
     Lateness lateness_;
+    std::unique_ptr<HostTally> tally_ = std::make_unique<HostTally>();  // virtual hosts count into it
     DropCounters dropped_{};
 };
 

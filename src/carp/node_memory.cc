@@ -28,6 +28,7 @@ NodeMemory Node::memory() const {
     memory.sync_demotion = sync_demotion_;
     memory.lateness = lateness_;
     memory.dropped = dropped_;
+    memory.tally = *tally_;
     return memory;
 }
 
@@ -52,6 +53,7 @@ void Node::resume(Instant now, const NodeMemory& memory, std::span<const LinkSta
         if (leader && pool_of_[*leader] && pool_of_[*leader]->leader() == *leader)
             pool_of_[*leader]->resume(now, each);
     }
+    *tally_ = memory.tally;
     std::vector<bool> is_new(groups_.size(), true);
     for (const GroupMemory& each : memory.groups) {
         const auto id = group_at(each.interface, each.vhid);

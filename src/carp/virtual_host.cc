@@ -33,12 +33,14 @@ std::unique_ptr<const Authenticator> alternate_of(const GroupConfig& config) {
 
 }  // namespace
 
-VirtualHost::VirtualHost(GroupId id, const GroupConfig& config, std::uint64_t first_counter, Instant now)
+VirtualHost::VirtualHost(GroupId id, const GroupConfig& config, std::uint64_t first_counter, Instant now,
+                         HostTally& tally)
     : id_(id),
       config_(&config),
       authenticator_(config_->key, config_->vhid, config_->addresses),
       alternate_(alternate_of(config)),
       sent_counters_(first_counter),
+      tally_(tally),
       since_(now) {}
 
 // ---- inputs
@@ -126,6 +128,7 @@ std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPac
     if (alternate_ && !authenticator_.verify(advertisement.counter, advertisement.digest))
         ++counters_.alternate_accepted;
     sent_counters_.heard(advertisement.counter);
+    if (!advertisement.is_bow_out()) tell_beat(now, packet.source);
     last_heard_ = rival;
     last_heard_at_ = now;
 
@@ -146,6 +149,14 @@ std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPac
             break;
     }
     return std::nullopt;
+}
+
+// A host sends in both families at once.
+void VirtualHost::tell_beat(Instant now, const IpAddress& source) {
+    if (source.family() == Family::ipv6 && config_->has(Family::ipv4)) return;
+    if (source == beat_of_ && beat_at_ >= since_) tally_.advert_interval.count(now - beat_at_);
+    beat_of_ = source;
+    beat_at_ = now;
 }
 
 // Trying at every advertisement what has just failed would make the master yield and return each time, as
@@ -280,6 +291,8 @@ void VirtualHost::on_install_result(Instant now, bool installed, Actions& out) {
     on_demotion(now, kAddressesDemotion, installed ? 0 : kFaultDemotion, out);
     if (state_ != State::master) return;
     if (installed) {
+        if (succeeds_at_ != kNever) tally_.failover.count(now - succeeds_at_);
+        succeeds_at_ = kNever;
         if (!announces()) return;
         announcements_left_ = kRepeatedAnnouncements;
         announce(now, out);
@@ -368,6 +381,8 @@ void VirtualHost::enter(Instant now, State state, Cause cause, const std::option
     const Duration previous = now - since_;
     let_go();
     if (membership_) membership_->followed = together;
+    succeeds_at_ = state == State::master && has_heard_master() ? last_heard_at_ : kNever;
+    tally_.transitions.count(state, cause);
     state_ = state;
     cause_ = cause;
     since_ = now;

@@ -19,6 +19,7 @@
 #include "carp/counters.h"
 #include "carp/demotion.h"
 #include "carp/election.h"
+#include "carp/host_tally.h"
 #include "carp/memory.h"
 #include "carp/sent_counters.h"
 #include "carp/types.h"
@@ -58,8 +59,9 @@ struct Refusal {
 
 class VirtualHost {
  public:
-    // `config` stays where it is until reconfigure() or follow() name another.
-    VirtualHost(GroupId id, const GroupConfig& config, std::uint64_t first_counter, Instant now);
+    // `config` stays where it is until reconfigure() or follow() name another. `tally` is its host's.
+    VirtualHost(GroupId id, const GroupConfig& config, std::uint64_t first_counter, Instant now,
+                HostTally& tally);
 
     // What another process needs in order to go on with this group; and a group that was only constructed
     // goes on with what is remembered. It takes from there what its configuration allows; on_link() follows.
@@ -211,6 +213,7 @@ class VirtualHost {
     void follow_fault(Instant now, Cause recovered, Actions& out);
     Cause link_fault() const;
     Cause fault() const;
+    void tell_beat(Instant now, const IpAddress& source);
     bool is_alternate(const Advertisement& advertisement) const;
     std::optional<DropReason> refuse(const IpPacket& packet, const Advertisement& advertisement) const;
     std::optional<DropReason> refuse_as_strange(const IpPacket& packet,
@@ -252,6 +255,7 @@ class VirtualHost {
     std::unique_ptr<Membership> membership_;  // null: it never was in a set, as most are
     const LinkStatus* link_ = nullptr;        // since start()
     Counters counters_;
+    HostTally& tally_;
 
     Instant since_;
     Instant joined_at_ = Instant::min();  // when it last came from INIT
@@ -282,6 +286,12 @@ class VirtualHost {
     std::optional<Rival> last_heard_;
     Instant last_heard_at_ = Instant::min();
     std::optional<Refusal> last_refused_;
+
+    // For the tally: whose advertisement came last in the first of our families, and when; and while MASTER,
+    // when the master before us was last heard, until our addresses answer.
+    IpAddress beat_of_;
+    Instant beat_at_ = Instant::min();
+    Instant succeeds_at_ = kNever;
 };
 
 }  // namespace carpd

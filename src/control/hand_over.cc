@@ -21,8 +21,6 @@ namespace {
 template <class T>
 concept Number = std::integral<T> && !std::same_as<T, bool>;
 
-constexpr Cause kLastCause = Cause::check_passed;
-
 template <class A>
 void fields(A& a, SentCounters::Progress& v) {
     a("first", v.first), a("sent", v.sent), a("last_heard", v.last_heard);
@@ -91,6 +89,35 @@ template <class A>
 void fields(A& a, Lateness& v) {
     a("count", v.count), a("last", v.last), a("worst", v.worst);
 }
+// What another version counts otherwise begins anew.
+template <class A>
+void counter(A& a, const std::string& name, std::uint64_t& count) {
+    std::optional<std::uint64_t> known = count;
+    a(name.c_str(), known);
+    count = known.value_or(0);
+}
+template <class A>
+void fields(A& a, Histogram& v) {
+    for (std::size_t i = 0; i < Histogram::kBounds; ++i)
+        counter(a, fmt::format("to_{}", (*v.bounds)[i].count()), v.counts[i]);
+    counter(a, "more", v.counts[Histogram::kBounds]);
+    counter(a, "microseconds", v.microseconds);
+}
+template <class A>
+void fields(A& a, TransitionCounters& v) {
+    for (const State to : {State::init, State::backup, State::master})
+        for (std::size_t i = 0; i < kCauses; ++i) {
+            const auto cause = static_cast<Cause>(i);
+            std::uint64_t count = v.get(to, cause);
+            counter(a, fmt::format("{}_{}", to_string(to), to_identifier(cause)), count);
+            v.set(to, cause, count);
+        }
+}
+template <class A>
+void fields(A& a, HostTally& v) {
+    HostTally::for_each_histogram(v, a);
+    a("transitions", v.transitions);
+}
 template <class A>
 void fields(A& a, PoolSeat& v) {
     a("is_taken", v.is_taken), a("is_self", v.is_self), a("source", v.source), a("standing", v.standing);
@@ -119,6 +146,9 @@ void fields(A& a, NodeMemory& v) {
     a.list("pools", v.pools);
     a("groups", v.groups), a("interface_group_demotions", v.interface_group_demotions), a("ends", v.ends);
     a("sync_demotion", v.sync_demotion), a("lateness", v.lateness), a("dropped", v.dropped);
+    std::optional<HostTally> tally = v.tally;
+    a("tally", tally);
+    v.tally = tally.value_or(HostTally());
 }
 template <class A>
 void fields(A& a, TrackVerdict& v) {
@@ -275,7 +305,7 @@ class Reader {
         return false;
     }
     bool read(Cause& value) {
-        for (int i = 0; i <= static_cast<int>(kLastCause); ++i)
+        for (std::size_t i = 0; i < kCauses; ++i)
             if (json_ == to_identifier(static_cast<Cause>(i))) return value = static_cast<Cause>(i), true;
         return false;
     }

@@ -43,6 +43,9 @@ HandOver example() {
     known.node.sync_demotion = 240;
     known.node.lateness = {3, {std::chrono::seconds(1), at(5)}, {std::chrono::seconds(2), at(4)}};
     known.node.dropped[static_cast<std::size_t>(DropReason::bad_vhid)] = 9;
+    known.node.tally.failover.count(std::chrono::milliseconds(3400));
+    known.node.tally.failover.count(std::chrono::minutes(2));
+    known.node.tally.transitions.count(State::master, Cause::master_timed_out_ipv6);
     TrackVerdict verdict;
     verdict.known = true;
     verdict.why = "no such file";
@@ -88,6 +91,17 @@ TEST(HandOver, FieldsOfALaterVersionArePassedOver) {
     EXPECT_EQ(*read, example());
 }
 
+TEST(HandOver, WhatAnotherVersionCountsOtherwiseBeginsAnew) {
+    const auto read = parse_hand_over(
+        replaced(to_document(example()), R"("to_3500000000":1)", R"("to_3600000000":1,"to_9":null)"));
+    ASSERT_TRUE(read) << read.error();
+    EXPECT_EQ(read->node.tally.failover.counts[10], 0);
+    EXPECT_EQ(read->node.tally.failover.counts[14], 1);
+    const auto without = parse_hand_over(replaced(to_document(example()), R"("tally":{)", R"("other":{)"));
+    ASSERT_TRUE(without) << without.error();
+    EXPECT_EQ(without->node.tally, HostTally());
+}
+
 TEST(HandOver, SaysWhatMakesNoSense) {
     const std::string whole = to_document(example());
     struct {
@@ -116,6 +130,7 @@ TEST(HandOver, SaysWhatMakesNoSense) {
         {R"("times":4)", R"("times":256)", "node.pools.0.hosts.0.times"},
         {R"("lingers":true)", R"("lingers":null)", "carpnodes.1.lingers"},
         {R"("pools":[)", R"("pools":{},"other":[)", "node.pools"},
+        {R"("to_3500000000":1)", R"("to_3500000000":-1)", "node.tally.failover.to_3500000000"},
         {R"("tracks":[)", R"("tracks":[[],)", "tracks.0"},
         {R"("history":[)", R"("history":[1,)", "history.0"},
         {R"("sync":{)", R"("sync":7,"other":{)", "sync"},

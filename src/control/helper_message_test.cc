@@ -52,7 +52,8 @@ TEST(HelperMessage, SaysWhatHappened) {
     EXPECT_EQ(reasserted.rival, "192.0.2.2");
     EXPECT_EQ(reasserted.demotion, 5);
     const GroupConfig config = lan();
-    const VirtualHost host(0, config, 1, Instant{});
+    HostTally tally;
+    const VirtualHost host(0, config, 1, Instant{}, tally);
     EXPECT_EQ(news_of(host).state, State::init);
     EXPECT_EQ(news_of(host).from, std::nullopt);
 }

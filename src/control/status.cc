@@ -160,6 +160,40 @@ Json to_json(const Lateness& lateness, Instant now) {
             {"worst", to_json(lateness.worst, now)}};
 }
 
+// Short ones are fractions of a millisecond apart: advskew counts in 3.90625 ms.
+double exact_milliseconds(Duration d) {
+    return std::chrono::duration<double, std::milli>(d).count();
+}
+
+Json to_json(const Histogram& histogram) {
+    Json bounds = Json::array();
+    for (const Duration bound : *histogram.bounds) bounds.push_back(exact_milliseconds(bound));
+    return {{"bounds_ms", std::move(bounds)},
+            {"counts", histogram.counts},
+            {"sum_ms", static_cast<double>(histogram.microseconds) / 1000}};
+}
+
+Json histograms(const HostTally& tally) {
+    Json json = Json::object();
+    HostTally::for_each_histogram(
+        tally, [&](const char* name, const Histogram& histogram) { json[name] = to_json(histogram); });
+    return json;
+}
+
+// Also those that there were none of, where there may be some.
+Json transitions(const TransitionCounters& counters) {
+    Json json = Json::object();
+    for (const State to : {State::init, State::backup, State::master}) {
+        Json& by_cause = json[std::string(to_string(to))] = Json::object();
+        for (std::size_t i = 0; i < kCauses; ++i) {
+            const auto cause = static_cast<Cause>(i);
+            const std::uint64_t count = counters.get(to, cause);
+            if (count != 0 || leads_to(cause, to)) by_cause[std::string(to_identifier(cause))] = count;
+        }
+    }
+    return json;
+}
+
 Json source_of(const LinkStatus& link, Family family) {
     if (link.source(family).is_unspecified()) return nullptr;
     return link.source(family).to_string();
@@ -170,11 +204,6 @@ Json held_by(const VirtualHost& host, Instant now) {
     if (host.held() == Cause::none) return nullptr;
     const VirtualHost* holder = host.set()->holder(now, host, true);
     return holder ? Json(holder->config().name) : Json(nullptr);
-}
-
-// Short ones are fractions of a millisecond apart: advskew counts in 3.90625 ms.
-double exact_milliseconds(Duration d) {
-    return std::chrono::duration<double, std::milli>(d).count();
 }
 
 // That the group's addresses answer with.
@@ -364,6 +393,8 @@ std::string status_tail(const Node& node, const Verdicts& verdicts, Instant now)
     for (const Verdicts::Entry& entry : verdicts.entries()) tracks.push_back(track_status(entry, now));
     return "],\"host\":" + dump(this_host(node)) + ",\"tracks\":" + dump(tracks) +
            ",\"timers\":" + dump(to_json(node.lateness(), now)) +
+           ",\"histograms\":" + dump(histograms(node.tally())) +
+           ",\"transitions\":" + dump(transitions(node.tally().transitions)) +
            ",\"dropped\":" + dropped([&](DropReason reason) {
                                  return node.dropped()[static_cast<std::size_t>(reason)];
                              }).text() +
