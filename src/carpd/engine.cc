@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "carpd/keep.h"
+#include "carpd/web_process.h"
 #include "control/run_lines.h"
 #include "linux/clock.h"
 #include "linux/leftovers.h"
@@ -305,7 +306,7 @@ void Engine::configure(std::shared_ptr<const Config> config) {
         adopt(node);
     });
     release_removed_groups();
-    if (config_->metrics) admit_web();
+    if (config_->metrics) admit_web(kernel_.control);
     for (InterfaceId id = 0; id < node_.interfaces().size(); ++id) update_link(id, false);
     // Everything else that a group does is a transition, which is logged; that it can't even begin is not.
     for (GroupId id = 0; id < groups_.size(); ++id)

@@ -144,7 +144,6 @@ class Engine : private Port {
     void repair(const LinkMonitor::Changes& changes);
     void repair(GroupId id, Group& group);
     void handle_signals();
-    void admit_web();
     void handle_line(LineServer::ClientId client, std::string_view line);
     std::string execute(const Request& request, LineServer::ClientId client);
     static void obey(const UcarpMode& ucarp, LinkStatus& status);

@@ -12,7 +12,6 @@
 #include "control/config_answer.h"
 #include "linux/clock.h"
 #include "linux/log.h"
-#include "linux/sandbox.h"
 
 namespace carpd {
 
@@ -24,14 +23,6 @@ constexpr int kElementsAtOnce = 32;
 constexpr std::size_t kMuchUnsent = 256 * 1024;
 
 }  // namespace
-
-// It isn't carpd's user any more when it asks, and may only read.
-void Engine::admit_web() {
-    if (geteuid() != 0) return;  // then it is, for only root's carpd becomes another
-    const SandboxUser user = sandbox_user();
-    if (const auto error = kernel_.control.admit_readers(user.uid, user.gid))
-        log(LogLevel::warning, error->to_string());
-}
 
 void Engine::handle_line(LineServer::ClientId client, std::string_view line) {
     const auto request = parse_request(line);

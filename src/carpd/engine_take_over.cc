@@ -8,6 +8,7 @@
 
 #include "carpd/engine.h"
 #include "carpd/succession.h"
+#include "carpd/web_process.h"
 #include "linux/clock.h"
 #include "linux/leftovers.h"
 #include "linux/log.h"
@@ -163,7 +164,7 @@ std::optional<SysError> Engine::resume(const HandOver& known) {
     update_links(changes);
     configure_sync(config_->sync);
     open_kept_demotions();
-    if (config_->metrics) admit_web();
+    if (config_->metrics) admit_web(kernel_.control);
     return std::nullopt;
 }
 

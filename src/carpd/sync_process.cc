@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "carpd/keeper.h"
+#include "carpd/web_process.h"
 #include "control/request.h"
 #include "linux/clock.h"
 #include "linux/process.h"
@@ -86,6 +87,7 @@ Expected<std::unique_ptr<SyncProcess>, SysError> SyncProcess::open(const Config&
                                     error_line("the request is longer than 4096 bytes"));
     if (!control) return Unexpected{control.error()};
     control->leave_file();
+    admit_web(*control);  // later it can't, and a reload may bring [metrics]
     return std::unique_ptr<SyncProcess>(
         new SyncProcess(sync_settings(config), engine, signals,
                         Opened{std::move(*kernel), std::move(netlink), std::move(*links), std::move(*control),

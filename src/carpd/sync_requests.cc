@@ -1,4 +1,5 @@
 // What carpctl asks of `carpd: sync`.
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,9 @@ void SyncProcess::handle_line(LineServer::ClientId client, std::string_view line
     LineServer& control = kernel_.control;
     const auto request = parse_sync_request(line);
     if (!request) return control.send(client, error_line(request.error()));
+    if (control.is_reader(client) && request->command != SyncCommand::status)
+        return control.send(client, error_line(fmt::format("who only reads may not ask for {}",
+                                                           to_string(request->command))));
     switch (request->command) {
         case SyncCommand::status: return control.send(client, status());
         case SyncCommand::flows: return begin_flows(client, request->owner);

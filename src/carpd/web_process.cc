@@ -8,6 +8,7 @@
 #include <string>
 
 #include "linux/log.h"
+#include "linux/sandbox.h"
 
 namespace carpd {
 
@@ -43,6 +44,13 @@ KeptProcess web_process() {
             [](const Config& config) { return config.metrics->socket(); },
             "",
             ""};
+}
+
+void admit_web(LineServer& control) {
+    if (geteuid() != 0) return;  // only root's carpd becomes another user
+    const SandboxUser user = sandbox_user();
+    if (const auto error = control.admit_readers(user.uid, user.gid))
+        log(LogLevel::warning, error->to_string());
 }
 
 }  // namespace carpd

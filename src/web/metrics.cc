@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "web/openmetrics.h"
+#include "web/metrics_parts.h"
 
 namespace carpd {
 
@@ -17,15 +17,6 @@ void add_head(OpenMetrics& out, bool up) {
     out.sample({{"version", CARPD_VERSION}}, 1);
     out.family("carpd_up", gauge, "Whether carpd's engine answers.");
     out.sample({}, up ? 1 : 0);
-}
-
-double number(const Json& value) {
-    if (value.is_boolean()) return value.get<bool>() ? 1 : 0;
-    return value.get<double>();
-}
-
-double seconds(const Json& value) {
-    return value.get<double>() / 1000;  // keys in milliseconds
 }
 
 // INIT, BACKUP, MASTER, in the order in which a host becomes useful; as other exporters of such have them.
@@ -232,23 +223,42 @@ void add_processes(OpenMetrics& out, const Json& status) {
         add_one("carpd_hooks_timed_out", "timed_out", "Those of the failed that took too long.");
         add_one("carpd_hooks_missed", "missed", "Events left out because too many waited.");
     }
-    if (const Json& sync = status.at("sync"); !sync.is_null()) {
-        out.family("carpd_sync_peers", gauge, "Peers of state synchronisation that are known.");
-        out.sample({}, number(sync.at("peers")));
-        out.family("carpd_sync_peers_up", gauge, "Those with whom there is a session.");
-        out.sample({}, number(sync.at("peers_up")));
-        out.family("carpd_sync_copy_complete", gauge, "Whether this host has all flows of its peers.");
-        out.sample({}, sync.at("incomplete") == "no" ? 1 : 0);
-    }
+}
+
+void add_histograms(OpenMetrics& out, const Json& status) {
+    const auto add_one = [&](std::string_view name, const char* key, std::string_view help) {
+        const Json& json = status.at("histograms").at(key);
+        auto bounds = json.at("bounds_ms").get<std::vector<double>>();
+        for (double& bound : bounds) bound /= 1000;
+        out.family(name, histogram, help);
+        out.histogram(bounds, json.at("counts").get<std::vector<std::uint64_t>>(),
+                      seconds(json.at("sum_ms")));
+    };
+    add_one("carpd_advert_interval_seconds", "advert_interval",
+            "Between two advertisements of a master that is heard, of all groups.");
+    add_one("carpd_timer_lateness_seconds", "timer_lateness",
+            "How much later than asked for timers of groups were served.");
+    add_one("carpd_failover_duration_seconds", "failover",
+            "From the last advertisement of the master before to when this host's addresses answer.");
+}
+
+void add_reasons(OpenMetrics& out, const Json& status) {
+    out.family("carpd_transition_reasons", counter,
+               "Changes of state of all groups, by the new one and why.");
+    for (const auto& [to, causes] : status.at("transitions").items())
+        for (const auto& [reason, count] : causes.items())
+            out.sample({{"to", to}, {"reason", reason}}, number(count));
 }
 
 }  // namespace
 
-std::string metrics_of(const Json& status) {
+std::string metrics_of(const Json& status, const Json& sync) {
     OpenMetrics out;
     const Groups groups = groups_of(status);
     add_head(out, true);
     add_processes(out, status);
+    add_histograms(out, status);
+    add_reasons(out, status);
     add_states(out, groups);
     add_election(out, groups);
     add_counters(out, groups);
@@ -256,6 +266,7 @@ std::string metrics_of(const Json& status) {
     add_peers(out, groups, status);
     add_tracks(out, status);
     add_pools(out, status);
+    if (const Json& copy = status.at("sync"); !copy.is_null()) add_sync(out, copy, sync);
     return std::move(out).finish();
 }
 

@@ -8,8 +8,9 @@
 
 namespace carpd {
 
-// Of the engine's answer to a status request. Throws (nlohmann::json::exception) if it isn't one.
-std::string metrics_of(const Json& status);
+// Of the engine's answer to a status request, and that of `carpd: sync`, or null if it doesn't answer or
+// isn't configured. Throws (nlohmann::json::exception) if one isn't such an answer.
+std::string metrics_of(const Json& status, const Json& sync);
 // While the engine doesn't answer: that it doesn't, and no more.
 std::string metrics_without_engine();
 

@@ -9,6 +9,8 @@
 
 #include "control/pool_status.h"
 #include "control/status.h"
+#include "control/sync_status.h"
+#include "sync/test_hosts.h"
 #include "tests/openmetrics/reader.h"
 #include "web/openmetrics.h"
 
@@ -50,7 +52,34 @@ Json status() {
     Json json = Json::parse(text + status_tail(node, verdicts, kNow + 1500ms));
     json["tracks"] =
         Json::parse(R"([{"name":"up","kind":"tcp","passed":false,"counters":{"failures":4,"changes":2}}])");
+    json["histograms"]["failover"]["counts"][10] = 2;
+    json["histograms"]["failover"]["counts"][14] = 1;
+    json["histograms"]["failover"]["sum_ms"] = 127'000.5;
     return json;
+}
+
+// A host with a peer, of which it has nearly all, and with deferral.
+Json sync() {
+    test_hosts::World world(2, 1);
+    world[0].set_master(world.now, true);
+    world.run(1s);
+    for (std::uint32_t number = 0; number < 5; ++number) world.pass(0, number);
+    world.run(1s);
+    SyncConfig config;
+    config.name = HostName::from("fw1").value();
+    SyncProcessFigures figures{.config = config, .started = world.now - 8s};
+    figures.kernel_events = 11;
+    figures.table = {.entries = 3, .max = 100, .buckets = 5};
+    figures.injection = {.written = 6, .clashes = 8};
+    figures.last_commit = 250us;
+    figures.datagrams_refused = {{"routed", 5}};
+    figures.deferral.emplace().counters.acknowledged = 9;
+    figures.peers = {{.address = *IpAddress::parse("10.9.0.2"), .bytes_sent = 1234}};
+    return Json::parse(sync_status(world[0], figures, world.now));
+}
+
+std::string metrics() {
+    return metrics_of(status(), sync());
 }
 
 using openmetrics::Labels;
@@ -63,7 +92,7 @@ Labels with(Labels labels, const std::string& name, const std::string& value) {
 }
 
 TEST(Metrics, AreOpenMetricsAndSayWhatTheStatusSays) {
-    const auto metrics = read(metrics_of(status()));
+    const auto metrics = read(carpd::metrics());
     EXPECT_EQ(metrics.at("carpd_up", {}), 1);
     EXPECT_EQ(metrics.at("carpd_build_info", {{"version", CARPD_VERSION}}), 1);
     EXPECT_EQ(metrics.at("carpd_engine_age_seconds", {}), 90.5);
@@ -80,12 +109,61 @@ TEST(Metrics, AreOpenMetricsAndSayWhatTheStatusSays) {
     EXPECT_EQ(metrics.at("carpd_hooks_run_total", {}), 5);
     EXPECT_EQ(metrics.at("carpd_sync_peers_up", {}), 1);
     EXPECT_EQ(metrics.at("carpd_sync_copy_complete", {}), 1);
+    EXPECT_EQ(metrics.at("carpd_transition_reasons_total", {{"to", "backup"}, {"reason", "started"}}), 1);
+    EXPECT_EQ(metrics.at("carpd_transition_reasons_total", {{"to", "master"}, {"reason", "preempting"}}), 0);
     EXPECT_EQ(metrics.at("carpd_track_up", {{"track", "up"}, {"kind", "tcp"}}), 0);
     EXPECT_EQ(metrics.at("carpd_track_failures_total", {{"track", "up"}, {"kind", "tcp"}}), 4);
     EXPECT_EQ(metrics.at("carpd_pool_share_ratio", {{"pool", "web"}}), 0.25);
     EXPECT_EQ(metrics.at("carpd_pool_hosts", {{"pool", "web"}}), 2);
     const Labels odd = {{"group", "a\"b\\c"}, {"interface", "eth1"}, {"vhid", "7"}};
     EXPECT_EQ(metrics.at("carpd_group_state", odd), 0) << "INIT: its interface is missing";
+}
+
+TEST(Metrics, HistogramsAddUp) {
+    const std::string text = metrics();
+    EXPECT_THAT(text, testing::HasSubstr("carpd_failover_duration_seconds_bucket{le=\"1.0\"} 0\n"));
+    const auto metrics = read(text);
+    const auto up_to = [&](const char* bound) {
+        return metrics.at("carpd_failover_duration_seconds_bucket", {{"le", bound}});
+    };
+    EXPECT_EQ(up_to("3.1"), 0);
+    EXPECT_EQ(up_to("3.5"), 2);
+    EXPECT_EQ(up_to("60.0"), 2);
+    EXPECT_EQ(up_to("+Inf"), 3);
+    EXPECT_EQ(metrics.at("carpd_failover_duration_seconds_count", {}), 3);
+    EXPECT_EQ(metrics.at("carpd_failover_duration_seconds_sum", {}), 127.0005);
+    EXPECT_EQ(metrics.at("carpd_timer_lateness_seconds_count", {}), 0);
+}
+
+TEST(Metrics, SyncSaysWhatItsStatusSays) {
+    const auto metrics = read(carpd::metrics());
+    const Labels peer = {{"peer", "10.9.0.2"}};
+    EXPECT_EQ(metrics.at("carpd_sync_up", {}), 1);
+    EXPECT_EQ(metrics.at("carpd_sync_age_seconds", {}), 8);
+    EXPECT_EQ(metrics.at("carpd_sync_flows", {}), 5);
+    EXPECT_EQ(metrics.at("carpd_sync_kernel_entries_limit", {}), 100);
+    EXPECT_EQ(metrics.at("carpd_sync_kernel_events_total", {}), 11);
+    EXPECT_EQ(metrics.at("carpd_sync_changes_total", {{"result", "written"}}), 6);
+    EXPECT_EQ(metrics.at("carpd_sync_changes_failed_total", {{"reason", "clashes"}}), 8);
+    EXPECT_EQ(metrics.at("carpd_sync_last_commit_seconds", {}), 0.00025);
+    EXPECT_EQ(metrics.at("carpd_sync_datagrams_refused_total", {{"reason", "routed"}}), 5);
+    EXPECT_EQ(metrics.at("carpd_sync_deferral_packets_total", {{"result", "acknowledged"}}), 9);
+    EXPECT_EQ(metrics.at("carpd_sync_peer_up", peer), 1);
+    EXPECT_EQ(metrics.at("carpd_sync_peer_told_all", peer), 1);
+    EXPECT_EQ(metrics.at("carpd_sync_lag_seconds", peer), 0);
+    EXPECT_EQ(metrics.at("carpd_sync_datagrams_lost_total", peer), 0);
+    EXPECT_EQ(metrics.at("carpd_sync_bytes_total", with(peer, "direction", "sent")), 1234);
+    EXPECT_GE(metrics.at("carpd_sync_records_total", with(peer, "kind", "full")), 5);
+}
+
+TEST(Metrics, SyncThatDoesNotAnswerIsDown) {
+    const auto metrics = read(metrics_of(status(), Json(nullptr)));
+    EXPECT_EQ(metrics.at("carpd_sync_up", {}), 0);
+    EXPECT_EQ(metrics.at("carpd_sync_peers_up", {}), 1) << "the engine knows that still";
+    EXPECT_FALSE(metrics.families.contains("carpd_sync_lag_seconds"));
+    Json alone = status();
+    alone["sync"] = nullptr;
+    EXPECT_FALSE(read(metrics_of(alone, Json(nullptr))).families.contains("carpd_sync_up"));
 }
 
 TEST(Metrics, WithoutAnEngineTheyAreValidToo) {
@@ -96,7 +174,9 @@ TEST(Metrics, WithoutAnEngineTheyAreValidToo) {
 
 TEST(Metrics, OfWhatIsNoStatusThereAreNone) {
     for (const char* text : {"{}", "[]", "null", R"({"groups":[{}]})"})
-        EXPECT_THROW(metrics_of(Json::parse(text)), Json::exception) << text;
+        EXPECT_THROW(metrics_of(Json::parse(text), Json(nullptr)), Json::exception) << text;
+    for (const char* text : {"{}", "[]", R"({"peers":[{}]})"})
+        EXPECT_THROW(metrics_of(status(), Json::parse(text)), Json::exception) << text;
 }
 
 // ---- what ships for those who watch
@@ -114,7 +194,7 @@ std::string content_of(const std::filesystem::path& path) {
 
 TEST(Metrics, RulesAndDashboardNameOnlyThoseThatExist) {
     const std::filesystem::path folder = CARPD_SOURCE_DIR "/packaging/monitoring";
-    const auto names = read(metrics_of(status())).names();
+    const auto names = read(metrics()).sample_names();
     for (const char* file : {"carpd.rules.yml", "carpd-dashboard.json"}) {
         const auto used = names_in(content_of(folder / file));
         EXPECT_FALSE(used.empty()) << file;
@@ -125,7 +205,7 @@ TEST(Metrics, RulesAndDashboardNameOnlyThoseThatExist) {
 
 TEST(Metrics, TheManualExplainsEachAndNoOther) {
     const auto described = names_in(content_of(CARPD_SOURCE_DIR "/docs/man/carpd.8"));
-    EXPECT_EQ(described, read(metrics_of(status())).names());
+    EXPECT_EQ(described, read(metrics()).names());
 }
 
 }  // namespace

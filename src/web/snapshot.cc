@@ -1,9 +1,10 @@
 #include "web/snapshot.h"
 
+#include <algorithm>
 #include <utility>
 
-#include "control/json.h"
 #include "control/request.h"
+#include "control/sync_request.h"
 #include "linux/clock.h"
 #include "web/metrics.h"
 
@@ -21,12 +22,23 @@ void hide_advertisement(Json& group) {
         refused->erase("advertisement");
 }
 
-Snapshot understand(const std::string& answer) {
+// Its metrics, without those of state synchronisation if `sync` makes no sense.
+std::string metrics_with(const Json& status, const Json& sync) {
+    try {
+        return metrics_of(status, sync);
+    } catch (const Json::exception&) {
+        return metrics_of(status, nullptr);
+    }
+}
+
+}  // namespace
+
+Snapshot Snapshots::understand(const std::string& answer) {
     try {
         Json status = Json::parse(answer);
         if (status.at("ok") != true)
             return failed("the engine refuses: " + status.at("error").get<std::string>());
-        Snapshot snapshot{"", "", metrics_of(status), {}};
+        Snapshot snapshot{"", "", metrics_with(status, sync_of(status)), {}};
         for (Json& group : status.at("groups")) {
             hide_advertisement(group);
             if (group.at("state") == "init")
@@ -40,29 +52,36 @@ Snapshot understand(const std::string& answer) {
     }
 }
 
-}  // namespace
+// Null: it isn't configured, or doesn't answer.
+Json Snapshots::sync_of(const Json& status) {
+    if (status.at("sync").is_null()) return nullptr;
+    static const std::string kRequest = to_line(SyncRequest{});
+    const auto answer = sync_.ask(kRequest, std::min(patience_, kSyncPatience));
+    const Json json = answer ? Json::parse(*answer, nullptr, false) : Json(nullptr);
+    return json.is_object() && json.contains("ok") && json.at("ok") == true ? json : Json(nullptr);
+}
 
 std::shared_ptr<const Snapshot> Snapshots::get() {
     const std::lock_guard lock(mutex_);
     if (last_ && host_now() < asked_at_ + kFresh) return last_;
-    auto answer = ask();
+    static const std::string kRequest = to_line(Request{});
+    auto answer = engine_.ask(kRequest, patience_);
     asked_at_ = host_now();
     last_ =
         std::make_shared<const Snapshot>(answer ? understand(*answer) : failed(answer.error().to_string()));
     return last_;
 }
 
-Expected<std::string, SysError> Snapshots::ask() {
-    static const std::string kRequest = to_line(Request{});
-    if (engine_) {  // it may have been another engine's
-        if (auto answer = engine_->ask(kRequest, patience_)) return answer;
-        engine_.reset();
+Expected<std::string, SysError> Snapshots::Source::ask(const std::string& request, Duration patience) {
+    if (connection) {  // it may have been another process's
+        if (auto answer = connection->ask(request, patience)) return answer;
+        connection.reset();
     }
-    auto client = LineClient::connect(control_);
+    auto client = LineClient::connect(path);
     if (!client) return Unexpected{client.error()};
-    engine_.emplace(std::move(*client));
-    auto answer = engine_->ask(kRequest, patience_);
-    if (!answer) engine_.reset();
+    connection.emplace(std::move(*client));
+    auto answer = connection->ask(request, patience);
+    if (!answer) connection.reset();
     return answer;
 }
 

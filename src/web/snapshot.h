@@ -1,5 +1,5 @@
-// How carpd is, for all who ask over HTTP: the engine is asked at most once a second and by one at a time,
-// however many ask here.
+// How carpd is, for all who ask over HTTP: the engine, and `carpd: sync` for metrics, are asked at most once
+// a second and by one at a time, however many ask here.
 #pragma once
 
 #include <memory>
@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "base/time.h"
+#include "config/config.h"
+#include "control/json.h"
 #include "linux/line_client.h"
 
 namespace carpd {
@@ -25,19 +27,28 @@ class Snapshots {
     static constexpr Duration kFresh = std::chrono::seconds(1);
 
     // `control` is the engine's control socket; it may wait for `patience` for an answer.
-    explicit Snapshots(std::string control, Duration patience = std::chrono::seconds(5))
-        : control_(std::move(control)), patience_(patience) {}
+    explicit Snapshots(const std::string& control, Duration patience = std::chrono::seconds(5))
+        : patience_(patience), engine_{control}, sync_{sync_socket(control)} {}
 
     // Never older than kFresh. Of any thread.
     std::shared_ptr<const Snapshot> get();
 
  private:
-    Expected<std::string, SysError> ask();
+    static constexpr Duration kSyncPatience = std::chrono::seconds(1);
 
-    const std::string control_;
+    // A process that answers at a socket.
+    struct Source {
+        const std::string path;
+        std::optional<LineClient> connection{};
+
+        Expected<std::string, SysError> ask(const std::string& request, Duration patience);
+    };
+    Snapshot understand(const std::string& answer);
+    Json sync_of(const Json& status);
+
     const Duration patience_;
     std::mutex mutex_;  // of all below
-    std::optional<LineClient> engine_;
+    Source engine_, sync_;
     std::shared_ptr<const Snapshot> last_;
     Instant asked_at_{};
 };

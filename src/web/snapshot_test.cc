@@ -10,7 +10,9 @@
 
 #include "base/assert.h"
 #include "control/request.h"
+#include "control/sync_status.h"
 #include "linux/line_server.h"
+#include "sync/test_hosts.h"
 
 namespace carpd {
 namespace {
@@ -26,18 +28,20 @@ LineServer open(const std::string& path) {
 // An engine that says the same to all, and counts.
 class Engine {
  public:
-    Engine(const std::string& path, std::string answer)
-        : server_(open(path)), answers_([this, answer = std::move(answer)](const std::stop_token& stop) {
-              while (!stop.stop_requested()) {
-                  pollfd event{server_.fd(), POLLIN, 0};
-                  if (poll(&event, 1, 10) > 0)
-                      server_.wake([&](auto client, std::string_view line) {
-                          EXPECT_EQ(line, to_line(Request{}));
-                          ++requests_;
-                          server_.send(client, answer);
-                      });
-              }
-          }) {}
+    Engine(const std::string& path, std::string answer, std::string request = to_line(Request{}))
+        : server_(open(path)),
+          answers_(
+              [this, answer = std::move(answer), request = std::move(request)](const std::stop_token& stop) {
+                  while (!stop.stop_requested()) {
+                      pollfd event{server_.fd(), POLLIN, 0};
+                      if (poll(&event, 1, 10) > 0)
+                          server_.wake([&](auto client, std::string_view line) {
+                              EXPECT_EQ(line, request);
+                              ++requests_;
+                              server_.send(client, answer);
+                          });
+                  }
+              }) {}
     int requests() const { return requests_; }
 
  private:
@@ -60,7 +64,15 @@ class SnapshotTest : public testing::Test {
 
 constexpr const char* kStatus =
     R"({"ok":true,"running_ms":1,"restarts":0,"hooks":null,"sync":null,"groups":[],"pools":[],"tracks":[],)"
-    R"("timers":{"late":0,"worst":null},"dropped":{}})";
+    R"("timers":{"late":0,"worst":null},"histograms":{"advert_interval":{"bounds_ms":[],"counts":[0],)"
+    R"("sum_ms":0},"timer_lateness":{"bounds_ms":[],"counts":[0],"sum_ms":0},)"
+    R"("failover":{"bounds_ms":[],"counts":[0],"sum_ms":0}},"transitions":{},"dropped":{}})";
+
+std::string status_with_sync() {
+    Json status = Json::parse(kStatus);
+    status["sync"] = {{"peers", 1}, {"peers_up", 0}, {"incomplete", "starting"}};
+    return dump(status);
+}
 
 TEST_F(SnapshotTest, ManyThatAskAreOneRequest) {
     const Engine engine(path(), kStatus);
@@ -97,6 +109,23 @@ TEST_F(SnapshotTest, AnswersThatMakeNoSense) {
     }
     const Engine engine(path(), error_line("no"));
     EXPECT_EQ(Snapshots(path()).get()->error, "the engine refuses: no");
+}
+
+TEST_F(SnapshotTest, MetricsOfSyncComeFromItself) {
+    const Engine engine(path(), status_with_sync());
+    EXPECT_THAT(Snapshots(path()).get()->metrics, HasSubstr("carpd_sync_up 0\n")) << "it doesn't answer";
+    for (const std::string answer : {"x", "{}", R"({"ok":1})", R"({"ok":true})", R"({"ok":false})"}) {
+        const Engine sync(path() + ".sync", answer, R"({"command":"status"})");
+        const auto snapshot = Snapshots(path()).get();
+        EXPECT_EQ(snapshot->error, "") << answer;
+        EXPECT_THAT(snapshot->metrics, HasSubstr("carpd_sync_up 0\n")) << answer;
+        EXPECT_THAT(snapshot->metrics, HasSubstr("carpd_sync_peers 1\n")) << answer;
+    }
+    test_hosts::World world(1, 1);
+    const SyncConfig config{};
+    const Engine sync(path() + ".sync", sync_status(world[0], {.config = config}, world.now),
+                      R"({"command":"status"})");
+    EXPECT_THAT(Snapshots(path()).get()->metrics, HasSubstr("carpd_sync_up 1\n"));
 }
 
 TEST_F(SnapshotTest, AnEngineThatHangsIsWaitedForNoLongerThanPatienceLasts) {

@@ -81,6 +81,21 @@ class WebTest : public NetnsTest {
         return 0;
     }
 
+    // carpctl, as the user that `carpd: web` is.
+    Result as_web(const std::vector<std::string>& arguments) {
+        struct stat status {};
+        EXPECT_EQ(stat(fmt::format("/proc/{}", child("carpd: web")).c_str(), &status), 0);
+        std::vector<std::string> command = {"setpriv",
+                                            fmt::format("--reuid={}", status.st_uid),
+                                            fmt::format("--regid={}", status.st_gid),
+                                            "--clear-groups",
+                                            carpctl_program(),
+                                            "-s",
+                                            alpha_carpd().socket()};
+        command.insert(command.end(), arguments.begin(), arguments.end());
+        return alpha().run(command);
+    }
+
     const openmetrics::Labels lan_ = {{"group", "lan"}, {"interface", "eth0"}, {"vhid", "1"}};
 };
 
@@ -152,19 +167,6 @@ TEST_F(WebTest, HasNoRights) {
 
 TEST_F(WebTest, ItsUserMayReadTheEngineAndNoMore) {
     start_with_metrics();
-    const auto owner = [](pid_t pid) {
-        struct stat status {};
-        EXPECT_EQ(stat(fmt::format("/proc/{}", pid).c_str(), &status), 0);
-        return std::pair(status.st_uid, status.st_gid);
-    };
-    const auto [uid, gid] = owner(child("carpd: web"));
-    const auto as_web = [&, user = fmt::format("--reuid={}", uid),
-                         group = fmt::format("--regid={}", gid)](std::vector<std::string> arguments) {
-        std::vector<std::string> command = {
-            "setpriv", user, group, "--clear-groups", carpctl_program(), "-s", alpha_carpd().socket()};
-        command.insert(command.end(), arguments.begin(), arguments.end());
-        return alpha().run(command);
-    };
     EXPECT_EQ(as_web({"status"}).exit_code, 0);
     EXPECT_EQ(as_web({"history"}).exit_code, 0);
     for (const std::vector<std::string>& order : {std::vector<std::string>{"stop"},
@@ -176,6 +178,50 @@ TEST_F(WebTest, ItsUserMayReadTheEngineAndNoMore) {
         EXPECT_THAT(result.errors, HasSubstr("who only reads may not ask for " + order[0]));
     }
     EXPECT_EQ(alpha_carpd().transitions("lan"), 2u) << "it came up and became MASTER";
+}
+
+TEST_F(WebTest, ServesWhatSyncSaysAndMayAskItForNoMore) {
+    alpha().attach("sync0", 1, {"10.9.0.1/24"});
+    const std::string sync = fmt::format(
+        "[sync]\nname = \"alpha\"\ninterface = \"sync0\"\npeers = [\"10.9.0.2\"]\nkey-hex = \"{}\"\n",
+        std::string(64, 'a'));
+    start(alpha(), sync + Group{}.text());
+    ASSERT_TRUE(alpha_carpd().wait_state("lan", "master"));
+    alpha_carpd().apply(metrics_at(kListen) + sync + Group{}.text());  // sync is there before web
+    EXPECT_TRUE(wait_metric("carpd_sync_up", {}, 1));
+    EXPECT_TRUE(wait_metric("carpd_sync_peer_up", {{"peer", "10.9.0.2"}}, 0));
+
+    for (const char* order : {"flows", "resync", "flush"}) {
+        const Result result = as_web({"sync", order});
+        EXPECT_EQ(result.exit_code, 1) << order;
+        EXPECT_THAT(result.errors, HasSubstr(fmt::format("who only reads may not ask for {}", order)));
+    }
+    const pid_t process = child("carpd: sync");
+    ASSERT_NE(process, 0);
+    kill(process, SIGSTOP);
+    EXPECT_TRUE(wait_metric("carpd_sync_up", {}, 0)) << "it hangs, and the rest is served";
+    kill(process, SIGCONT);
+    EXPECT_TRUE(wait_metric("carpd_sync_up", {}, 1));
+}
+
+TEST_F(WebTest, TellsHowLongAFailoverTook) {
+    Carpd& other = start(beta(), Group{});
+    ASSERT_TRUE(other.wait_state("lan", "master"));
+    Carpd& carpd = start(alpha(), metrics_at(kListen) + Group{}.with_skew(kPoorSkew).text());
+    ASSERT_TRUE(carpd.wait_state("lan", "backup"));
+    EXPECT_TRUE(wait_until(
+        [&] { return carpd.group("lan").at("counters").at("advertisements_received_ipv4") >= 3; }, 10s));
+    EXPECT_TRUE(wait_metric("carpd_failover_duration_seconds_count", {}, 0));
+    beta().cut();
+    ASSERT_TRUE(carpd.wait_state("lan", "master"));
+    EXPECT_TRUE(wait_metric("carpd_failover_duration_seconds_count", {}, 1));
+    const auto metrics = openmetrics::read(body("/metrics"));
+    EXPECT_EQ(
+        metrics.at("carpd_transition_reasons_total", {{"to", "master"}, {"reason", "master_timed_out_ipv4"}}),
+        1);
+    EXPECT_GT(metrics.at("carpd_failover_duration_seconds_sum", {}), 0);
+    EXPECT_GT(metrics.at("carpd_advert_interval_seconds_count", {}), 0);
+    EXPECT_GT(metrics.at("carpd_timer_lateness_seconds_count", {}), 0);
 }
 
 TEST_F(WebTest, OutlivesEnginesAndKeepsWhatTheyTold) {

@@ -2,6 +2,7 @@
 // is an exception that quotes the line.
 #pragma once
 
+#include <cmath>
 #include <cstdlib>
 #include <map>
 #include <regex>
@@ -19,17 +20,51 @@ struct Metrics {
     std::map<std::string, std::map<Labels, double>> samples;
 
     double at(const std::string& name, const Labels& labels) const { return samples.at(name).at(labels); }
-    // Of samples, also of those that there are none of now.
+    // Of samples, also of those that there are none of now; of a histogram as a whole.
     std::set<std::string> names() const {
         std::set<std::string> names;
         for (const auto& [family, type] : families)
             names.insert(family + (type == "counter" ? "_total" : type == "info" ? "_info" : ""));
         return names;
     }
+    // What may be asked for: of a histogram its three parts.
+    std::set<std::string> sample_names() const {
+        std::set<std::string> all = names();
+        for (const auto& [family, type] : families) {
+            if (type != "histogram") continue;
+            all.erase(family);
+            for (const char* part : {"_bucket", "_count", "_sum"}) all.insert(family + part);
+        }
+        return all;
+    }
 };
 
 inline void require(bool holds, const std::string& what, const std::string& line) {
     if (!holds) throw std::runtime_error(what + ": " + line);
+}
+
+// The parts of a histogram: to each bound as many as to the one before, or more; to infinity all.
+inline void check_histogram(const Metrics& metrics, const std::string& family) {
+    require(metrics.samples.contains(family + "_bucket"), "no bucket", family);
+    std::map<double, double> up_to;
+    for (const auto& [labels, count] : metrics.samples.at(family + "_bucket")) {
+        require(labels.size() == 1, "labels of a bucket", family);
+        up_to[std::strtod(labels.at("le").c_str(), nullptr)] = count;
+    }
+    double before = 0;
+    for (const auto& [bound, count] : up_to) {
+        require(count >= before, "buckets that don't add up", family);
+        before = count;
+    }
+    require(up_to.rbegin()->first == HUGE_VAL, "no bucket for all", family);
+    require(metrics.at(family + "_count", {}) == before, "another count", family);
+    require(metrics.at(family + "_sum", {}) >= 0, "a negative sum", family);
+}
+
+inline bool is_sample_of(const std::string& name, const std::string& family, const std::string& type) {
+    if (type == "histogram")
+        return name == family + "_bucket" || name == family + "_count" || name == family + "_sum";
+    return name == family + (type == "counter" ? "_total" : type == "info" ? "_info" : "");
 }
 
 // "a="1",b="x\"y"" to the brace; `at` stands behind it then.
@@ -76,7 +111,8 @@ inline Metrics read(const std::string& text) {
             const std::string kind = parts[1], name = parts[2];
             if (kind == "TYPE") {
                 const std::string type = parts[3];
-                require(type == "gauge" || type == "counter" || type == "info", "a type", line);
+                require(type == "gauge" || type == "counter" || type == "info" || type == "histogram",
+                        "a type", line);
                 require(metrics.families.emplace(name, type).second, "a family twice", line);
                 require(!name.ends_with("_total") && !name.ends_with("_info"), "a reserved end", line);
                 family = name;
@@ -96,10 +132,7 @@ inline Metrics read(const std::string& text) {
         std::size_t at = line.find_first_of("{ ");
         require(at != std::string::npos, "no value", line);
         const std::string name = line.substr(0, at);
-        require(name == family + (type == "counter" ? "_total"
-                                  : type == "info"  ? "_info"
-                                                    : ""),
-                "a sample of another family", line);
+        require(is_sample_of(name, family, type), "a sample of another family", line);
         const Labels labels = line[at] == '{' ? read_labels(line, ++at) : Labels{};
         require(at < line.size() && line[at] == ' ', "no value", line);
         const std::string value = line.substr(at + 1);
@@ -109,6 +142,8 @@ inline Metrics read(const std::string& text) {
         require(type != "info" || number == 1, "an info that isn't 1", line);
         require(metrics.samples[name].emplace(labels, number).second, "a sample twice", line);
     }
+    for (const auto& [name, type] : metrics.families)
+        if (type == "histogram") check_histogram(metrics, name);
     return metrics;
 }
 
