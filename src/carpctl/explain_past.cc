@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <vector>
 
 #include "carpctl/parts.h"
 #include "control/wall_time.h"
@@ -38,11 +40,38 @@ struct Moment {
     std::int64_t known_until = 0;  // when a change of any group was last told before `ends`
 };
 
+// Of each change, when it was by the clock as it goes since: where the clock was set back, what was told
+// before was not later than what was told after. So a time that was there twice is taken for the second one.
+std::vector<std::int64_t> times_of(const Json& changes) {
+    std::vector<std::int64_t> times;
+    for (const Json& change : changes) times.push_back(time_of(change));
+    for (std::size_t i = times.size(); i-- > 1;) times[i - 1] = std::min(times[i - 1], times[i]);
+    return times;
+}
+
+// Nothing, or a sentence where that time was there twice.
+std::optional<std::string> clock_that_was_set_back(const Past& past, std::int64_t at) {
+    const Json* before = nullptr;
+    for (const Json& change : past.history.at("changes")) {
+        if (before != nullptr && time_of(change) <= at && at < time_of(*before))
+            return fmt::format(
+                "This host's clock was set back from {} or later to {} or earlier, so that time was there "
+                "twice; "
+                "what is said is of the second one.",
+                local(time_of(*before)), local(time_of(change)));
+        before = &change;
+    }
+    return std::nullopt;
+}
+
 Moment moment_of(const Json& group, const Past& past, std::int64_t at) {
     Moment moment;
-    for (const Json& change : past.history.at("changes")) {
+    const Json& changes = past.history.at("changes");
+    const auto times = times_of(changes);
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+        const Json& change = changes[i];
         const std::string event = change.at("event").get<std::string>();
-        const bool is_past = time_of(change) <= at;
+        const bool is_past = times[i] <= at;
         if (event == "started" || event == "stopped") {
             if (!is_past) {
                 moment.ends = &change;
@@ -151,6 +180,8 @@ Reasons explain_past(const Json& group, const Past& past, std::time_t seconds) {
     if (ran) known = then(group, past, moment, at);
     if (!known) known = ignorance(past, at);
     Reasons reasons{{known->state, known->sentence}};
+    if (auto twice = clock_that_was_set_back(past, at))
+        reasons.push_back({"clock_set_back", std::move(*twice)});
     if (!ran || known->state == "unknown") return reasons;
     add_surroundings(group, past, at, reasons);
     if (const Json* next = moment.after != nullptr ? moment.after : moment.ends)

@@ -63,6 +63,27 @@ TEST_F(ExplainPast, NamesTheStateItsCauseAndItsEnd) {
     EXPECT_EQ(after[0].code, "backup");
 }
 
+// From 03:30:10 to 03:10:00 or a little later: 03:15 and 03:30 were there twice.
+TEST_F(ExplainPast, TakesATimeThatWasThereTwiceForTheSecond) {
+    history_["changes"] = {transition("02:00:00.500", "init", "backup", "link is up", 1000),
+                           transition("03:30:00.000", "backup", "master", "master timed out", 5'399'500),
+                           transition("03:10:00.000", "master", "backup", "yields", 10'000),
+                           transition("03:20:00.000", "backup", "master", "master left", 600'000)};
+    const Reasons twice = at(kThree + 15 * 60);
+    ASSERT_THAT(twice, SizeIs(3));
+    EXPECT_EQ(twice[0].text,
+              "BACKUP at 2026-11-27 04:15:00, since 2026-11-27 04:10:00: lan: master -> backup (yields).");
+    EXPECT_EQ(twice[1].code, "clock_set_back");
+    EXPECT_THAT(twice[1].text,
+                HasSubstr("set back from 2026-11-27 04:30:00 or later to 2026-11-27 04:10:00"));
+    EXPECT_EQ(twice[2].text, "Then, at 2026-11-27 04:20:00: lan: backup -> master (master left).");
+    EXPECT_THAT(at(kThree + 5 * 60), SizeIs(2));
+    EXPECT_EQ(at(kThree + 5 * 60)[0].code, "backup");
+    const Reasons once = at(kThree + 35 * 60);
+    ASSERT_THAT(once, SizeIs(1));
+    EXPECT_THAT(once[0].text, HasSubstr("MASTER at 2026-11-27 04:35:00, since 2026-11-27 04:20:00"));
+}
+
 TEST_F(ExplainPast, KnowsTheStateBeforeTheFirstChange) {
     history_["changes"] = {transition("03:00:04.000", "backup", "master", "master timed out", 60'000)};
     EXPECT_EQ(at(kThree)[0].code, "backup");
