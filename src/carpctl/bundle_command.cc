@@ -123,6 +123,8 @@ class Gatherer {
 
     void add_file(const std::string& file) {
         const std::string what = "what stands in " + file;
+        if (file == kUcarpCommandLine)
+            return add("config-file.toml", what, "", "there is no file; see config-running.toml");
         const auto read = load_config(file);
         if (read) {
             secrets_ = Secrets(read->config);

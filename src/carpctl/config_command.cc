@@ -90,6 +90,9 @@ ExitCode diff(const Options& options, std::string file) {
     const auto status = ask(*client, to_line(Request{}));
     if (!status) return report(status.error());
     if (file.empty()) file = running->json.at("file").get<std::string>();
+    if (file == kUcarpCommandLine)
+        return report(
+            {kFailed, "this carpd runs by a command line of ucarp, not by a file; name one to compare with"});
     const auto read = carpd::read(file);
     if (!read) return report({kFailed, "carpd would refuse it, and change nothing"});
     const auto changes = compare(read_sections(running->json), describe(read->config), status->json);

@@ -15,6 +15,8 @@ namespace carpd {
 // The answer in parts that are one line together, as that of a status: head, sections with commas between
 // them, tail. `file` is the path that a reload reads.
 std::string config_head(std::string_view file);
+// What stands there instead of a path where carpd runs as ucarp, and there is no file.
+inline constexpr std::string_view kUcarpCommandLine = "the command line of ucarp";
 std::string to_json_text(const Section& section);
 inline constexpr std::string_view kConfigTail = "]}";
 
