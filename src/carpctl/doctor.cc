@@ -34,6 +34,7 @@ constexpr TroubleKind kKinds[] = {
     {"multicast-not-joined", Severity::warning},
     {"no-gate", Severity::warning},
     {"no-own-address", Severity::fault},
+    {"no-querier", Severity::fault},
     {"peer-deaf", Severity::fault},
     {"peer-gone", Severity::warning},
     {"peer-silent", Severity::warning},
@@ -73,6 +74,7 @@ Troubles diagnose(const Case& known) {
         judge_interface(group, known, found);
         judge_refusals(group, known, found);
         judge_lan(group, known, found);
+        judge_querier(group, known, found);
         judge_peers(group, found);
     }
     judge_config(known, found);

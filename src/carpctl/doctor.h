@@ -55,13 +55,15 @@ struct KnownConfig {
 struct InterfaceFacts {
     int arp_ignore = 0;                           // as it is in force
     bool hears_ipv4 = false, hears_ipv6 = false;  // CARP's multicast groups are joined
+    std::optional<std::uint64_t> mld_queries{};   // that it has heard; nothing: it has no IPv6
 };
 
 // A packet filter's rule that drops CARP.
 struct BlockingRule {
     std::string hook;   // "egress", "output"
-    std::string chain;  // "netdev filter out"
-    int handle = 0;     // by which nft(8) deletes it
+    std::string chain;  // "netdev filter out", "OUTPUT in the table raw of iptables-legacy"
+    int number = 0;     // its handle, or its place there
+    std::string undo;   // the command that deletes it
 };
 
 // What this host shows of itself.

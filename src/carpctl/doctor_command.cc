@@ -6,8 +6,10 @@
 #include "carpctl/commands.h"
 #include "carpctl/doctor.h"
 #include "carpctl/doctor_host.h"
+#include "carpctl/doctor_parts.h"
 #include "carpctl/doctor_probe.h"
 #include "carpctl/parts.h"
+#include "control/config_answer.h"
 #include "control/json.h"
 
 namespace carpd {
@@ -33,15 +35,17 @@ std::set<std::string> interfaces_of(const Json& status) {
     return names;
 }
 
-void add_question(const Json& group, const std::string& address, std::vector<LanQuestion>& questions) {
-    const auto asked = address_in(address);
-    if (!asked) return;
-    const Json& source = group.at(asked->family() == Family::ipv4 ? "source_ipv4" : "source_ipv6");
+void add_question(const Json& group, const IpAddress& asked, bool by_broadcast,
+                  std::vector<LanQuestion>& questions) {
+    const Json& source = group.at(asked.family() == Family::ipv4 ? "source_ipv4" : "source_ipv6");
     const auto from = source.is_null() ? std::nullopt : IpAddress::parse(source.get<std::string>());
-    if (from) questions.push_back({group.at("interface").get<std::string>(), *from, *asked});
+    if (from) questions.push_back({group.at("interface").get<std::string>(), *from, asked, by_broadcast});
+}
+void add_question(const Json& group, const std::string& address, std::vector<LanQuestion>& questions) {
+    if (const auto asked = address_in(address)) add_question(group, *asked, false, questions);
 }
 
-// Who answers for the groups' addresses, and do unicast peers.
+// Who answers for the groups' addresses, and do unicast peers, and hosts whose multicast has stopped.
 std::vector<LanQuestion> questions_of(const Json& status) {
     std::vector<LanQuestion> questions;
     for (const Json& group : status.at("groups")) {
@@ -52,11 +56,12 @@ std::vector<LanQuestion> questions_of(const Json& status) {
         if (!group.at("peer_routed").get<bool>())
             for (const Json& peer : group.at("peers"))
                 add_question(group, peer.get<std::string>(), questions);
+        for (const IpAddress& host : hosts_that_stopped(group)) add_question(group, host, true, questions);
     }
     return questions;
 }
 
-// Hosts that are no group's address: masters that were heard, and peers.
+// Hosts that are no group's address, each once: masters that were heard, peers, and who sends beacons.
 std::vector<LanQuestion> hosts_of(const Json& status) {
     std::vector<LanQuestion> questions;
     for (const Json& group : status.at("groups")) {
@@ -64,8 +69,14 @@ std::vector<LanQuestion> hosts_of(const Json& status) {
         if (const Json& heard = group.at("last_heard"); !heard.is_null())
             add_question(group, heard.at("source").get<std::string>(), questions);
         for (const Json& peer : group.at("peers")) add_question(group, peer.get<std::string>(), questions);
+        for (const Json& host : group.value("hosts", Json()))
+            for (const Json& address : host.at("addresses"))
+                add_question(group, address.get<std::string>(), questions);
     }
-    std::erase_if(questions, [](const LanQuestion& q) { return q.address.family() == Family::ipv6; });
+    std::set<std::pair<std::string, std::string>> asked;
+    std::erase_if(questions, [&](const LanQuestion& question) {
+        return !asked.emplace(question.interface, question.address.to_string()).second;
+    });
     return questions;
 }
 
@@ -104,9 +115,12 @@ std::string config_file(const Options& options) {
 ExitCode doctor_command(const Options& options, const DoctorOrder& order) {
     auto before = ask_status(options, order.group);
     if (!before) return report(before.error());
-    Case known{.before = std::move(before->json),
-               .config = look_at_config(order.config.empty() ? config_file(options) : order.config)};
-    if (!known.config.has() && !known.config.is_invalid)
+    const std::string file = order.config.empty() ? config_file(options) : order.config;
+    const bool is_ucarp = file == kUcarpCommandLine;  // then no file says anything else, or is wrong
+    Case known{
+        .before = std::move(before->json),
+        .config = is_ucarp ? KnownConfig{.file = file, .problem = "there is none"} : look_at_config(file)};
+    if (!is_ucarp && !known.config.has() && !known.config.is_invalid)
         known.untested.push_back(
             fmt::format("the configuration ({}); name it with --config", known.config.problem));
     ask_the_lan(known.before, order.foreign_macs, known);

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <sstream>
 
 #include "carpctl/subprocess.h"
@@ -64,6 +65,14 @@ bool hears_ipv6(const std::string& interface) {
         if (fields >> index >> name >> group && name == interface && group == kCarp6) return true;
     }
     return false;
+}
+
+std::optional<std::uint64_t> mld_queries(const std::string& interface) {
+    std::ifstream in("/proc/net/dev_snmp6/" + interface);
+    std::string name;
+    for (std::uint64_t value = 0; in >> name >> value;)
+        if (name == "Icmp6InGroupMembQueries") return value;
+    return std::nullopt;
 }
 
 std::vector<std::pair<std::string, IpAddress>> standing_addresses() {
@@ -146,7 +155,9 @@ std::vector<BlockingRule> blocking_rules_in(const Json& ruleset) {
             const std::string chain = chain_of(rule, "chain");
             // Others stand behind carpd's packet socket, or concern packets of other hosts.
             if (hooks[chain] == "egress" || hooks[chain] == "output")
-                blocking.push_back({hooks[chain], chain, rule.value("handle", 0)});
+                blocking.push_back(
+                    {hooks[chain], chain, rule.value("handle", 0),
+                     fmt::format("nft delete rule {} handle {}", chain, rule.value("handle", 0))});
         }
     }
     return blocking;
@@ -160,6 +171,27 @@ std::vector<BlockingRule> blocking_rules(const std::string& ruleset) {
     } catch (const Json::exception&) {  // an nft that speaks otherwise
         return {};
     }
+}
+
+// Tables begin with "*filter", rules with "-A OUTPUT". Names of protocols are those of /etc/protocols.
+std::vector<BlockingRule> legacy_blocking_rules(const std::string& program, const std::string& tables) {
+    static const std::regex blocks(".*[^!] -p (112|vrrp|carp) (.* )?-j (DROP|REJECT)( .*)?");
+    std::vector<BlockingRule> blocking;
+    std::istringstream in(tables);
+    std::string table;
+    int number = 0;
+    for (std::string line; std::getline(in, line);) {
+        if (line.starts_with("*")) {
+            table = line.substr(1);
+            number = 0;
+        }
+        if (!line.starts_with("-A OUTPUT ")) continue;
+        ++number;
+        if (std::regex_match(line, blocks))
+            blocking.push_back({"output", fmt::format("OUTPUT in the table {} of {}", table, program), number,
+                                fmt::format("{} -t {} -D OUTPUT {}", program, table, number)});
+    }
+    return blocking;
 }
 
 std::string platform_of(const std::string& vendor, const std::string& product) {
@@ -188,21 +220,44 @@ KnownConfig look_at_config(const std::string& file) {
     return known;
 }
 
+namespace {
+
+// The older iptables has rules of its own, of which nft knows nothing. Where nobody uses its tables it
+// needn't be installed.
+void look_at_legacy_filters(const std::string& family, std::vector<BlockingRule>& blocking,
+                            std::vector<std::string>& untested) {
+    const std::string program = family + "tables-legacy";
+    const ProgramOutput rules = run_program({program + "-save"}, kPatience, kMostOfRules);
+    if (!rules.failure) {
+        const auto found = legacy_blocking_rules(program, rules.text);
+        blocking.insert(blocking.end(), found.begin(), found.end());
+    } else if (!line_of(fmt::format("/proc/net/{}_tables_names", family)).empty()) {
+        untested.push_back(fmt::format("rules of {}: {}", program, *rules.failure));
+    }
+}
+
+void look_at_filters(std::vector<BlockingRule>& blocking, std::vector<std::string>& untested) {
+    const ProgramOutput rules = run_program({"nft", "-j", "list", "ruleset"}, kPatience, kMostOfRules);
+    if (rules.failure)
+        untested.push_back("rules of the packet filter: " + *rules.failure);
+    else
+        blocking = blocking_rules(rules.text);
+    for (const char* family : {"ip", "ip6"}) look_at_legacy_filters(family, blocking, untested);
+}
+
+}  // namespace
+
 HostView look_at_host(const std::set<std::string>& interfaces, std::vector<std::string>& untested) {
     HostView view;
     for (const std::string& interface : interfaces)
         view.interfaces[interface] = {
             std::max(setting("all", "arp_ignore"), setting(interface, "arp_ignore")), hears_ipv4(interface),
-            hears_ipv6(interface)};
+            hears_ipv6(interface), mld_queries(interface)};
     view.addresses = standing_addresses();
     view.managers = find_managers();
     view.platform =
         platform_of(line_of("/sys/class/dmi/id/sys_vendor"), line_of("/sys/class/dmi/id/product_name"));
-    const ProgramOutput rules = run_program({"nft", "-j", "list", "ruleset"}, kPatience, kMostOfRules);
-    if (rules.failure)
-        untested.push_back("rules of the packet filter: " + *rules.failure);
-    else
-        view.blocking = blocking_rules(rules.text);
+    look_at_filters(view.blocking, untested);
     return view;
 }
 

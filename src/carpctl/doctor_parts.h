@@ -10,6 +10,7 @@ namespace carpd {
 void judge_refusals(const Json& group, const Case& known, Troubles& out);
 void judge_lan(const Json& group, const Case& known, Troubles& out);
 void judge_peers(const Json& group, Troubles& out);
+void judge_querier(const Json& group, const Case& known, Troubles& out);  // after judge_lan()
 void judge_interface(const Json& group, const Case& known, Troubles& out);
 // Of carpd itself, its configuration, and the host.
 void judge_config(const Case& known, Troubles& out);
@@ -18,6 +19,9 @@ void judge_host(const Case& known, Troubles& out);
 
 // An element of `now`'s groups as it was in the status before, or null if it wasn't there.
 const Json& group_before(const Json& group, const Case& known);
+// Hosts of the group whose multicast came here and has stopped, by their own addresses; who of them answers
+// is asked before it is judged.
+std::vector<IpAddress> hosts_that_stopped(const Json& group);
 // How the platform that this host runs on lets foreign MACs pass; ends with a full stop.
 std::string foreign_mac_advice(const std::string& platform);
 

@@ -143,15 +143,27 @@ void listen(const std::vector<LanSocket>& sockets, Clock::time_point until, cons
     }
 }
 
+// Whoever hears another MAC for an address of ours must not remember it. IPv6 answers only those who have
+// an address: that which nobody else forms of a MAC that nobody has (RFC 4291, appendix A).
+IpAddress source_of(const MacAddress& foreign, Family family) {
+    if (family == Family::ipv4) return IpAddress::any(family);
+    const auto& mac = foreign.bytes;
+    const std::uint8_t bytes[16] = {
+        0xfe,   0x80,   0,    0,    0,      0,      0,     0, static_cast<std::uint8_t>(mac[0] ^ 0x02),
+        mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]};
+    return IpAddress::from_bytes(bytes);
+}
+
 template <class Take>
 void ask_twice(const std::vector<LanSocket>& sockets, std::span<const LanQuestion> questions,
                const std::optional<MacAddress>& as, std::chrono::milliseconds patience, const Take& take) {
     for (int i = 0; i < 2; ++i) {
         for (const LanQuestion& question : questions) {
             const LanSocket& socket = socket_of(sockets, question);
-            // Whoever hears another MAC for an address of ours must not remember it.
-            const IpAddress source = as ? IpAddress::any(question.address.family()) : question.source;
-            socket.ask(who_has(as.value_or(socket.mac()), source, question.address));
+            const IpAddress source = as ? source_of(*as, question.address.family()) : question.source;
+            Frame frame = who_has(as.value_or(socket.mac()), source, question.address);
+            if (question.by_broadcast) std::fill_n(frame.storage().begin(), 6, std::uint8_t{0xff});
+            socket.ask(frame);
         }
         listen(sockets, Clock::now() + patience / 2, take);
     }

@@ -17,13 +17,16 @@ struct LanQuestion {
     std::string interface;
     IpAddress source;  // the interface's own
     IpAddress address;
+    // In an Ethernet broadcast also where IPv6 has a multicast: a switch that has forgotten who wants which
+    // passes it.
+    bool by_broadcast = false;
 };
 
 // Asks all at once, and again halfway, and listens for `patience`. An error is a sentence without its full
 // stop.
 Expected<std::vector<LanAnswer>, std::string> ask_lan(std::span<const LanQuestion> questions,
                                                       std::chrono::milliseconds patience);
-// Asks each in the interface's own name, then those who answered in that of a MAC that nobody has. IPv4 only.
+// Asks each in the interface's own name, then those who answered in that of a MAC that nobody has.
 Expected<std::vector<ForeignMacTest>, std::string> test_foreign_macs(std::span<const LanQuestion> questions,
                                                                      std::chrono::milliseconds patience);
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "carpctl/doctor_parts.h"
@@ -180,13 +181,11 @@ void judge_host(const Case& known, Troubles& out) {
     for (const Json& group : known.now.at("groups")) judge_settings(group, known, out);
     judge_standing(known, out);
     for (const BlockingRule& rule : known.host.blocking)
-        out.push_back(
-            {"carp-blocked", "",
-             fmt::format("Rule {} of {} drops CARP (IP protocol 112) at the hook {}.", rule.handle,
-                         printable(rule.chain), printable(rule.hook)),
-             fmt::format("`nft delete rule {} handle {}`, or accept protocol 112 before it; and look into "
-                         "what sets it.",
-                         printable(rule.chain), rule.handle)});
+        out.push_back({"carp-blocked", "",
+                       fmt::format("Rule {} of {} drops CARP (IP protocol 112) at the hook {}.", rule.number,
+                                   printable(rule.chain), printable(rule.hook)),
+                       fmt::format("`{}`, or accept protocol 112 before it; and look into what sets it.",
+                                   printable(rule.undo))});
     const auto uses_macvlan = std::any_of(
         known.now.at("groups").begin(), known.now.at("groups").end(),
         [](const Json& group) { return group.at("dataplane") == "macvlan" && group.at("mac") == "virtual"; });
@@ -196,8 +195,9 @@ void judge_host(const Case& known, Troubles& out) {
                 {"devices-managed", "",
                  fmt::format("{} runs here, and isn't told to leave carpd's devices alone.", manager),
                  managed_advice(manager)});
+    std::set<std::string> filtered;  // hosts in both families say it of one port
     for (const ForeignMacTest& test : known.mac_tests)
-        if (!test.passed)
+        if (!test.passed && filtered.insert(test.interface).second)
             out.push_back(
                 {"foreign-macs-filtered", "",
                  fmt::format("{} answers to {}'s own MAC, and not to another one: frames of foreign MACs "

@@ -1,6 +1,7 @@
 // `carpctl doctor`: it names each fault that is planted here, and says nothing of a healthy pair.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "base/bytes.h"
@@ -11,8 +12,10 @@ namespace carpd::lab {
 namespace {
 
 using testing::AllOf;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 using Arguments = std::vector<std::string>;
 
@@ -73,6 +76,23 @@ class Doctor : public NetnsTest {
              fmt::format("table netdev {} {{ chain c {{ type filter hook ingress device \"{}\" priority 0; "
                          "{} drop; }}\n}}\n",
                          name, from.port().name(), match)});
+    }
+
+    // The switch keeps back what nobody joined, and forgets after 2 s who did, because nobody hears it ask.
+    // (A bridge of the kernel snoops only while somebody asks; so it does, and its questions are lost.)
+    void make_forgetful() {
+        std::string chains;
+        for (Host* host : {&alpha(), &beta()})
+            chains += fmt::format(
+                "chain {} {{ type filter hook egress device \"{}\" priority 0; icmpv6 type "
+                "mld-listener-query drop; ip protocol igmp drop; }}\n",
+                host->name(), host->port().name());
+        run_checked(
+            {{"nft", "-f", "-"}, &lab().switch_space(), "table netdev forgetful {\n" + chains + "}\n"});
+        lab().switch_space().set("net/ipv6/conf/br0/disable_ipv6", "0");  // to ask, it needs an address
+        lab().switch_space().ip(
+            "link set br0 type bridge mcast_query_response_interval 50 mcast_startup_query_interval 50 "
+            "mcast_query_interval 200 mcast_membership_interval 200 mcast_querier 1 mcast_snooping 1");
     }
 
     static Group both_families() {
@@ -225,6 +245,50 @@ TEST_F(Doctor, FindsThatForeignMacsAreKeptBack) {
     EXPECT_THAT(found.text, HasSubstr("192.0.2.1 answers to eth0's own MAC"));
 }
 
+TEST_F(Doctor, FindsInIpv6WhetherForeignMacsPass) {
+    Group group = slow({});
+    group.addresses = {"2001:db8::100/64"};
+    start_pair(group);
+    expect_healthy(doctor(beta(), beta_carpd(), {"--foreign-macs"}));
+    drop_at_switch(beta(), fmt::format("ether saddr != {}", beta().mac().to_string()));
+    const Found found = find(beta(), beta_carpd(), "foreign-macs-filtered", {"--foreign-macs"});
+    EXPECT_THAT(found.codes, ElementsAre("foreign-macs-filtered"));
+    EXPECT_THAT(found.text, AllOf(HasSubstr("fe80::"), HasSubstr("answers to eth0's own MAC")));
+}
+
+// A switch that passed IPv6 multicast at first, and nobody asks who wants it.
+TEST_F(Doctor, NamesSnoopingWithoutAQuerier) {
+    make_forgetful();
+    start_pair(slow(both_families()));
+    const auto has_lost_ipv6 = [&] {
+        const auto hosts = alpha_carpd().group("lan").at("hosts");
+        return hosts.size() == 1 && hosts[0].at("ipv6_age_ms").is_number() &&
+               hosts[0].at("ipv6_age_ms") > 16'000 && hosts[0].at("ipv4_age_ms") < 16'000;
+    };
+    ASSERT_TRUE(wait_until(has_lost_ipv6, 60s, 200ms)) << alpha_carpd().group("lan");
+    const Found found = find_at_alpha("no-querier");
+    EXPECT_THAT(found.text, AllOf(HasSubstr("but what it sends to ff02::12 has not come here for 1"),
+                                  HasSubstr("eth0 has never heard an MLD query")));
+    EXPECT_THAT(found.codes, Contains("no-querier"));
+    EXPECT_THAT(find_at_beta("no-querier").codes, Contains("no-querier"));
+}
+
+// The same is missing, and the switch isn't to blame.
+TEST_F(Doctor, BlamesNoSwitchWhereAQuerierIsHeard) {
+    lab().make_snooping();
+    start_pair(slow(both_families()));
+    const auto ipv6_age = [&] {
+        const auto hosts = alpha_carpd().group("lan").at("hosts");
+        return hosts.empty() || hosts[0].at("ipv6_age_ms").is_null()
+                   ? -1.0
+                   : hosts[0].at("ipv6_age_ms").get<double>();
+    };
+    ASSERT_TRUE(wait_until([&] { return ipv6_age() >= 0; }, 20s));
+    drop_at_switch(beta(), "ip6 nexthdr 112");
+    ASSERT_TRUE(wait_until([&] { return ipv6_age() > 16'000; }, 40s, 200ms));
+    EXPECT_THAT(find_at_alpha("no-querier").codes, Not(Contains("no-querier")));
+}
+
 TEST_F(Doctor, FindsAPeerThatIsSilent) {
     Group group;
     group.peers = {"192.0.2.2", "192.0.2.222"};
@@ -268,6 +332,18 @@ TEST_F(Doctor, FindsAFilterThatDropsWhatIsSent) {
     ASSERT_TRUE(beta_carpd().wait_state("lan", "master"));
     const Found found = find_at_alpha("carp-blocked");
     EXPECT_THAT(found.text, AllOf(HasSubstr("netdev strict out"), HasSubstr("at the hook egress")));
+}
+
+// Its tables are modules that not every kernel has, so a script stands for the program.
+TEST_F(Doctor, FindsAFilterOfTheOlderIptables) {
+    start_pair(slow(Group{}));
+    const std::string program = lab().folder() + "/iptables-legacy-save";
+    std::ofstream(program) << "#!/bin/sh\nprintf '*filter\\n-A OUTPUT -p vrrp -j DROP\\nCOMMIT\\n'\n";
+    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+    const Result result = alpha().run({"env", "PATH=" + lab().folder() + ":/usr/sbin:/usr/bin:/sbin:/bin",
+                                       carpctl_program(), "-s", alpha_carpd().socket(), "doctor"});
+    EXPECT_THAT(result.output, AllOf(HasSubstr("FAULT carp-blocked\n  Rule 1 of OUTPUT in the table filter"),
+                                     HasSubstr("`iptables-legacy -t filter -D OUTPUT 1`")));
 }
 
 TEST_F(Doctor, FindsSettingsThatSomebodyChanged) {
