@@ -40,7 +40,7 @@ Expected<Answer, Failure> ask(Client& client, const std::string& request) {
 
 Expected<Answer, Failure> ask_for_overview(Client& client) {
     Request request;
-    request.brief = true;
+    request.form = StatusForm::brief;
     auto answer = ask(client, to_line(request));
     if (answer || answer.error().code != kFailed) return answer;
     return ask(client, to_line(Request{}));

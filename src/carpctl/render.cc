@@ -150,6 +150,13 @@ std::string bsd_line(const Json& group) {
                        number(group, "vhid"), number(group, "advbase"), number(group, "advskew"));
 }
 
+std::string_view explain_dataplane(std::string_view dataplane) {
+    if (dataplane == "bpf") return "BPF gate: the kernel enforces the lease";
+    if (dataplane == "scripts")
+        return "scripts: the down script runs when the engine dies or hangs; the kernel enforces nothing";
+    return "macvlan: the supervisor ends what a dead or frozen engine owns";
+}
+
 void add_identity(const Json& group, Details& out) {
     bool first = true;
     for (const Json& address : group.at("addresses")) {
@@ -158,9 +165,7 @@ void add_identity(const Json& group, Details& out) {
     }
     const Json& mac = group.at("virtual_mac");
     out.add("mac", mac.is_null() ? "the interface's own" : mac.get<std::string>() + " (virtual)");
-    out.add("data plane", text(group, "dataplane") == "bpf"
-                              ? "BPF gate: the kernel enforces the lease"
-                              : "macvlan: the supervisor ends what a dead or frozen engine owns");
+    out.add("data plane", std::string(explain_dataplane(text(group, "dataplane"))));
     out.add("interface", text(group, "interface") + ", " + interface_state(group));
     std::string sources;
     for (const char* key : {"source_ipv4", "source_ipv6"})

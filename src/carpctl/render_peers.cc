@@ -57,10 +57,22 @@ std::string hearing(const Json& group, const Json& heard, double ago_ms) {
            (late >= kLate_ms ? fmt::format(", late {}", duration(late)) : "");
 }
 
-std::string hears(const Json& group, const Json& host, const Json& id, bool is_us) {
+// Its last beacon lists nobody of that id: whether it can't have heard this host yet, or another.
+bool is_too_early(const Json& host) {
+    return host.at("hears_us").is_null();
+}
+bool is_too_early(const Json& host, const Json& other) {
+    const auto heard_for = [](const Json& one) {
+        return one.value("heard_for_ms", 1e12);
+    };  // an older carpd doesn't say
+    return heard_for(host) < kSilence_ms ||
+           heard_for(other) - host.at("beacon_age_ms").get<double>() < kSilence_ms;
+}
+
+std::string hears(const Json& group, const Json& host, const Json& id, bool too_early) {
     for (const Json& heard : host.at("hears"))
         if (heard.at("id") == id) return hearing(group, heard, host.at("beacon_age_ms").get<double>());
-    return is_us && host.at("hears_us").is_null() ? "?" : "NO";
+    return too_early ? "?" : "NO";
 }
 
 bool has_trouble(const Json& host, std::string_view trouble) {
@@ -101,10 +113,12 @@ Row row_of(const Json& group, const Json& us, const Json& host) {
                skew_of(host, "demotion"),
                address_of(host),
                text(host, "fingerprint"),
-               there ? hears(group, host, us.at("id"), true) : "-"};
+               there ? hears(group, host, us.at("id"), is_too_early(host)) : "-"};
     for (const Json& other : group.at("hosts")) {
         const bool itself = other.at("id") == host.at("id");
-        row.push_back(itself || !there || !is_there(other) ? "-" : hears(group, host, other.at("id"), false));
+        row.push_back(itself || !there || !is_there(other)
+                          ? "-"
+                          : hears(group, host, other.at("id"), is_too_early(host, other)));
     }
     return row;
 }
@@ -160,22 +174,11 @@ std::string explain_trouble(const Json& host, std::string_view trouble) {
     return fmt::format("{}: {}", name, printable(trouble));
 }
 
-std::string render_peers(const Json& status, const Paint& paint) {
+std::string render_peers(const LongStatus& status, const Paint& paint) {
     std::string out;
-    for (const Json& group : status.at("groups"))
-        out += (out.empty() ? "" : "\n") + render(group, status.at("host"), paint);
+    for (std::size_t i = 0; i < status.size(); ++i)
+        out += (out.empty() ? "" : "\n") + render(status.group(i), status.rest().at("host"), paint);
     return out.empty() ? "no groups\n" : out;
-}
-
-Json peers_json(const Json& status) {
-    Json groups = Json::array();
-    for (const Json& group : status.at("groups")) {
-        Json one = Json::object();
-        for (const char* key : {"name", "interface", "vhid", "state", "fingerprint", "hosts"})
-            one[key] = group.at(key);
-        groups.push_back(std::move(one));
-    }
-    return {{"host", status.at("host")}, {"groups", groups}};
 }
 
 }  // namespace carpd

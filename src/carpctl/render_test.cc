@@ -191,6 +191,13 @@ TEST(Details, SayWhatIsWrongWithAGroup) {
                 HasSubstr("data plane   macvlan: the supervisor ends what a dead or frozen engine owns\n"));
 }
 
+TEST(Details, SayThatScriptsBringTheAddress) {
+    Json group = backup();
+    group["dataplane"] = "scripts";
+    EXPECT_THAT(render_group(group, kPlain), HasSubstr("data plane   scripts: the down script runs when"));
+    EXPECT_THAT(render_overview(status({group}), kPlain), Not(HasSubstr("data plane")));
+}
+
 TEST(Details, NameDemotionsAndRefusals) {
     const std::string text = render_group(backup(), kPlain);
     EXPECT_THAT(text, HasSubstr("demotion     10: operator 10; advertises advskew 240\n"));

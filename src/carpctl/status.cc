@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "carpctl/commands.h"
+#include "carpctl/long_status.h"
 #include "carpctl/render.h"
 #include "carpctl/render_peers.h"
 
@@ -18,16 +19,25 @@ bool is_pool(const nlohmann::ordered_json& status, const std::string& name) {
 }
 
 // Megabytes of thousands of groups need not be understood to be passed on.
-ExitCode print_as_it_is(Client& client, const Request& request) {
+Expected<std::string, Failure> ask_for_line(Client& client, const Request& request) {
     auto line = client.ask(to_line(request));
+    if (!line || line->starts_with("{\"ok\":true,")) return line;
+    const auto answer = understand(std::move(*line));
+    return Unexpected{answer ? Failure{kFailed, "carpd's answer makes no sense"} : answer.error()};
+}
+
+ExitCode print_as_it_is(const Expected<std::string, Failure>& line) {
     if (!line) return report(line.error());
-    if (!line->starts_with("{\"ok\":true,")) {
-        const auto answer = understand(std::move(*line));
-        return answer ? kFailed : report(answer.error());
-    }
     std::fwrite(line->data(), 1, line->size(), stdout);
     std::fputc('\n', stdout);
     return kOk;
+}
+
+// Of a carpd that doesn't know that question, everything.
+Expected<std::string, Failure> ask_for_peers(Client& client, const std::string& group) {
+    auto line = ask_for_line(client, {.group = group, .form = StatusForm::peers});
+    if (line || line.error().code != kFailed) return line;
+    return ask_for_line(client, {.group = group});
 }
 
 }  // namespace
@@ -37,7 +47,7 @@ ExitCode status_command(const Options& options, const std::string& group) {
     if (!client) return report(client.error());
     Request request;
     request.group = group;
-    if (options.json) return print_as_it_is(*client, request);
+    if (options.json) return print_as_it_is(ask_for_line(*client, request));
     const auto answer = group.empty() ? ask_for_overview(*client) : ask(*client, to_line(request));
     if (!answer) return report(answer.error());
     const Paint paint(wants_colour());
@@ -53,16 +63,12 @@ ExitCode status_command(const Options& options, const std::string& group) {
 ExitCode peers_command(const Options& options, const std::string& group) {
     auto client = Client::connect(options.socket);
     if (!client) return report(client.error());
-    Request request;
-    request.group = group;
-    const auto answer = ask(*client, to_line(request));
-    if (!answer) return report(answer.error());
-    if (!answer->json.contains("host"))
+    auto line = ask_for_peers(*client, group);
+    if (options.json || !line) return print_as_it_is(line);
+    const LongStatus status(std::move(*line));
+    if (!status.rest().contains("host"))
         return report({kFailed, "this carpd doesn't know of other hosts yet; it is older than carpctl"});
-    if (options.json)
-        fmt::print("{}\n", peers_json(answer->json).dump());
-    else
-        print_paged(options, render_peers(answer->json, Paint(wants_colour())));
+    print_paged(options, render_peers(status, Paint(wants_colour())));
     return kOk;
 }
 

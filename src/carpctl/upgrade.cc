@@ -32,7 +32,8 @@ ExitCode upgrade_command(const Options& options) {
     // Of the new one, which answers as soon as it serves.
     auto successor = Client::connect(options.socket);
     if (!successor) return report(successor.error());
-    const auto status = ask(*successor, to_line(Request{.command = Command::status, .brief = true}));
+    const auto status =
+        ask(*successor, to_line(Request{.command = Command::status, .form = StatusForm::brief}));
     if (!status) return report(status.error());
     if (options.json)
         fmt::print("{}\n", Json({{"schema", 1}, {"pid", status->json.at("pid")}}).dump());

@@ -84,7 +84,7 @@ class Engine : private Port {
     // One that is being given: a status, or with `config` a configuration.
     struct LongAnswer {
         std::shared_ptr<const Config> config{};
-        bool is_brief = false;
+        StatusForm form = StatusForm::whole;
         std::size_t next = 0;       // group: by id, or in the order of the configuration
         bool is_at_pools = false;   // after the groups
         bool has_elements = false;  // of groups, or of pools
@@ -151,15 +151,17 @@ class Engine : private Port {
     void log_ucarp_status() const;
     void step_back();
     Processes processes() const;
-    void begin_status(LineServer::ClientId client, bool is_brief);
+    void begin_status(LineServer::ClientId client, StatusForm form);
     void begin_config(LineServer::ClientId client);
     bool can_continue_answers() const;
     void continue_answers();
     bool continue_answer(LineServer::ClientId client, LongAnswer& answer, int elements);
     bool continue_config(LineServer::ClientId client, LongAnswer& answer, int elements);
-    std::string element(GroupId id, bool is_pool, bool is_brief = false) const;
+    std::string group_element(GroupId id, StatusForm form) const;
+    std::string pool_element(GroupId id) const;
+    std::string_view dataplane() const;
     std::vector<GroupId> groups_called(const std::string& name) const;
-    std::string status(const std::vector<GroupId>& groups) const;
+    std::string status(const std::vector<GroupId>& groups, StatusForm form) const;
     std::string set_state(const std::vector<GroupId>& groups, State state);
     std::string tell_who_serves(const Request& request) const;
     void configure_tracks(const std::vector<TrackConfig>& tracks);

@@ -30,7 +30,7 @@ void Engine::handle_line(LineServer::ClientId client, std::string_view line) {
         return kernel_.control.send(client, error_line(fmt::format("who only reads may not ask for {}",
                                                                    to_string(request->command))));
     if (request && request->command == Command::status && request->group.empty())
-        return begin_status(client, request->brief);
+        return begin_status(client, request->form);
     if (request && request->command == Command::config) return begin_config(client);
     kernel_.control.send(client, request ? execute(*request, client) : error_line(request.error()));
 }
@@ -39,7 +39,7 @@ std::string Engine::execute(const Request& request, LineServer::ClientId client)
     const std::vector<GroupId> groups = groups_called(request.group);
     if (!request.group.empty() && groups.empty()) return error_line(unknown(request.group));
     switch (request.command) {
-        case Command::status: return status(groups);
+        case Command::status: return status(groups, request.form);
         case Command::monitor:
             monitors_.insert(client);
             kernel_.control.subscribe(client);
@@ -70,13 +70,13 @@ std::vector<GroupId> Engine::groups_called(const std::string& name) const {
     return carpnodes;
 }
 
-std::string Engine::status(const std::vector<GroupId>& groups) const {
+std::string Engine::status(const std::vector<GroupId>& groups, StatusForm form) const {
     std::string of_groups, of_pools;
     std::set<const Balancer*> pools;
     for (GroupId id : groups) {
-        of_groups += (of_groups.empty() ? "" : ",") + element(id, false);
+        of_groups += (of_groups.empty() ? "" : ",") + group_element(id, form);
         if (const Balancer* pool = node_.pool(id); pool && pools.insert(pool).second)
-            of_pools += (of_pools.empty() ? "" : ",") + element(pool->leader(), true);
+            of_pools += (of_pools.empty() ? "" : ",") + pool_element(pool->leader());
     }
     return status_head(processes(), now_) + of_groups + std::string(kStatusPools) + of_pools +
            status_tail(node_, verdicts_, now_);
@@ -112,15 +112,15 @@ Processes Engine::processes() const {
 }
 
 // Telling of thousands of groups takes longer than an advertisement may be late, so it is a chore.
-void Engine::begin_status(LineServer::ClientId client, bool is_brief) {
+void Engine::begin_status(LineServer::ClientId client, StatusForm form) {
     kernel_.control.send_part(client, status_head(processes(), now_));
-    answers_[client] = {.is_brief = is_brief};
+    answers_[client] = {.form = form};
 }
 
 void Engine::begin_config(LineServer::ClientId client) {
     const std::vector<Section> rest = describe_all_but_groups(*config_);
-    kernel_.control.send_part(client, config_head(path_.empty() ? "the command line of ucarp" : path_) +
-                                          to_json_text(rest.front()));
+    kernel_.control.send_part(
+        client, config_head(path_.empty() ? kUcarpCommandLine : path_) + to_json_text(rest.front()));
     answers_[client] = {.config = config_};
 }
 
@@ -140,15 +140,27 @@ void Engine::continue_answers() {
     }
 }
 
-// Of a group, or of the pool that it leads; empty if it is none.
-std::string Engine::element(GroupId id, bool is_pool, bool is_brief) const {
+// What brings the addresses, and takes them away.
+std::string_view Engine::dataplane() const {
+    if (config_->ucarp) return "scripts";
+    return kernel_.data_plane.has_gate() ? "bpf" : "macvlan";
+}
+
+// Empty if there is none.
+std::string Engine::group_element(GroupId id, StatusForm form) const {
     const VirtualHost* group = node_.group(id);
     if (group == nullptr) return {};
-    const bool has_gate = kernel_.data_plane.has_gate();
-    if (!is_pool)
-        return is_brief ? brief_status_of(node_, *group, now_, has_gate)
-                        : status_of(node_, *group, now_, has_gate);
-    const Balancer* pool = node_.pool(id);
+    switch (form) {
+        case StatusForm::whole: return status_of(node_, *group, now_, dataplane());
+        case StatusForm::brief: return brief_status_of(node_, *group, now_, dataplane());
+        case StatusForm::peers: return peers_status_of(node_, *group, now_);
+    }
+    return {};
+}
+
+// Of the pool that the group leads; empty if it leads none.
+std::string Engine::pool_element(GroupId id) const {
+    const Balancer* pool = node_.group(id) != nullptr ? node_.pool(id) : nullptr;
     return pool && pool->leader() == id ? status_of(node_, *pool, now_, kernel_.data_plane.traffic_of(id))
                                         : "";
 }
@@ -164,8 +176,8 @@ bool Engine::continue_answer(LineServer::ClientId client, LongAnswer& answer, in
             answer.is_at_pools = true;
             answer.has_elements = false;
         }
-        const std::string one =
-            element(static_cast<GroupId>(answer.next), answer.is_at_pools, answer.is_brief);
+        const auto id = static_cast<GroupId>(answer.next);
+        const std::string one = answer.is_at_pools ? pool_element(id) : group_element(id, answer.form);
         if (one.empty()) continue;
         if (std::exchange(answer.has_elements, true)) text += ',';
         text += one;

@@ -64,6 +64,7 @@ ObjectText to_json(const GroupPeers& peers, const GroupPeers::Peer& peer, Instan
         .add("advskew", said.advskew)
         .add("demotion", said.demote)
         .add("fingerprint", fmt::format("{:08x}", said.addresses))
+        .add("heard_for_ms", milliseconds(now - peer.speaks_since))
         .add("beacon_age_ms", milliseconds(now - peer.said_at))
         .add("ipv4_age_ms", age(now, peer.heard_at[0]))
         .add("ipv6_age_ms", age(now, peer.heard_at[1]))

@@ -27,7 +27,7 @@ struct CommandForm {
 };
 
 constexpr std::array kForms = {
-    CommandForm{Command::status, "status", {"group", "brief"}, false},
+    CommandForm{Command::status, "status", {"group", "brief", "peers"}, false},
     CommandForm{Command::monitor, "monitor", {}, false},
     CommandForm{Command::state, "state", {"group", "state"}, true},
     CommandForm{Command::demote,
@@ -94,6 +94,20 @@ std::optional<std::string> read_demotion(const Json& object, Request& request) {
            "(send_error, addresses, hold_down, sync)";
 }
 
+const char* key_of(StatusForm form) {
+    return form == StatusForm::brief ? "brief" : "peers";
+}
+
+std::optional<std::string> read_form(const Json& object, Request& request) {
+    for (const StatusForm form : {StatusForm::brief, StatusForm::peers}) {
+        if (!object.contains(key_of(form))) continue;
+        if (object.at(key_of(form)) != true || request.form != StatusForm::whole)
+            return fmt::format("{} must be true, and alone", key_of(form));
+        request.form = form;
+    }
+    return std::nullopt;
+}
+
 std::optional<std::string> read_client(const Json& object, Request& request) {
     if (object.contains("address") &&
         !(request.address = IpAddress::parse(read_text(object, "address").value_or(""))))
@@ -151,11 +165,8 @@ Expected<Request, std::string> parse_request(std::string_view line) {
     else if (form->needs_group || object.contains("group"))
         return refuse(fmt::format("{} needs a group's name", form->name));
 
-    if (request.command == Command::status && object.contains("brief")) {
-        if (object.at("brief") != true || !request.group.empty())
-            return refuse("brief must be true, of all groups");
-        request.brief = true;
-    }
+    if (request.command == Command::status)
+        if (const auto complaint = read_form(object, request)) return refuse(*complaint);
     if (request.command == Command::state) {
         const auto state = read_text(object, "state");
         if (state != "master" && state != "backup") return refuse("state must be master or backup");
@@ -179,7 +190,7 @@ Expected<Request, std::string> parse_request(std::string_view line) {
 std::string to_line(const Request& request) {
     Json object{{"command", to_string(request.command)}};
     if (!request.group.empty()) object["group"] = request.group;
-    if (request.brief) object["brief"] = true;
+    if (request.form != StatusForm::whole) object[key_of(request.form)] = true;
     if (request.command == Command::state) object["state"] = to_string(request.state);
     if (!request.interface_group.empty()) object["interface_group"] = request.interface_group;
     if (request.command == Command::demote) {

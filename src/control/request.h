@@ -1,7 +1,8 @@
 // What carpctl asks of carpd: one JSON object a line over the control socket.
 //
 //   {"command":"status"}  {"command":"status","group":"lan"}      reply: status_head(), ...; with
-//   "brief":true                                                  of all groups, each by brief_status_of()
+//   "brief":true or "peers":true                                  of each group by brief_status_of() or
+//                                                                 peers_status_of()
 //   {"command":"monitor"}                                         reply: ok_line(), then a line per change
 //   {"command":"state","group":"lan","state":"backup"}            reply: ok_line() or error_line()
 //   {"command":"demote","group":"lan","amount":10,"name":"maintenance"}     or with "interface_group"; and
@@ -60,10 +61,13 @@ bool only_reads(Command command);
 // Whether one is called so.
 bool is_command(std::string_view name);
 
+// What is told of each group.
+enum class StatusForm : std::uint8_t { whole, brief, peers };
+
 struct Request {
     Command command = Command::status;
     std::string group{};                  // status: empty for all groups; state: never empty
-    bool brief = false;                   // status of all groups
+    StatusForm form = StatusForm::whole;  // status
     std::string interface_group{};        // demote: one of the two is empty
     State state = State::backup;          // state: BACKUP or MASTER
     int amount = 0;                       // demote: -255..255; 0 ends it

@@ -47,7 +47,7 @@ TEST(ParseRequest, ReadsBackWhatToLineWrote) {
           .mac = MacAddress::parse("52:54:00:12:34:56")},
           Request{.command = Command::demote, .interface_group = "carp", .amount = 1, .name = "n"},
           Request{.command = Command::demote, .group = "lan", .amount = 1, .persist = true},
-          Request{.brief = true}}) {
+          Request{.form = StatusForm::brief}, Request{.form = StatusForm::peers}}) {
         const std::string line = to_line(request);
         EXPECT_EQ(line.find('\n'), std::string::npos) << line;
         EXPECT_EQ(*parse_request(line), request) << line;
@@ -87,6 +87,9 @@ TEST(ParseRequest, SaysWhatIsWrong) {
     EXPECT_EQ(refusal(R"({"command":"monitor","group":"lan"})"), "monitor takes no 'group'");
     EXPECT_EQ(refusal(R"({"command":"status","group":7})"), "status needs a group's name");
     EXPECT_EQ(refusal(R"({"command":"status","group":""})"), "status needs a group's name");
+    EXPECT_EQ(refusal(R"({"command":"status","peers":1})"), "peers must be true, and alone");
+    EXPECT_EQ(refusal(R"({"command":"status","brief":true,"peers":true})"), "peers must be true, and alone");
+    EXPECT_EQ(refusal(R"({"command":"status","group":"lan","peers":true})"), "accepted");
     EXPECT_EQ(refusal(R"({"command":"state","state":"backup"})"), "state needs a group's name");
     EXPECT_EQ(refusal(R"({"command":"state","group":"lan"})"), "state must be master or backup");
     EXPECT_EQ(refusal(R"({"command":"state","group":"lan","state":"init"})"),

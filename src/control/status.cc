@@ -211,7 +211,7 @@ MacAddress answering_mac(const GroupConfig& config) {
     return config.balance && config.balance->by_ip() ? pool_mac(*config.balance) : virtual_mac(config.vhid);
 }
 
-ObjectText group_status(const Node& node, const VirtualHost& host, Instant now, bool has_gate) {
+ObjectText group_status(const Node& node, const VirtualHost& host, Instant now, std::string_view dataplane) {
     const GroupConfig& config = host.config();
     const LinkStatus& link = link_of(node, config.interface);
     const bool has_virtual_mac = config.mac == MacMode::virtual_mac;
@@ -248,7 +248,7 @@ ObjectText group_status(const Node& node, const VirtualHost& host, Instant now, 
         .add("hold_down_remaining_ms", remaining(host.hold_down_ends(), now))
         .add("mac", has_virtual_mac ? "virtual" : "interface")
         .add("virtual_mac", has_virtual_mac ? Json(answering_mac(config).to_string()) : Json(nullptr))
-        .add("dataplane", has_gate ? "bpf" : "macvlan")
+        .add("dataplane", dataplane)
         .add("lease_remaining_ms", remaining(host.lease_until(), now))
         .add("balance", balance_of(node, host))
         .add("peers", texts(config.peers))
@@ -361,11 +361,12 @@ std::string status_head(const Processes& processes, Instant now) {
     return head.substr(0, head.size() - 1) + ",\"groups\":[";
 }
 
-std::string status_of(const Node& node, const VirtualHost& group, Instant now, bool has_gate) {
-    return group_status(node, group, now, has_gate).text();
+std::string status_of(const Node& node, const VirtualHost& group, Instant now, std::string_view dataplane) {
+    return group_status(node, group, now, dataplane).text();
 }
 
-std::string brief_status_of(const Node& node, const VirtualHost& host, Instant now, bool has_gate) {
+std::string brief_status_of(const Node& node, const VirtualHost& host, Instant now,
+                            std::string_view dataplane) {
     const GroupConfig& config = host.config();
     return ObjectText()
         .add("name", config.name)
@@ -381,10 +382,29 @@ std::string brief_status_of(const Node& node, const VirtualHost& host, Instant n
         .add("demotion_reasons", demotion_reasons(host.demotion()))
         .add("hears_rival", host.hears_rival(now))
         .add("waits_for_flows", host.waits_for_flows())
-        .add("dataplane", has_gate ? "bpf" : "macvlan")
+        .add("dataplane", dataplane)
         .add("balance", balance_of(node, host))
         .add("last_heard", last_heard(host, now))
         .add("counters", brief_counters(host.counters()))
+        .text();
+}
+
+std::string peers_status_of(const Node& node, const VirtualHost& host, Instant now) {
+    const GroupConfig& config = host.config();
+    const LinkStatus& link = link_of(node, config.interface);
+    return ObjectText()
+        .add("name", config.name)
+        .add("interface", config.interface)
+        .add("vhid", config.vhid.value)
+        .add("state", to_string(host.state()))
+        .add("since_ms", milliseconds(now - host.since()))
+        .add("addresses", texts(config.addresses))
+        .add("advskew", config.advskew.value)
+        .add("demotion", host.demotion().value())
+        .add("source_ipv4", source_of(link, Family::ipv4))
+        .add("source_ipv6", source_of(link, Family::ipv6))
+        .add("fingerprint", fingerprint_of(node, host.id()))
+        .add("hosts", hosts_of(node, host.id(), now))
         .text();
 }
 

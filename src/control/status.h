@@ -56,13 +56,16 @@ std::string reason_of(const ReportTransition& report);
 
 // The answer to a status request, in parts that are one line together: the engine of thousands of groups does
 // other things between them: head, groups, kStatusPools, pools (control/pool_status.h), tail, with commas
-// between groups and between pools. `has_gate`: the data plane is the BPF gate, and the kernel enforces the
-// leases.
+// between groups and between pools. `dataplane` is "bpf" where the kernel enforces the
+// leases, or else "macvlan" or "scripts".
 std::string status_head(const Processes& processes, Instant now);
-std::string status_of(const Node& node, const VirtualHost& group, Instant now, bool has_gate);
+std::string status_of(const Node& node, const VirtualHost& group, Instant now, std::string_view dataplane);
 // What an overview of thousands of groups needs, in a fifth of the bytes: some of the keys of status_of(),
 // and of counters those of advertisements and the packets that were refused, if any were.
-std::string brief_status_of(const Node& node, const VirtualHost& group, Instant now, bool has_gate);
+std::string brief_status_of(const Node& node, const VirtualHost& group, Instant now,
+                            std::string_view dataplane);
+// Likewise what tells of a group's hosts.
+std::string peers_status_of(const Node& node, const VirtualHost& group, Instant now);
 inline constexpr std::string_view kStatusPools = "],\"pools\":[";
 std::string status_tail(const Node& node, const Verdicts& verdicts, Instant now);
 

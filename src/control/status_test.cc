@@ -63,16 +63,17 @@ class StatusTest : public testing::Test {
                                          encode(advertisement));
         EXPECT_FALSE(node_.handle_packet(now, 0, packet.bytes(), out_).refused);
     }
-    std::string line(Instant now, bool has_gate = true, std::optional<GroupId> only = std::nullopt) {
+    std::string line(Instant now, std::string_view dataplane = "bpf",
+                     std::optional<GroupId> only = std::nullopt) {
         std::string text = status_head(kProcesses, now), comma;
         for (GroupId id = 0; id < node_.group_slots(); ++id) {
             if (only && *only != id) continue;
-            text += std::exchange(comma, ",") + status_of(node_, *node_.group(id), now, has_gate);
+            text += std::exchange(comma, ",") + status_of(node_, *node_.group(id), now, dataplane);
         }
         return text + status_tail(node_, verdicts_, now);
     }
     json status(Instant now, std::optional<GroupId> only = std::nullopt) {
-        return json::parse(line(now, true, only));
+        return json::parse(line(now, "bpf", only));
     }
 
     Verdicts verdicts_;
@@ -96,13 +97,15 @@ TEST_F(StatusTest, ABriefOneIsPartOfTheWhole) {
     node_.handle_demotion(kStart + 1s, 0, "operator", 5, out_);
     node_.handle_packet(kStart + 1s, 0, std::vector<std::uint8_t>(20), out_);
     for (GroupId id : {0, 1}) {
-        const json whole = json::parse(status_of(node_, *node_.group(id), kStart + 2s, true));
-        json brief = json::parse(brief_status_of(node_, *node_.group(id), kStart + 2s, true));
+        const json whole = json::parse(status_of(node_, *node_.group(id), kStart + 2s, "bpf"));
+        json brief = json::parse(brief_status_of(node_, *node_.group(id), kStart + 2s, "bpf"));
         json& counters = brief.at("counters");
         for (const auto& [reason, count] : whole.at("counters").at("dropped").items())
             counters.at("dropped").emplace(reason, 0);
         for (const auto& [key, count] : whole.at("counters").items()) counters.emplace(key, count);
         for (const auto& [key, value] : brief.items()) EXPECT_EQ(value, whole.at(key)) << key;
+        const json peers = json::parse(peers_status_of(node_, *node_.group(id), kStart + 2s));
+        for (const auto& [key, value] : peers.items()) EXPECT_EQ(value, whole.at(key)) << key;
     }
 }
 
@@ -192,7 +195,7 @@ TEST_F(StatusTest, KeepsTheContract) {
 
 TEST_F(StatusTest, TellsWhoEnforcesTheLease) {
     EXPECT_EQ(status(kStart)["groups"][0]["dataplane"], "bpf");
-    EXPECT_EQ(json::parse(line(kStart, false))["groups"][0]["dataplane"], "macvlan");
+    EXPECT_EQ(json::parse(line(kStart, "macvlan"))["groups"][0]["dataplane"], "macvlan");
     EXPECT_EQ(status(kStart)["groups"][0]["lease_remaining_ms"], nullptr);
     node_.handle_request(kStart, 0, State::master, out_);
     node_.handle_send_result(kStart, 0, true, out_);

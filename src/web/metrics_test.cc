@@ -44,8 +44,8 @@ Json status() {
     processes.helper = HelperStatus{.pid = 3, .hooks = {.run = 5, .failed = 1}};
     processes.sync = SyncProcessStatus{.pid = 4, .incomplete = "no", .copy = {.peers = 2, .peers_up = 1}};
     std::string text = status_head(processes, kNow + 1500ms);
-    text += status_of(node, *node.group(0), kNow + 1500ms, true) + ",";
-    text += status_of(node, *node.group(1), kNow + 1500ms, true);
+    text += status_of(node, *node.group(0), kNow + 1500ms, "bpf") + ",";
+    text += status_of(node, *node.group(1), kNow + 1500ms, "bpf");
     text += std::string(kStatusPools) +
             R"({"name":"web","hosts":[{"host":"self","share":0.25},{"host":null,"share":0.5},)"
             R"({"host":"192.0.2.2","share":0.25}]})";

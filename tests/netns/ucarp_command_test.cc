@@ -90,6 +90,12 @@ TEST_F(UcarpCommand, TakesOverFromUcarpAndIsTakenOver) {
     std::this_thread::sleep_for(3s);  // longer than it waits for a master
     EXPECT_EQ(state(ours), "backup") << log(ours);
     EXPECT_EQ(status(ours).at("groups").at(0).at("counters").at("dropped").at("bad_digest"), 0);
+    EXPECT_EQ(status(ours).at("groups").at(0).at("dataplane"), "scripts");
+    // There is no file of a configuration that could be read.
+    const Result doctor = alpha().run({carpctl_program(), "-s", socket(ours), "-j", "doctor"});
+    EXPECT_EQ(nlohmann::json::parse(doctor.output).at("untested"), nlohmann::json::array()) << doctor.output;
+    EXPECT_THAT(alpha().run({carpctl_program(), "-s", socket(ours), "config", "diff"}).errors,
+                HasSubstr("runs by a command line of ucarp, not by a file"));
 
     ucarp->kill();
     ASSERT_EQ(beta().run({"ip", "address", "del", "192.0.2.100/24", "dev", "eth0"}).exit_code, 0);
