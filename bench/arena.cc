@@ -10,7 +10,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "bench/contender.h"
+#include "bench/lans.h"
 #include "lab/error.h"
 
 namespace carpd::bench {
@@ -59,17 +59,7 @@ Packets packets_of(const lab::Host& host) {
 }
 
 Arena::Arena(int lans) {
-    for (lab::Host* host : {&master, &backup}) {
-        // What IPv6 says of itself is no advertisement.
-        for (const char* which : {"all", "default"})
-            host->set(fmt::format("net/ipv6/conf/{}/disable_ipv6", which), "1");
-        for (int lan = 0; lan < lans; ++lan) {
-            const std::string interface = interface_of(lan);
-            host->attach(interface, lan, {own_address(lan, *host)});
-            deliver_by_kernel_thread(host->space(), interface);
-            deliver_by_kernel_thread(lab.switch_space(), host->port(interface).name());
-        }
-    }
+    for (lab::Host* host : {&master, &backup}) attach_to_lans(*host, lans);
     own_addresses_ = count_addresses(master);
 }
 
