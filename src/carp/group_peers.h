@@ -52,10 +52,13 @@ class GroupPeers {
         const IpAddress& address() const;
     };
 
-    // `host` is ours, the same in all groups. `now` is when the group begins.
+    // `host` is ours, the same in all groups. `now` is when the group begins. The group's configuration stays
+    // where it is until reconfigure() or follow() name another.
     GroupPeers(const VirtualHost& group, std::uint64_t host, Instant now);
     // The group's configuration changed.
     void reconfigure(const GroupConfig& config);
+    // The same configuration at another place.
+    void follow(const GroupConfig& config) { config_ = &config; }
 
     // A beacon for the group's vhid came in at its interface.
     std::optional<DropReason> hear(Instant now, const IpPacket& packet, const Beacon& beacon, Actions& out);

@@ -295,6 +295,20 @@ TEST_F(PeersTest, RemovedGroupAndOneThatLosesItsBeaconsLeave) {
 
 // Somebody who recorded beacons sends them again: nothing that was said by an earlier process counts, and
 // nothing twice.
+// The sanitizer sees who goes on with what is gone.
+TEST_F(PeersTest, GoesOnWhereTheSameIsConfiguredAgain) {
+    Host& one = add(lan(1));
+    Host& two = add(lan(2));
+    pass(seconds(10));
+    const std::size_t before = beacons_;
+    one.node.configure(now_, share({lan(1)}), one.out);
+    pass(seconds(10));
+    EXPECT_GT(beacons_, before + 3);
+    EXPECT_EQ(peers(one).peers().size(), 1u);
+    EXPECT_FALSE(trouble(two).any());
+    EXPECT_EQ(news(), std::vector<std::string>{});
+}
+
 TEST_F(PeersTest, OldBeaconsAreIgnored) {
     Host& one = add(lan(1));
     Host& two = add(lan(2));

@@ -29,6 +29,7 @@ void Node::configure(Instant now, GroupConfigs groups, Actions& out) {
         if (auto id = group_of(interface, wanted.vhid.value)) {
             if (groups_[*id]->config() == wanted) {
                 groups_[*id]->follow(wanted);
+                if (peers_[*id]) peers_[*id]->follow(wanted);
                 continue;
             }
             groups_[*id]->reconfigure(now, wanted, out);
