@@ -40,9 +40,11 @@ class Few {
 
     std::size_t size() const { return list_ ? *list_ : 0; }
     bool empty() const { return !list_; }
-    T* data() { return reinterpret_cast<T*>(reinterpret_cast<std::byte*>(list_) + kHeader); }
+    T* data() {
+        return list_ ? reinterpret_cast<T*>(reinterpret_cast<std::byte*>(list_) + kHeader) : nullptr;
+    }
     const T* data() const { return const_cast<Few*>(this)->data(); }
-    T* begin() { return list_ ? data() : nullptr; }
+    T* begin() { return data(); }
     T* end() { return begin() + size(); }
     const T* begin() const { return const_cast<Few*>(this)->begin(); }
     const T* end() const { return begin() + size(); }

@@ -47,9 +47,10 @@ class ExplainPast : public testing::Test {
 };
 
 TEST_F(ExplainPast, NamesTheStateItsCauseAndItsEnd) {
-    history_["changes"] = {transition("02:00:00.500", "init", "backup", "link is up", 1000),
-                           transition("03:00:04.250", "backup", "master", "master timed out", 3'603'750),
-                           transition("03:10:00.000", "master", "backup", "yields", 595'750)};
+    history_["changes"] =
+        Json::array({transition("02:00:00.500", "init", "backup", "link is up", 1000),
+                     transition("03:00:04.250", "backup", "master", "master timed out", 3'603'750),
+                     transition("03:10:00.000", "master", "backup", "yields", 595'750)});
     const Reasons before = at(kThree + 3);
     ASSERT_THAT(before, SizeIs(2));
     EXPECT_EQ(before[0].code, "backup");
@@ -85,7 +86,8 @@ TEST_F(ExplainPast, TakesATimeThatWasThereTwiceForTheSecond) {
 }
 
 TEST_F(ExplainPast, KnowsTheStateBeforeTheFirstChange) {
-    history_["changes"] = {transition("03:00:04.000", "backup", "master", "master timed out", 60'000)};
+    history_["changes"] =
+        Json::array({transition("03:00:04.000", "backup", "master", "master timed out", 60'000)});
     EXPECT_EQ(at(kThree)[0].code, "backup");
     EXPECT_THAT(at(kThree)[0].text, HasSubstr("why is not remembered any more"));
     EXPECT_EQ(at(kThree - 60)[0].code, "unknown");
@@ -102,15 +104,16 @@ TEST_F(ExplainPast, TellsWhatElseHappenedAround) {
     const auto rival = [](const char* time) {
         return Json{{"time", time}, {"event", "rival"}, {"group", "lan"}, {"text", "lan: another MASTER"}};
     };
-    history_["changes"] = {transition("02:00:00.000", "backup", "master", "master timed out", 1000),
-                           rival("2026-11-27T02:58:59.000Z"), rival("2026-11-27T02:59:30.000Z")};
+    history_["changes"] =
+        Json::array({transition("02:00:00.000", "backup", "master", "master timed out", 1000),
+                     rival("2026-11-27T02:58:59.000Z"), rival("2026-11-27T02:59:30.000Z")});
     const Reasons reasons = at(kThree);
     ASSERT_THAT(reasons, SizeIs(2));
     EXPECT_EQ(reasons[1].text, "2026-11-27 03:59:30  lan: another MASTER");
 }
 
 TEST_F(ExplainPast, CountsInTheZoneThatEachChangeNames) {
-    history_["changes"] = {transition("02:00:00.000", "init", "backup", "link is up", 1000)};
+    history_["changes"] = Json::array({transition("02:00:00.000", "init", "backup", "link is up", 1000)});
     history_["changes"][0]["time"] = "2026-11-27T04:00:04.000+01:00";  // 03:00:04 UTC
     EXPECT_THAT(at(kThree + 4)[0].text, HasSubstr("since 2026-11-27 04:00:04"));
     EXPECT_EQ(at(kThree + 3)[0].code, "init");
@@ -127,17 +130,17 @@ class ExplainRuns : public ExplainPast {
                         {"not_running_ms", gap},
                         {"text", std::string("carpd was ") + event}};
         };
-        history_["changes"] = {transition("00:10:00.000", "backup", "master", "master timed out", 1000),
-                               transition("00:20:00.000", "master", "backup", "yields", 600'000),
-                               run("01:00:00.000", "started", nullptr),
-                               transition("01:00:00.100", "init", "backup", "started", 0),
-                               transition("01:30:00.000", "backup", "init", "carpd stops", 1'799'900),
-                               run("01:30:00.000", "stopped", nullptr),
-                               run("02:00:00.000", "started", nullptr),
-                               transition("02:00:00.100", "init", "backup", "started", 0),
-                               transition("02:00:03.000", "backup", "master", "master timed out", 2900),
-                               run("03:00:10.000", "started", 10'000),
-                               transition("03:00:10.100", "init", "backup", "started", 0)};
+        history_["changes"] =
+            Json::array({transition("00:10:00.000", "backup", "master", "master timed out", 1000),
+                         transition("00:20:00.000", "master", "backup", "yields", 600'000),
+                         run("01:00:00.000", "started", nullptr),
+                         transition("01:00:00.100", "init", "backup", "started", 0),
+                         transition("01:30:00.000", "backup", "init", "carpd stops", 1'799'900),
+                         run("01:30:00.000", "stopped", nullptr), run("02:00:00.000", "started", nullptr),
+                         transition("02:00:00.100", "init", "backup", "started", 0),
+                         transition("02:00:03.000", "backup", "master", "master timed out", 2900),
+                         run("03:00:10.000", "started", 10'000),
+                         transition("03:00:10.100", "init", "backup", "started", 0)});
     }
     // Seconds before or after 03:00 UTC.
     std::string code(int seconds) { return at(kThree + seconds)[0].code; }

@@ -195,7 +195,7 @@ TEST(Details, SayThatScriptsBringTheAddress) {
     Json group = backup();
     group["dataplane"] = "scripts";
     EXPECT_THAT(render_group(group, kPlain), HasSubstr("data plane   scripts: the down script runs when"));
-    EXPECT_THAT(render_overview(status({group}), kPlain), Not(HasSubstr("data plane")));
+    EXPECT_THAT(render_overview(status(Json::array({group})), kPlain), Not(HasSubstr("data plane")));
 }
 
 TEST(Details, NameDemotionsAndRefusals) {

@@ -94,7 +94,7 @@ class PoolStatus : public testing::Test {
     }
     json pool() const { return json::parse(status_of(node, *node.pool(0), now, traffic)); }
     json balance(GroupId id) const {
-        return json::parse(status_of(node, *node.group(id), now, true)).at("balance");
+        return json::parse(status_of(node, *node.group(id), now, "bpf")).at("balance");
     }
     json client(const PoolClient& client) const {
         return json::parse(client_line(node, {node.pool(0)}, client, now));
@@ -125,7 +125,8 @@ TEST_F(PoolStatus, SaysWhatEachCarpnodeIs) {
     EXPECT_EQ(balance(2).at("master"), "192.0.2.2");
     EXPECT_EQ(balance(2).at("at_home"), false);
     EXPECT_TRUE(balance(3).is_null());
-    EXPECT_EQ(json::parse(status_of(node, *node.group(1), now, true)).at("virtual_mac"), "01:00:5e:00:01:01");
+    EXPECT_EQ(json::parse(status_of(node, *node.group(1), now, "bpf")).at("virtual_mac"),
+              "01:00:5e:00:01:01");
 }
 
 TEST_F(PoolStatus, SaysWhichHostHasWhichShare) {

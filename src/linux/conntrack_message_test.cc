@@ -125,7 +125,8 @@ TEST(ConntrackMessage, WritesTcpAsLiberal) {
     for (const auto attribute :
          {std::uint8_t{4}, std::uint8_t{5}}) {  // CTA_PROTOINFO_TCP_FLAGS_ORIGINAL and _REPLY
         const Buffer wanted = {6, 0, attribute, 0, 0x01 | 0x08, kReplicatedTcpFlags | 0x08};
-        EXPECT_FALSE(std::ranges::search(message, wanted).empty()) << int{attribute};
+        EXPECT_NE(std::search(message.begin(), message.end(), wanted.begin(), wanted.end()), message.end())
+            << int{attribute};
     }
 }
 

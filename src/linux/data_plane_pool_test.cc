@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 
 #include <map>
-#include <ranges>
 
 #include "linux/leftovers.h"
 #include "linux/test_pool.h"
@@ -81,13 +80,14 @@ TEST_F(PoolOfHosts, SharesOfBeforeCountDuringTheHandOver) {
     };
     const Shares before(*pool, Key{});
     set_pool(1h, 5, 1h);
-    for (auto answers = count_answers(); unsigned i : std::views::iota(0u, kClients)) {
+    auto answers = count_answers();
+    for (unsigned i = 0; i < kClients; ++i) {
         const IpAddress from = client_address(Family::ipv4, i);
         const bool moved = before.carpnode_of(from, kPool4) != shares->carpnode_of(from, kPool4);
         EXPECT_EQ(answers[from].size(), moved ? 2u : 1u) << from.to_string();
     }
     set_pool(1h, 5, -1s);
-    for (auto answers = count_answers(); const auto& [from, by] : answers) EXPECT_EQ(by.size(), 1u);
+    for (const auto& [from, by] : count_answers()) EXPECT_EQ(by.size(), 1u);
 }
 
 class EachAsker : public PoolOfHosts, public testing::WithParamInterface<BalanceHash> {};

@@ -190,7 +190,7 @@ void ScriptRunner::wake(Instant now, const OnEnd& on_end) {
     const int count = epoll_wait(epoll_.get(), events.data(), events.size(), 0);
     std::map<RunId, ScriptEnd> ended;
     for (int i = 0; i < count; ++i) {
-        const auto found = runs_.find(events[i].data.u64);
+        const auto found = runs_.find(RunId{events[i].data.u64});
         if (found == runs_.end()) continue;  // it has ended, and both its descriptors said so
         Run& run = found->second;
         read_output(run);
