@@ -36,7 +36,6 @@ constexpr Duration kGathering = std::chrono::milliseconds(1);
 constexpr Duration kChoresWait = std::chrono::milliseconds(100);
 // What a change took that fewer groups made is not worth the 2 ms that it takes to give memory back.
 constexpr std::size_t kManyReports = 256;
-constexpr int kStaleBatches = 1024;
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
@@ -165,7 +164,7 @@ void Engine::start(std::shared_ptr<const Config> config) {
 // ---- the loop
 
 Engine::End Engine::run() {
-    tell_service_manager("READY=1");
+    tell_service_manager("READY=1\nWATCHDOG=1");  // READY of an engine that takes over does not push it
     while (!stopping_ && !has_handed_over_) {
         arm_timer();
         push_watchdog();

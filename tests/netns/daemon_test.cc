@@ -53,7 +53,7 @@ TEST_F(Daemon, TellsTheServiceManager) {
     setenv("NOTIFY_SOCKET", path.c_str(), 1);
     Carpd& carpd = start(alpha(), Group{});
     unsetenv("NOTIFY_SOCKET");
-    EXPECT_TRUE(hears("READY=1\nSTATUS=1 group, MASTER of 0"));
+    EXPECT_TRUE(hears("READY=1\nWATCHDOG=1\nSTATUS=1 group, MASTER of 0"));
     EXPECT_TRUE(hears("WATCHDOG=1\nSTATUS=1 group, MASTER of 1"));
     EXPECT_EQ(carpd.stop(), 0);
     EXPECT_TRUE(hears("STOPPING=1"));
