@@ -45,7 +45,8 @@ std::string Engine::reload() {
     configure(keep(std::move(*file)));
     set_kept_demotions();  // also of groups that are there again
     give_back_memory();
-    log(LogLevel::notice, fmt::format("reloaded {}: {} groups", path_, config_->groups.size()));
+    log(LogLevel::notice, fmt::format("reloaded {}: {} group{}", path_, config_->groups.size(),
+                                      config_->groups.size() == 1 ? "" : "s"));
     return ok_line();
 }
 
