@@ -1,7 +1,7 @@
 # carpd_module(NAME [PURE] [LINKS folder...] [PRIVATE_LINKS target...])
 #
 # Makes src/NAME a library carpd_NAME. Beside x.cc may stand x_test.cc (joined into the test program NAME_test) and
-# x_fuzz.cc (a program x_fuzz of its own: a libFuzzer under CARPD_FUZZ, otherwise a runner of fuzz/corpus/x).
+# x_fuzz.cc (a program x_fuzz of its own, a libFuzzer).
 # LINKS names the folders it may include, which is how CMake keeps the layering rule.
 # PURE builds without exceptions and run-time types: such a folder makes no system call and reads no clock.
 function(carpd_module name)
@@ -63,7 +63,7 @@ endmacro()
 
 # The caller's `tests` as the program NAME_test, linked with the remaining arguments.
 function(carpd_tests name)
-  if(NOT tests OR NOT CARPD_UNIT_TESTS)
+  if(NOT tests OR NOT CARPD_CHECK)
     return()
   endif()
   add_executable(${name}_test ${tests})
@@ -73,22 +73,17 @@ function(carpd_tests name)
   gtest_discover_tests(${name}_test NO_PRETTY_VALUES TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120)
 endfunction()
 
-# x_fuzz.cc linked with the remaining arguments. As a test it runs for a moment, or just over its corpus.
+# x_fuzz.cc linked with the remaining arguments. As a test it runs over its corpus, and then for a moment.
 function(carpd_fuzzer source)
-  get_filename_component(fuzzer ${source} NAME_WE)
-  string(REGEX REPLACE "_fuzz$" "" subject ${fuzzer})
-  set(corpus ${PROJECT_SOURCE_DIR}/fuzz/corpus/${subject})
-  if(CARPD_FUZZ)
-    add_executable(${fuzzer} ${source})
-    target_link_options(${fuzzer} PRIVATE -fsanitize=fuzzer)
-    file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/corpus/${subject})  # what it finds goes here
-    add_test(NAME fuzz.${subject}
-             COMMAND ${fuzzer} -max_total_time=3 -timeout=10 ${CMAKE_BINARY_DIR}/corpus/${subject} ${corpus})
-  elseif(CARPD_UNIT_TESTS)
-    add_executable(${fuzzer} ${source} ${PROJECT_SOURCE_DIR}/fuzz/corpus_main.cc)
-    add_test(NAME corpus.${subject} COMMAND ${fuzzer} ${corpus})
-  else()
+  if(NOT CARPD_CHECK)
     return()
   endif()
+  get_filename_component(fuzzer ${source} NAME_WE)
+  string(REGEX REPLACE "_fuzz$" "" subject ${fuzzer})
+  add_executable(${fuzzer} ${source})
+  target_link_options(${fuzzer} PRIVATE -fsanitize=fuzzer)
   target_link_libraries(${fuzzer} ${ARGN})
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/corpus/${subject})  # what it finds goes here
+  add_test(NAME fuzz.${subject} COMMAND ${fuzzer} -max_total_time=3 -timeout=10 ${CMAKE_BINARY_DIR}/corpus/${subject}
+                                        ${PROJECT_SOURCE_DIR}/fuzz/corpus/${subject})
 endfunction()
