@@ -77,7 +77,9 @@ cp "$deb" "$place/system/tmp/carpd.deb"
 inside dpkg -i /tmp/carpd.deb >"$place/log" 2>&1 || { cat "$place/log" >&2; fail "it can't be installed"; }
 [[ "$(inside carpd -V)" == "carpd "[0-9]* ]] || fail "carpd -V says nothing"
 [[ "$(inside /usr/libexec/carpd/carpd-web 2>&1)" == "carpd-web is started by carpd"* ]] || fail "carpd-web can't be run"
-[ -f "$place/system/usr/share/doc/carpd/monitoring/carpd.rules.yml" ] || fail "there are no alert rules"
+for file in carpd.rules.yml carpd-dashboard.json; do
+    [ -f "$place/system/usr/share/doc/carpd/monitoring/$file" ] || fail "there is no $file as it is read"
+done
 inside carpctl status >/dev/null 2>&1 && fail "a carpd runs"
 inside id carpd >/dev/null || fail "there is no user carpd"
 for unit in carpd.service carpd@lan.service; do
