@@ -41,7 +41,7 @@ mkdir "$place/upper" "$place/work" "$place/system" "$place/deb"
 mount -t overlay none -o "lowerdir=/,upperdir=$place/upper,workdir=$place/work" "$place/system" ||
     skip "an overlay over this root can't be mounted"
 "$source/packaging/make_deb.sh" "$build" "$place/deb" >"$place/log" 2>&1 || { tail -n 30 "$place/log" >&2; fail "no package"; }
-cp "$place"/deb/carpd_*.deb "$place/system/root/carpd.deb"
+cp "$place"/deb/carpd_*.deb "$place/system/srv/carpd.deb"
 rm -rf "$place/system/etc/carpd" "$place/system/etc/systemd/system/multi-user.target.wants" \
     "$place/system/etc/network/interfaces.d" "$place/system/var/lib/carpd"
 mkdir -p "$place/system/etc/systemd/system/carpd.service.d"
@@ -63,7 +63,7 @@ inside systemctl start systemd-networkd
 await 20 inside ip -4 -o address show dev lan0 to 192.0.2.1
 
 # ---- install: without a configuration nothing runs, and nothing is in the way of what runs
-inside dpkg -i /root/carpd.deb >"$place/log" 2>&1 || { cat "$place/log" >&2; fail "it can't be installed"; }
+inside dpkg -i /srv/carpd.deb >"$place/log" 2>&1 || { cat "$place/log" >&2; fail "it can't be installed"; }
 is inactive state ActiveState || fail "carpd is $(state ActiveState) without a configuration"
 [ -z "$(inside systemctl list-units --failed --plain --no-legend 'carp*')" ] || fail "a unit has failed without a configuration"
 
@@ -107,7 +107,7 @@ inside systemctl reload carpd
 
 # ---- upgrade: the same process, the same state, and the new engine's watchdog
 before="$(transitions)"
-said="$(inside dpkg -i /root/carpd.deb 2>&1)"
+said="$(inside dpkg -i /srv/carpd.deb 2>&1)"
 [[ "$said" == *"carpd: the new version has taken over, without a failover"* ]] || fail "an upgrade says: $said"
 pushed="$(state WatchdogTimestampMonotonic)"
 is_pushed() { [ "$(state WatchdogTimestampMonotonic)" != "$pushed" ]; }
