@@ -122,6 +122,7 @@ Expected<std::unique_ptr<Engine>, SysError> Engine::open(std::shared_ptr<const C
                std::move(*control), std::move(*helper), std::move(*sync), std::move(*successor),
                std::move(epoll), std::move(epoll_but_packets), std::move(timer), std::move(*signals)}));
     if (!supervision.predecessor) {
+        engine->hurry();
         engine->start(std::move(config));
         return engine;
     }

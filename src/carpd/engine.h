@@ -64,8 +64,6 @@ class Engine : private Port {
     // serves, unless the log says otherwise.
     static Expected<std::unique_ptr<Engine>, SysError> open(std::shared_ptr<const Config> config,
                                                             std::string path, const Supervision& supervision);
-    // Real-time priority for this process, if it can be had.
-    static void hurry();
 
     // Runs until SIGTERM, SIGINT, a stop request or the end of the supervisor, then bows out and withdraws
     // every address; or until another engine has taken over, for which all of it stays.
@@ -114,6 +112,7 @@ class Engine : private Port {
     void start(std::shared_ptr<const Config> config);
     void stand_beside(std::shared_ptr<const Config> config);
     std::optional<SysError> take_over();
+    void hurry();  // real-time priority for this process, if it can be had
     std::optional<SysError> resume(const HandOver& known);
     void resume(const std::vector<CarpnodeMemory>& carpnodes);
     struct Unheard {

@@ -55,8 +55,8 @@ int fail(ExitCode code, const std::string& text) {
 // The engine's process.
 int run_engine(const std::shared_ptr<const Config>& config, const std::string& path,
                const Supervision& supervision) {
-    // One that takes over is in no hurry, and in nobody's way, until it has prepared itself.
-    if (!supervision.predecessor) Engine::hurry();
+    // One that takes over is in nobody's way until it has prepared itself.
+    if (!supervision.predecessor) go_before_others();
     auto engine = Engine::open(config, path, supervision);
     if (!engine) {
         const bool denied = engine.error().error == EPERM || engine.error().error == EACCES;

@@ -23,6 +23,11 @@ std::optional<std::string> missing_capability(bool loads_bpf = false);
 inline constexpr int kEnginePriority = 20;
 inline constexpr int kSupervisorPriority = kEnginePriority + 1;
 
+// For what takes long before that: more of the processors than others get, behind all that is real-time. The
+// kernel checks our BPF programs for some 0.4 s; another carpd of this machine (carpd@.service) may serve
+// meanwhile.
+void go_before_others();
+
 // Real-time priority and all memory locked (neither is inherited by children), so that a busy machine doesn't
 // delay our advertisements. Each failure is a line for the log; the daemon works without.
 std::vector<SysError> become_real_time(int priority);
