@@ -102,15 +102,13 @@ class NoChangeWithoutACause : public Checker {
     void on_heard(int host, const Heard& heard) override {
         if (heard.refused) return;
         const Packet& p = world_.packets()[heard.packet];
-        waits_since(host, p.group)[static_cast<std::size_t>(p.family)] = local(host);
+        waits_since(host, p.group) = local(host);
         last_heard_[{host, p.group}] = p.standing;
     }
     void on_start(int host) override {
-        for (int g = 0; g < world_.groups(); ++g) waits_since(host, g) = {local(host), local(host)};
+        for (int g = 0; g < world_.groups(); ++g) waits_since(host, g) = local(host);
     }
-    void on_configured(int host, int group) override {
-        waits_since(host, group) = {local(host), local(host)};
-    }
+    void on_configured(int host, int group) override { waits_since(host, group) = local(host); }
 
     void on_change(const Change& c) override {
         if (world_.now() - world_.disturbed_at() > world_.plan().settling_bound(c.group) &&
@@ -121,7 +119,7 @@ class NoChangeWithoutACause : public Checker {
         if (!explained(c))
             broken(c.group, fmt::format("{} became {} ({}), which nothing in the trace explains",
                                         name_of(world_, c.host), to_upper_string(c.to), to_string(c.cause)));
-        if (c.to == State::backup) waits_since(c.host, c.group) = {local(c.host), local(c.host)};
+        if (c.to == State::backup) waits_since(c.host, c.group) = local(c.host);
     }
 
     // The other way round: no change left out for which there was a cause. (With advbase 0 a BACKUP waits
@@ -130,16 +128,14 @@ class NoChangeWithoutACause : public Checker {
         for (int g = 0; g < world_.groups(); ++g) {
             const GroupPlan& plan = world_.plan().groups[static_cast<std::size_t>(g)];
             if (plan.advbase.seconds == 0 || world_.station(host).state(g) != State::backup) continue;
-            for (Family family : kFamilies)
-                if (timed_out(host, g, family) && !is_held(host, g))
-                    broken(g, fmt::format("{} is BACKUP although it has heard nothing by {} for too long",
-                                          name_of(world_, host), family == Family::ipv4 ? "IPv4" : "IPv6"));
+            if (timed_out(host, g) && !is_held(host, g))
+                broken(g, fmt::format("{} is BACKUP although it has heard nothing for too long",
+                                      name_of(world_, host)));
         }
     }
 
  private:
-    using PerFamily = std::array<Instant, 2>;
-    PerFamily& waits_since(int host, int group) {
+    Instant& waits_since(int host, int group) {
         return waits_since_[static_cast<std::size_t>(host * world_.groups() + group)];
     }
     const Host& carpd(int host) const { return static_cast<const Host&>(world_.station(host)); }
@@ -152,20 +148,18 @@ class NoChangeWithoutACause : public Checker {
             return !h.refused && p.group == c.group && predicate(p);
         });
     }
-    bool timed_out(int host, int group, Family family) {
+    bool timed_out(int host, int group) {
         const GroupPlan& plan = world_.plan().groups[static_cast<std::size_t>(group)];
         const AdvSkew skew{carpd(host).settings(group).advskew};
-        return plan.has(family) && local(host) - waits_since(host, group)[static_cast<std::size_t>(family)] >=
-                                       master_down_interval(plan.advbase, skew);
+        return local(host) - waits_since(host, group) >= master_down_interval(plan.advbase, skew);
     }
 
     // Another group of its set hears a master, so that it has to wait.
     bool is_held(int host, int group) {
         for (int other : world_.plan().together(host, group)) {
             const GroupPlan& plan = world_.plan().groups[static_cast<std::size_t>(other)];
-            const auto& since = waits_since(host, other);
             if (other != group && world_.station(host).state(other) == State::backup &&
-                local(host) - std::max(since[0], since[1]) < std::chrono::seconds(3 * plan.advbase.seconds))
+                local(host) - waits_since(host, other) < std::chrono::seconds(3 * plan.advbase.seconds))
                 return true;
         }
         return false;
@@ -178,8 +172,7 @@ class NoChangeWithoutACause : public Checker {
         const auto last = last_heard_.find({c.host, c.group});
         const bool in_set = !world_.plan().together(c.host, c.group).empty();
         if (in_set && last != last_heard_.end()) {
-            const auto& since = waits_since(c.host, c.group);
-            const Duration silence = local(c.host) - std::max(since[0], since[1]);
+            const Duration silence = local(c.host) - waits_since(c.host, c.group);
             const auto [base, skew] = std::pair(last->second.advbase, last->second.advskew);
             const bool is_gone = silence >= master_down_interval(base, base.seconds > 0 ? AdvSkew{0} : skew);
             if (is_gone || predicate(last->second)) return true;
@@ -193,8 +186,7 @@ class NoChangeWithoutACause : public Checker {
         const Standing& ours = c.ours;
         const Host& host = carpd(c.host);
         switch (c.cause) {
-            case Cause::master_timed_out_ipv4: return timed_out(c.host, c.group, Family::ipv4);
-            case Cause::master_timed_out_ipv6: return timed_out(c.host, c.group, Family::ipv6);
+            case Cause::master_timed_out: return timed_out(c.host, c.group);
             case Cause::master_bowed_out: return heard(c, [](const Packet& p) { return p.is_bow_out(); });
             case Cause::master_more_demoted:
                 return heard_or_waited(c, [&](const Standing& s) { return s.demote > ours.demote; });
@@ -252,7 +244,7 @@ class NoChangeWithoutACause : public Checker {
         return false;
     }
 
-    std::vector<PerFamily> waits_since_;
+    std::vector<Instant> waits_since_;  // by host and group: when it last heard anybody, or began to wait
     std::map<std::pair<int, int>, Standing> last_heard_;  // by host and group
 };
 

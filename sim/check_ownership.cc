@@ -127,9 +127,7 @@ class Lease : public Checker {
     // A host that timed out joins nobody, except one that timed out while its first advertisement was on the
     // way.
     void on_change(const Change& c) override {
-        const bool timed_out =
-            c.cause == Cause::master_timed_out_ipv4 || c.cause == Cause::master_timed_out_ipv6;
-        if (!timed_out || !network_was_faultless(c.group, world_.now())) return;
+        if (c.cause != Cause::master_timed_out || !network_was_faultless(c.group, world_.now())) return;
         if (!contains(world_.owners(c.group), c.host)) return;
         // One that goes along with another group of its set may also have heard a master that loses to it.
         const auto heard = heard_.find({c.host, c.group});

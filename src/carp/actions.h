@@ -153,7 +153,8 @@ struct ReportPool {
     std::uint8_t vhid;
 };
 
-// What is new about another host of the group that runs carpd (carp/group_peers.h). Said where it changes.
+// What is new about another host of the group. Said where it changes. But for the last three it runs carpd
+// (carp/group_peers.h); those are of a BACKUP's master, whatever it runs (rule T3).
 enum class PeerNews : std::uint8_t {
     heard,                   // it is new, or heard again
     left,                    // it stopped, and said so
@@ -164,14 +165,17 @@ enum class PeerNews : std::uint8_t {
     advertisements_heard,    // and now they do
     addresses_differ,        // it has another list of addresses
     addresses_agree,         // and now the same
+    ipv4_only,               // its IPv4 advertisements come, and its IPv6 ones don't
+    ipv6_only,               // the opposite
+    both_families,           // and now both come
 };
 
-inline constexpr std::size_t kPeerNewsCount = 9;
+inline constexpr std::size_t kPeerNewsCount = 12;
 
 struct ReportPeer {
     GroupId group;
     PeerNews news;
-    std::string host;  // its name
+    std::string host;  // its name; empty where only advertisements tell of it
     IpAddress source;
 };
 

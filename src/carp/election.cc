@@ -95,8 +95,7 @@ CauseText text_of(Cause cause) {
         case Cause::tie_lost: return {"tie_lost", "lost a tie to an equal advertisement"};
         case Cause::tie_won: return {"tie_won", "won a tie against an equal advertisement"};
         case Cause::tie_elsewhere: return {"tie_elsewhere", "equal advertisement; its IPv4 copy decides"};
-        case Cause::master_timed_out_ipv4: return {"master_timed_out_ipv4", "master timed out (IPv4)"};
-        case Cause::master_timed_out_ipv6: return {"master_timed_out_ipv6", "master timed out (IPv6)"};
+        case Cause::master_timed_out: return {"master_timed_out", "master timed out"};
         case Cause::started: return {"started", "started"};
         case Cause::stopped: return {"stopped", "carpd is stopping"};
         case Cause::removed: return {"removed", "removed from the configuration"};
@@ -146,8 +145,7 @@ bool leads_to(Cause cause, State state) {
         case master_more_demoted:
         case preempting:
         case master_too_slow:
-        case master_timed_out_ipv4:
-        case master_timed_out_ipv6: return state == State::master;
+        case master_timed_out: return state == State::master;
         case operator_request: return state != State::init;
         default: return false;
     }

@@ -55,8 +55,7 @@ enum class Cause : std::uint8_t {
     tie_won,               // E10
     tie_elsewhere,         // E10
     // the rest
-    master_timed_out_ipv4,
-    master_timed_out_ipv6,
+    master_timed_out,  // T3
     started,
     stopped,
     removed,
@@ -73,8 +72,8 @@ enum class Cause : std::uint8_t {
 };
 inline constexpr std::size_t kCauses = static_cast<std::size_t>(Cause::check_passed) + 1;
 
-std::string_view to_string(Cause cause);      // a phrase for people: "master timed out (IPv4)"
-std::string_view to_identifier(Cause cause);  // a word for programs: "master_timed_out_ipv4"
+std::string_view to_string(Cause cause);      // a phrase for people: "master timed out"
+std::string_view to_identifier(Cause cause);  // a word for programs: "master_timed_out"
 
 // Whether this is a cause for which groups come to be in `state`.
 bool leads_to(Cause cause, State state);

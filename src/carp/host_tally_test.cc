@@ -106,7 +106,7 @@ TEST_F(HostTallyTest, TellsHowLongAFailoverTook) {
     perform(5s);
     EXPECT_EQ(total(tally().failover), 1u);
     EXPECT_EQ(tally().failover.microseconds, 3'999'000u);
-    EXPECT_EQ(tally().transitions.get(State::master, Cause::master_timed_out_ipv4), 1u);
+    EXPECT_EQ(tally().transitions.get(State::master, Cause::master_timed_out), 1u);
 
     // Its addresses are installed again, and it comes back by itself: no failover.
     GroupConfig more = config_;

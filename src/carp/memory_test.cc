@@ -176,6 +176,37 @@ TEST_F(Memory, LeaseThatHasLapsedWithdrawsFirst) {
     EXPECT_TRUE(std::holds_alternative<WithdrawAddresses>(after.done.front()));
 }
 
+// Neither is it said again, nor does the other family's timer begin anew.
+TEST_F(Memory, AnUnheardFamilyStaysOne) {
+    GroupConfig poor = lan;
+    poor.advskew = AdvSkew{100};
+    poor.addresses.push_back({ip("2001:db8::100"), 64});
+    GroupConfig rich = poor;
+    rich.advskew = AdvSkew{0};
+    Engine before({poor});
+    before.bring_up();
+    for (std::uint64_t i = 0; i < 5; ++i) {
+        before.now += seconds(1);
+        before.hear(rich, AdvSkew{0}, 99 + i);
+    }
+    ASSERT_EQ(before.node.group(0)->unheard_family(), Family::ipv6);
+    const Instant down = before.node.group(0)->master_down_at();
+    Engine after({poor});
+    after.now = before.now;
+    after.resume(before.node.memory());
+    EXPECT_EQ(after.node.group(0)->unheard_family(), Family::ipv6);
+    EXPECT_EQ(after.node.group(0)->master_down_at(), down);
+    after.hear(rich, AdvSkew{0}, 104);
+    EXPECT_EQ(after.count<ReportPeer>(), 0);
+    GroupConfig only_ipv6 = poor;
+    only_ipv6.addresses = {{ip("2001:db8::100"), 64}};
+    Engine changed({only_ipv6});
+    changed.now = before.now;
+    changed.resume(before.node.memory());
+    EXPECT_GT(changed.node.group(0)->master_down_at(), before.now);
+    EXPECT_NE(changed.node.group(0)->master_down_at(), kNever);
+}
+
 TEST_F(Memory, BackupsMasterDownTimerRunsOn) {
     GroupConfig poor = lan;
     poor.advskew = AdvSkew{100};

@@ -487,7 +487,7 @@ TEST_F(NodeTest, AHeldSetAllocatesNothingAndDoesNotSpin) {
     EXPECT_EQ(allocations, before);
     EXPECT_TRUE(out_.empty());
     EXPECT_EQ(state(), State::backup);
-    EXPECT_EQ(node_.group(0)->held(), Cause::master_timed_out_ipv4);
+    EXPECT_EQ(node_.group(0)->held(), Cause::master_timed_out);
     EXPECT_GT(node_.group(0)->counters().takeovers_held, 30u);
 }
 

@@ -145,7 +145,7 @@ std::optional<DropReason> VirtualHost::on_advertisement(Instant now, const IpPac
         case Verdict::yield: enter(now, State::backup, decision.cause, rival, out); break;
         case Verdict::reassert: reassert(now, decision.cause, rival, out); break;
         case Verdict::hold:
-            if (state_ == State::backup) restart_master_down(now, family, rival);
+            if (state_ == State::backup) hear_master(now, family, rival, out);
             break;
     }
     return std::nullopt;
@@ -207,8 +207,7 @@ void VirtualHost::on_timer(Instant now, Actions& out) {
         out.emplace_back(ReportUncommitted{id_, now - since_});
         install(out);
     }
-    for (Family family : kFamilies)
-        if (state_ == State::backup && passed(master_down(family), now)) time_out(now, family, out);
+    if (passed(master_down_at(), now)) time_out(now, out);
     if (passed(advertise_at_, now)) {
         if (state_ == State::master) {
             advertise(now, out);
@@ -228,12 +227,11 @@ void VirtualHost::on_timer(Instant now, Actions& out) {
     }
 }
 
-void VirtualHost::time_out(Instant now, Family family, Actions& out) {
-    const Cause cause = family == Family::ipv4 ? Cause::master_timed_out_ipv4 : Cause::master_timed_out_ipv6;
-    if (const VirtualHost* holder = hold(now, cause, false, out))
-        master_down(family) = holder->gone_at();
-    else
-        enter(now, State::master, cause, std::nullopt, out);
+void VirtualHost::time_out(Instant now, Actions& out) {
+    const VirtualHost* holder = hold(now, Cause::master_timed_out, false, out);
+    if (!holder) return enter(now, State::master, Cause::master_timed_out, std::nullopt, out);
+    for (Instant& due : master_down_)
+        if (due != kNever) due = holder->gone_at();
 }
 
 void VirtualHost::on_send_result(Instant now, bool sent, Duration commit_wait, Actions& out) {
@@ -470,6 +468,27 @@ void VirtualHost::restart_master_down(Instant now, Family family, const std::opt
     master_down(family) = config_->has(family) ? now + master_down_wait(master) : kNever;
 }
 
+// In one family only the master is alive, too: whoever took over would yield to it at once, and again and
+// again. What keeps the other family back is for people to find (rule T3).
+void VirtualHost::hear_master(Instant now, Family family, const Rival& master, Actions& out) {
+    const Family other = family == Family::ipv4 ? Family::ipv6 : Family::ipv4;
+    if (unheard_family() == family) {
+        out.emplace_back(ReportPeer{id_, PeerNews::both_families, {}, master.source});
+    } else if (passed(master_down(other), now)) {
+        master_down(other) = kNever;
+        const PeerNews news = family == Family::ipv4 ? PeerNews::ipv4_only : PeerNews::ipv6_only;
+        out.emplace_back(ReportPeer{id_, news, {}, master.source});
+    }
+    restart_master_down(now, family, master);
+}
+
+std::optional<Family> VirtualHost::unheard_family() const {
+    if (state_ != State::backup) return std::nullopt;
+    for (Family family : kFamilies)
+        if (config_->has(family) && master_down_[static_cast<std::size_t>(family)] == kNever) return family;
+    return std::nullopt;
+}
+
 void VirtualHost::disarm_all() {
     advertise_at_ = announce_at_ = commit_until_ = kNever;
     if (membership_) membership_->look_again = kNever;
@@ -478,8 +497,8 @@ void VirtualHost::disarm_all() {
 
 Instant VirtualHost::next_deadline() const {
     const Instant look_again = membership_ ? membership_->look_again : kNever;
-    return std::min({advertise_at_, announce_at_, hold_down_ends_, look_again, master_down_[0],
-                     master_down_[1], lease_until_, commit_until_});
+    return std::min({advertise_at_, announce_at_, hold_down_ends_, look_again, master_down_at(), lease_until_,
+                     commit_until_});
 }
 
 // ---- what we say

@@ -134,8 +134,13 @@ class VirtualHost {
     bool is_out_of_service() const { return state_ == State::init && link_is_known_; }
     // When its master is gone if it isn't heard again: even one that hangs doesn't answer any more.
     Instant gone_at() const;
-    // When it is MASTER if nobody is heard until then; kNever unless it is BACKUP.
-    Instant master_down_at() const { return std::min(master_down_[0], master_down_[1]); }
+    // When it is MASTER if nobody is heard until then, in no family; kNever unless it is BACKUP (rule T3).
+    Instant master_down_at() const {
+        const auto [first, last] = std::minmax(master_down_[0], master_down_[1]);
+        return last == kNever ? first : last;
+    }
+    // BACKUP, and its master is heard in the other family only.
+    std::optional<Family> unheard_family() const;
     // What keeps a BACKUP from being MASTER; nothing in another state.
     std::optional<Obstacle> obstacle(Instant now) const;
     // From when on a BACKUP that preempts may (rule O3); `now` or before: it may.
@@ -200,7 +205,7 @@ class VirtualHost {
     bool has_just_failed(Instant now) const;
     bool can_take_over(Instant now, Cause cause) const;
     bool has_heard_master() const { return last_heard_ && last_heard_at_ >= since_; }
-    void time_out(Instant now, Family family, Actions& out);
+    void time_out(Instant now, Actions& out);
     void let_go();
     const VirtualHost* hold(Instant now, Cause cause, bool master_lives, Actions& out);
     void arm_probe(Instant now);
@@ -209,6 +214,7 @@ class VirtualHost {
     void expire_lease(Instant now, Actions& out);
     Duration master_down_wait(const std::optional<Rival>& master) const;
     void restart_master_down(Instant now, Family family, const std::optional<Rival>& master);
+    void hear_master(Instant now, Family family, const Rival& master, Actions& out);
     void disarm_all();
     void follow_fault(Instant now, Cause recovered, Actions& out);
     Cause link_fault() const;
@@ -262,7 +268,7 @@ class VirtualHost {
 
     // Timers; kNever while they don't run.
     Instant advertise_at_ = kNever;  // MASTER: the next advertisement; BACKUP: the next send probe (rule S3)
-    Instant master_down_[2] = {kNever, kNever};
+    Instant master_down_[2] = {kNever, kNever};  // of a BACKUP's families: kNever if it is said to be unheard
     Instant announce_at_ = kNever;
     Instant hold_down_ends_ = kNever;
 

@@ -70,10 +70,10 @@ void VirtualHost::resume(Instant now, const GroupMemory& memory, const LinkStatu
     counters_ = memory.counters;
     if (membership_) membership_->followed = memory.followed;
     // The list of addresses may have changed meanwhile.
-    if (state_ == State::backup)
-        for (Family family : kFamilies)
-            if (config_->has(family) != (master_down(family) != kNever))
-                restart_master_down(now, family, last_heard_);
+    for (Family family : kFamilies)
+        if (!config_->has(family)) master_down(family) = kNever;
+    if (state_ == State::backup && master_down_at() == kNever)
+        for (Family family : kFamilies) restart_master_down(now, family, last_heard_);
     // What is late is for on_link(), which withdraws it.
     if (owns_ && lease_until_ > now) out.emplace_back(InstallAddresses{id_, lease_until_});
     if (waits_for_flows()) out.emplace_back(CommitFlows{id_});

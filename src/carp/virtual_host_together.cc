@@ -68,7 +68,7 @@ void VirtualHost::go_along(Instant now, const VirtualHost& first, Actions& out) 
 
 void VirtualHost::try_again(Instant now, Actions& out) {
     const Cause cause = held();
-    const bool timed_out = cause == Cause::master_timed_out_ipv4 || cause == Cause::master_timed_out_ipv6;
+    const bool timed_out = cause == Cause::master_timed_out;
     const bool still_wants = timed_out || (cause != Cause::none && prospect(now) == Prospect::open);
     if (!still_wants || set()->holder(now, *this, !timed_out)) return;
     enter(now, State::master, cause, timed_out ? std::nullopt : last_heard_, out);

@@ -36,6 +36,21 @@ void judge_rival(const Json& group, const Case& known, Troubles& out) {
          fmt::format("Run `carpctl doctor` on {}. {}", from, one_way_advice(known))});
 }
 
+void judge_families(const Json& group, Troubles& out) {
+    const Json& unheard = group.at("unheard_family");
+    if (unheard.is_null()) return;
+    const bool is_ipv6 = unheard == "ipv6";
+    out.push_back(
+        {"family-unheard", group.at("name").get<std::string>(),
+         fmt::format("The master, {}, is heard in {} only.", text(group.at("last_heard"), "source"),
+                     is_ipv6 ? "IPv4" : "IPv6"),
+         fmt::format(
+             "As long as one family is heard nothing happens by itself. Look for what keeps {} back "
+             "on the way: switches that snoop {} without a querier, filters of protocol 112{}.",
+             is_ipv6 ? "ff02::12" : "224.0.0.18", is_ipv6 ? "MLD" : "IGMP",
+             group.at("peers").empty() ? "" : "; and whether `peers` names this host there in both")});
+}
+
 // Hosts that refuse each other are both MASTER, which needs no finding of its own.
 bool refuses_digests(const std::string& group, const Troubles& found) {
     return std::any_of(found.begin(), found.end(), [&](const Trouble& trouble) {
@@ -129,6 +144,7 @@ std::string foreign_mac_advice(const std::string& platform) {
 
 void judge_lan(const Json& group, const Case& known, Troubles& out) {
     judge_rival(group, known, out);
+    judge_families(group, out);
     const Json& before = group_before(group, known);
     const std::string state = text(group, "state");
     // Who changed meanwhile was asked about what isn't so any more.

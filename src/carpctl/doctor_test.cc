@@ -24,7 +24,7 @@ const IpAddress kShared = IpAddress::parse("192.0.2.100").value();
 
 Json backup() {
     return Json::parse(R"json({
-        "name": "lan", "interface": "eth0", "vhid": 1, "state": "backup", "obstacle": "faster", "hears_rival": false,
+        "name": "lan", "interface": "eth0", "vhid": 1, "state": "backup", "obstacle": "faster", "hears_rival": false, "unheard_family": null,
         "addresses": ["192.0.2.100/24"], "advbase": 1, "advskew": 100, "preempt": false, "mac": "virtual",
         "virtual_mac": "00:00:5e:00:01:01", "dataplane": "bpf", "balance": null, "peers": [], "peer_routed": false,
         "has_password": true, "interface_present": true, "interface_up": true, "interface_running": true,
@@ -89,6 +89,18 @@ TEST(Doctor, JudgesNoAnswersWhileTheStateChanges) {
     Case known = answered(backup(), {});
     known.before["groups"][0]["state"] = "master";
     EXPECT_THAT(codes(known), IsEmpty());
+}
+
+TEST(Doctor, NamesTheFamilyThatIsKeptBack) {
+    Json group = backup();
+    group["unheard_family"] = "ipv6";
+    const auto found = diagnose(answered(group, {kVirtual}));
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_EQ(found[0].code, "family-unheard");
+    EXPECT_THAT(found[0].text, HasSubstr("is heard in IPv4 only."));
+    EXPECT_THAT(found[0].advice, HasSubstr("keeps ff02::12 back"));
+    group["unheard_family"] = "ipv4";
+    EXPECT_THAT(diagnose(answered(group, {kVirtual}))[0].advice, HasSubstr("keeps 224.0.0.18 back"));
 }
 
 // A BACKUP that hears no master can't expect anybody to answer.

@@ -85,10 +85,6 @@ void explain_state(const Json& group, Reasons& out) {
         out.push_back({"cause_" + cause, std::string(sentence)});
 }
 
-bool has_both_families(const Json& group) {
-    return has_family(group, Family::ipv4) && has_family(group, Family::ipv6);
-}
-
 std::string_view advice_on(std::string_view reason) {
     if (reason == "bad_digest")
         return " Hosts that refuse each other all become MASTER: give them the same password and addresses. "
@@ -290,6 +286,9 @@ void explain_backup(const Json& group, const Facts& facts, Reasons& out) {
         out.push_back({"master", fmt::format("The master is {}, heard {} ago: {}.", text(heard, "source"),
                                              duration(heard.at("age_ms")), numbers(theirs))});
     }
+    if (const Json& unheard = group.at("unheard_family"); !unheard.is_null())
+        out.push_back({"family_unheard", fmt::format("It is heard in {} only; `carpctl doctor` says more.",
+                                                     unheard == "ipv6" ? "IPv4" : "IPv6")});
     out.push_back({"own_numbers", fmt::format("This host: {}.", own_numbers(group))});
     explain_demotions(group, facts, out);
     if (obstacle != "no_master_heard")
@@ -297,12 +296,9 @@ void explain_backup(const Json& group, const Facts& facts, Reasons& out) {
             {obstacle == "none" ? "takes_over" : obstacle, obstacle_sentence(obstacle, group, theirs)});
     const Json& left = group.at("master_down_remaining_ms");
     if (left.is_null() || obstacle == "held") return;
-    // Rule T3.
-    const std::string_view each = has_both_families(group) ? " (IPv4 and IPv6 each for itself)" : "";
-    out.push_back(
-        {"would_take_over",
-         hears ? fmt::format("It takes over when the master is silent for {} more{}.", duration(left), each)
-               : fmt::format("It takes over in {} if none is heard{}.", duration(left), each)});
+    out.push_back({"would_take_over",
+                   hears ? fmt::format("It takes over when the master is silent for {} more.", duration(left))
+                         : fmt::format("It takes over in {} if none is heard.", duration(left))});
 }
 
 }  // namespace

@@ -159,7 +159,7 @@ TEST(ExplainSync, DemotionOfAGroup) {
     engine["groups"].push_back(Json::parse(R"json({
         "name": "lan", "interface": "eth0", "vhid": 1, "state": "backup", "since_ms": 1000, "cause": "started",
         "reason": "started", "addresses": [], "advbase": 1, "advskew": 0, "effective_advskew": 240, "demotion": 240,
-        "demotion_reasons": {"sync": 240}, "obstacle": "less_demoted", "preempt": true,
+        "demotion_reasons": {"sync": 240}, "obstacle": "less_demoted", "unheard_family": null, "preempt": true,
         "master_down_remaining_ms": 2000, "last_refused": null,
         "last_heard": {"source": "192.0.2.2", "advbase": 1, "advskew": 100, "demotion": 0, "age_ms": 400},
         "counters": {"dropped": {}}})json"));

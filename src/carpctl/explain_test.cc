@@ -20,9 +20,9 @@ const Json kNoSync(nullptr);
 Json master() {
     return Json::parse(R"json({
         "name": "lan", "interface": "eth0", "vhid": 1, "state": "master", "since_ms": 7500000,
-        "cause": "master_timed_out_ipv4", "reason": "master timed out (IPv4)", "withdrawn_by": [],
+        "cause": "master_timed_out", "reason": "master timed out", "withdrawn_by": [],
         "addresses": ["192.0.2.100/24"], "advbase": 1, "advskew": 100, "effective_advskew": 100, "demotion": 0, "demotion_reasons": {},
-        "together": null, "held_by": null, "held_cause": null, "obstacle": null, "hears_rival": false,
+        "together": null, "held_by": null, "held_cause": null, "obstacle": null, "hears_rival": false, "unheard_family": null,
         "waits_for_flows": false, "commit_wait_remaining_ms": null, "preempt": false,
         "preempt_delay_remaining_ms": null, "hold_down_remaining_ms": null, "lease_remaining_ms": 2641,
         "interface_present": true, "interface_up": true, "interface_running": true,
@@ -97,7 +97,7 @@ std::vector<std::string> codes(const Json& group) {
 
 TEST(Explain, AMasterAlone) {
     EXPECT_EQ(explain(master()),
-              "lan: MASTER for 2 h 5 min; the cause: master timed out (IPv4).\n"
+              "lan: MASTER for 2 h 5 min; the cause: master timed out.\n"
               "  This host: advertisement time 1.391 s (advbase 1, advskew 100), demotion 0.\n"
               "  No other MASTER is heard. Backups are silent, so from here nobody can tell whether there is "
               "one.\n"
@@ -184,12 +184,15 @@ TEST(Explain, TimesOfAdvbase0AreMilliseconds) {
     EXPECT_THAT(text, HasSubstr("silent for 1.1 s more.\n"));
 }
 
-TEST(Explain, EachFamilyHasItsTimer) {
+TEST(Explain, AFamilyThatIsUnheard) {
     Json group = backup("faster", 0);
     group["addresses"] = {"192.0.2.100/24", "2001:db8::100/64"};
-    EXPECT_THAT(explain(group),
-                HasSubstr("  It takes over when the master is silent for 3.1 s more (IPv4 and "
-                          "IPv6 each for itself).\n"));
+    EXPECT_THAT(explain(group), Not(HasSubstr("heard in")));
+    EXPECT_THAT(explain(group), HasSubstr("  It takes over when the master is silent for 3.1 s more.\n"));
+    group["unheard_family"] = "ipv6";
+    EXPECT_THAT(explain(group), HasSubstr("  It is heard in IPv4 only; `carpctl doctor` says more.\n"));
+    group["unheard_family"] = "ipv4";
+    EXPECT_THAT(explain(group), HasSubstr("  It is heard in IPv6 only; "));
 }
 
 TEST(Explain, ABackupThatIsEqual) {
@@ -260,7 +263,7 @@ TEST(Explain, ABackupThatASetHolds) {
     Json group = backup("held", 0);
     group["together"] = "edge";
     group["held_by"] = "wan";
-    group["held_cause"] = "master_timed_out_ipv4";
+    group["held_cause"] = "master_timed_out";
     const std::string text = explain(group);
     EXPECT_THAT(text, HasSubstr("  It would take over, but wan of the set edge hears a better master, or has "
                                 "heard none yet, and they move together; see `carpctl explain wan`.\n"));
@@ -416,7 +419,7 @@ TEST(Explain, ManyGroupsBriefly) {
     all["groups"][0]["counters"]["dropped"]["vrrp2"] = 3;
     all["restarts"] = 1;
     EXPECT_EQ(render_explanation({all, kNoSync}, false, kPlain),
-              "lan: MASTER for 2 h 5 min; the cause: master timed out (IPv4).\n"
+              "lan: MASTER for 2 h 5 min; the cause: master timed out.\n"
               "  No other MASTER is heard. Backups are silent, so from here nobody can tell whether there is "
               "one.\n"
               "\n"

@@ -19,7 +19,7 @@ Json carpnode(int index, const std::string& state, const Json& master, bool is_a
     Json group = Json::parse(R"json({
         "interface": "eth0", "since_ms": 7500, "cause": "master_alive", "reason": "a master advertises", "withdrawn_by": [],
         "addresses": ["192.0.2.100/24"], "advbase": 1, "demotion": 0, "demotion_reasons": {},
-        "together": null, "held_by": null, "held_cause": null, "obstacle": "faster", "hears_rival": false,
+        "together": null, "held_by": null, "held_cause": null, "obstacle": "faster", "hears_rival": false, "unheard_family": null,
         "waits_for_flows": false, "commit_wait_remaining_ms": null, "preempt": true, "preempt_delay_ms": 0,
         "preempt_delay_remaining_ms": null, "hold_down_remaining_ms": null, "lease_remaining_ms": null,
         "interface_present": true, "interface_up": true, "interface_running": true, "mac": "virtual",

@@ -16,7 +16,7 @@ const Paint kPlain(false), kColoured(true);
 Json master() {
     return Json::parse(R"json({
         "name": "lan", "interface": "eth0", "vhid": 1, "state": "master", "since_ms": 7500000,
-        "cause": "master_timed_out_ipv4", "reason": "master timed out (IPv4)",
+        "cause": "master_timed_out", "reason": "master timed out",
         "addresses": ["192.0.2.100/24", "2001:db8::100/64"], "advbase": 1, "advskew": 0, "effective_advskew": 0,
         "demotion": 0, "demotion_reasons": {}, "preempt": true, "preempt_delay_ms": 0, "mac": "virtual", "virtual_mac": "00:00:5e:00:01:01",
         "peers": [], "peer_routed": false, "has_password": true, "dataplane": "bpf", "lease_remaining_ms": 2800,
@@ -157,7 +157,7 @@ TEST(Overview, ColoursChangeNothingButColours) {
 
 TEST(Details, TellAllOfAMaster) {
     EXPECT_EQ(render_group(master(), kPlain),
-              "lan: MASTER for 2 h 5 min (master timed out (IPv4))\n"
+              "lan: MASTER for 2 h 5 min (master timed out)\n"
               "  carp: MASTER vhid 1 advbase 1 advskew 0\n"
               "  addresses    192.0.2.100/24\n"
               "               2001:db8::100/64\n"
@@ -218,9 +218,9 @@ TEST(Changes, AreOneLineEach) {
     Json change = {{"time", "2026-07-20T03:12:04.567+02:00"},
                    {"event", "transition"},
                    {"to", "master"},
-                   {"text", "lan: BACKUP -> MASTER (master timed out (IPv4)), after 3.4 s in BACKUP"}};
+                   {"text", "lan: BACKUP -> MASTER (master timed out), after 3.4 s in BACKUP"}};
     EXPECT_EQ(render_change(change, kPlain),
-              "2026-07-20T03:12:04.567+02:00  lan: BACKUP -> MASTER (master timed out (IPv4)), after 3.4 s "
+              "2026-07-20T03:12:04.567+02:00  lan: BACKUP -> MASTER (master timed out), after 3.4 s "
               "in BACKUP");
     change["event"] = "demotion";
     change.erase("to");

@@ -15,7 +15,7 @@ Json group(const std::string& name, const std::string& state = "master") {
     return {{"name", name},
             {"state", state},
             {"since_ms", 7'500},
-            {"reason", "master timed out (IPv4)"},
+            {"reason", "master timed out"},
             {"demotion", 0},
             {"demotion_reasons", Json::object()},
             {"last_heard", {{"source", "192.0.2.2"}}},

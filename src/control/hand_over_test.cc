@@ -17,7 +17,7 @@ HandOver example() {
     group.interface = "eth0";
     group.vhid = Vhid{7};
     group.state = State::master;
-    group.cause = Cause::master_timed_out_ipv6;
+    group.cause = Cause::master_timed_out;
     group.since = at(100);
     group.joined_at = at(90);
     group.owns = true;
@@ -45,7 +45,7 @@ HandOver example() {
     known.node.dropped[static_cast<std::size_t>(DropReason::bad_vhid)] = 9;
     known.node.tally.failover.count(std::chrono::milliseconds(3400));
     known.node.tally.failover.count(std::chrono::minutes(2));
-    known.node.tally.transitions.count(State::master, Cause::master_timed_out_ipv6);
+    known.node.tally.transitions.count(State::master, Cause::master_timed_out);
     TrackVerdict verdict;
     verdict.known = true;
     verdict.why = "no such file";
@@ -114,7 +114,7 @@ TEST(HandOver, SaysWhatMakesNoSense) {
         {R"("vhid":7)", R"("vhid":1.5)", "node.groups.0.vhid"},
         {R"("state":"master")", R"("state":"king")", "node.groups.0.state"},
         {R"("state":"master")", R"("state":"backup")", "the lease of vhid 7 on eth0"},
-        {R"("cause":"master_timed_out_ipv6")", R"("cause":7)", "node.groups.0.cause"},
+        {R"("cause":"master_timed_out")", R"("cause":7)", "node.groups.0.cause"},
         {R"("owns":true)", R"("owns":1)", "node.groups.0.owns"},
         {R"("since":100000000000)", R"("since":9223372036854775806)", "node.groups.0.since"},
         {R"("since":100000000000)", R"("since":9223372036854775807)", "a time of vhid 7"},

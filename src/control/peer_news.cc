@@ -7,9 +7,10 @@
 namespace carpd {
 
 std::string_view to_identifier(PeerNews news) {
-    constexpr std::string_view kNames[] = {"peer_heard",      "peer_left",     "peer_silent",
-                                           "peer_deaf",       "peer_hears_us", "peer_unadvertised",
-                                           "peer_advertises", "peer_differs",  "peer_agrees"};
+    constexpr std::string_view kNames[] = {"peer_heard",      "peer_left",      "peer_silent",
+                                           "peer_deaf",       "peer_hears_us",  "peer_unadvertised",
+                                           "peer_advertises", "peer_differs",   "peer_agrees",
+                                           "peer_ipv4_only",  "peer_ipv6_only", "peer_both_families"};
     return kNames[static_cast<std::size_t>(news)];
 }
 
@@ -18,12 +19,15 @@ bool is_trouble(PeerNews news) {
         case PeerNews::silent:
         case PeerNews::deaf:
         case PeerNews::advertisements_missing:
-        case PeerNews::addresses_differ: return true;
+        case PeerNews::addresses_differ:
+        case PeerNews::ipv4_only:
+        case PeerNews::ipv6_only: return true;
         case PeerNews::heard:
         case PeerNews::left:
         case PeerNews::hears_us:
         case PeerNews::advertisements_heard:
-        case PeerNews::addresses_agree: return false;
+        case PeerNews::addresses_agree:
+        case PeerNews::both_families: return false;
     }
     return true;
 }
@@ -52,6 +56,17 @@ std::string describe(const GroupConfig& group, const ReportPeer& report) {
                    " has another list of addresses, so neither accepts the other's advertisements; configure "
                    "the same addresses on all hosts";
         case PeerNews::addresses_agree: return who + " has the same addresses now";
+        case PeerNews::ipv4_only:
+        case PeerNews::ipv6_only: {
+            const bool is_ipv6 = report.news == PeerNews::ipv6_only;
+            return fmt::format(
+                "{}: the master {} is heard in {} only: something between keeps its {} advertisements back; "
+                "see `carpctl doctor`",
+                group.name, report.source.to_string(), is_ipv6 ? "IPv6" : "IPv4", is_ipv6 ? "IPv4" : "IPv6");
+        }
+        case PeerNews::both_families:
+            return fmt::format("{}: the master {} is heard in both families again", group.name,
+                               report.source.to_string());
     }
     return {};
 }

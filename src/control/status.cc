@@ -216,6 +216,7 @@ ObjectText group_status(const Node& node, const VirtualHost& host, Instant now, 
     const LinkStatus& link = link_of(node, config.interface);
     const bool has_virtual_mac = config.mac == MacMode::virtual_mac;
     const auto obstacle = host.obstacle(now);
+    const auto unheard = host.unheard_family();
     const bool will_preempt = host.state() == State::backup && config.preempt && now < host.preempts_at();
     return ObjectText()
         .add("name", config.name)
@@ -268,6 +269,7 @@ ObjectText group_status(const Node& node, const VirtualHost& host, Instant now, 
              exact_milliseconds(master_down_interval(config.advbase, config.advskew)))
         .add("master_down_remaining_ms", remaining(host.master_down_at(), now))
         .add("next_deadline_ms", remaining(host.next_deadline(), now))
+        .add("unheard_family", unheard ? Json(*unheard == Family::ipv4 ? "ipv4" : "ipv6") : Json(nullptr))
         .add("last_heard", last_heard(host, now))
         .add("last_refused", last_refused(host, now))
         .add("counters", counters(host.counters()));

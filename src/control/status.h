@@ -80,7 +80,7 @@ std::string monitor_line(const GroupConfig& group, const ReportDemotion& report,
 std::string monitor_line(const GroupConfig& group, const ReportUncommitted& report, std::string_view time);
 
 // The same for people, in the BSDs' words:
-//   lan: BACKUP -> MASTER (master timed out (IPv4)), after 3.4 s in BACKUP
+//   lan: BACKUP -> MASTER (master timed out), after 3.4 s in BACKUP
 //   lan: MASTER -> BACKUP (more frequent advertisement received) from 192.0.2.2 (advbase 1 advskew 0), after
 //   2 h 5 min ...
 std::string describe(const GroupConfig& group, const ReportTransition& report);

@@ -264,9 +264,13 @@ TEST_F(StatusTest, TellsWhyItIsNotMaster) {
     node_.handle_demotion(kStart + 2s, 0, "operator", 1, out_);
     group = status(kStart + 2s)["groups"][0];
     EXPECT_EQ(group["obstacle"], "less_demoted");
-    EXPECT_EQ(group["master_down_remaining_ms"], 1390) << "nothing was heard by IPv6";
-    node_.handle_request(kStart + 2s, 0, State::master, out_);
-    group = status(kStart + 2s)["groups"][0];
+    EXPECT_EQ(group["master_down_remaining_ms"], 2390);
+    EXPECT_EQ(group["unheard_family"], nullptr);
+    hear(kStart + 4s, 0);
+    EXPECT_EQ(status(kStart + 4s)["groups"][0]["unheard_family"], "ipv6");
+    node_.handle_request(kStart + 4s, 0, State::master, out_);
+    group = status(kStart + 4s)["groups"][0];
+    EXPECT_EQ(group["unheard_family"], nullptr);
     EXPECT_EQ(group["obstacle"], nullptr);
     EXPECT_EQ(group["master_down_remaining_ms"], nullptr);
 }

@@ -85,6 +85,9 @@ void add_states(OpenMetrics& out, const Groups& groups) {
         [](const Group& g) { return number(g.at("interface_running")); });
     add(out, groups, "carpd_group_hears_rival", gauge, "Whether another MASTER is heard while this host is.",
         [](const Group& g) { return number(g.at("hears_rival")); });
+    add(out, groups, "carpd_group_family_unheard", gauge,
+        "Whether a BACKUP hears its master in one family only.",
+        [](const Group& g) { return g.at("unheard_family").is_null() ? 0 : 1; });
     add_if(out, groups, "carpd_group_lease_seconds", "What is left of a MASTER's lease.",
            [](const Group& g) -> std::optional<double> {
                if (g.at("state") != "master" || g.at("lease_remaining_ms").is_null()) return std::nullopt;

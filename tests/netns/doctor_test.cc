@@ -78,6 +78,10 @@ class Doctor : public NetnsTest {
                          name, from.port().name(), match)});
     }
 
+    void let_pass(const Host& from) {
+        run_checked({{"nft", "delete", "table", "netdev", from.name()}, &lab().switch_space(), ""});
+    }
+
     // The switch keeps back what nobody joined, and forgets after 2 s who did, because nobody hears it ask.
     // (A bridge of the kernel snoops only while somebody asks; so it does, and its questions are lost.)
     void make_forgetful() {
@@ -254,6 +258,28 @@ TEST_F(Doctor, FindsInIpv6WhetherForeignMacsPass) {
     const Found found = find(beta(), beta_carpd(), "foreign-macs-filtered", {"--foreign-macs"});
     EXPECT_THAT(found.codes, ElementsAre("foreign-macs-filtered"));
     EXPECT_THAT(found.text, AllOf(HasSubstr("fe80::"), HasSubstr("answers to eth0's own MAC")));
+}
+
+// A master that is heard in one family is alive: nothing happens but that it is said.
+TEST_F(Doctor, FindsThatAFamilyIsKeptBack) {
+    const auto unheard = [&](const nlohmann::json& family) {
+        return wait_until([&] { return beta_carpd().group("lan").at("unheard_family") == family; }, 10s);
+    };
+    start_pair(both_families());
+    drop_at_switch(alpha(), "ip6 nexthdr 112");
+    ASSERT_TRUE(unheard("ipv6"));
+    const Found found = find_at_beta("family-unheard");
+    EXPECT_THAT(found.codes, ElementsAre("family-unheard"));
+    EXPECT_THAT(found.text, HasSubstr("The master, 192.0.2.1, is heard in IPv4 only."));
+    let_pass(alpha());
+    ASSERT_TRUE(unheard(nullptr));
+    drop_at_switch(alpha(), "ip protocol 112");
+    ASSERT_TRUE(unheard("ipv4"));
+    EXPECT_THAT(beta_carpd().log(), AllOf(HasSubstr("the master 192.0.2.1 is heard in IPv4 only"),
+                                          HasSubstr("is heard in both families again")));
+    EXPECT_EQ(beta_carpd().transitions("lan"), 1u);  // INIT, BACKUP
+    alpha().power_off();
+    EXPECT_TRUE(beta_carpd().wait_state("lan", "master"));
 }
 
 // A switch that passed IPv6 multicast at first, and nobody asks who wants it.

@@ -82,7 +82,7 @@ TEST_F(Hooks, AreToldOfAFailoverInOrder) {
     EXPECT_EQ(first.stop(), 0);
     const auto told = lines(file("alpha"));
     ASSERT_EQ(told.size(), 4u) << first.log();
-    EXPECT_EQ(told[1], "lan backup master master_timed_out_ipv4");
+    EXPECT_EQ(told[1], "lan backup master master_timed_out");
     EXPECT_THAT(told[2], HasSubstr("lan master backup "));
     EXPECT_EQ(told[3], "lan backup init stopped");
     EXPECT_EQ(second.status().at("hooks").at("failed"), 0);
@@ -129,7 +129,7 @@ TEST_F(Hooks, SurviveTheDeathOfTheHelperAndOfTheEngine) {
     kill(helper, SIGKILL);
     ASSERT_TRUE(wait_helper(carpd, helper)) << carpd.log();
     ASSERT_TRUE(wait_lines("told", 3));
-    EXPECT_EQ(lines(file("told"))[2], "lan unknown master master_timed_out_ipv4");
+    EXPECT_EQ(lines(file("told"))[2], "lan unknown master master_timed_out");
     EXPECT_EQ(carpd.transitions("lan"), changes);
     EXPECT_EQ(carpd.status().at("restarts"), 0);
     EXPECT_THAT(carpd.log(),
@@ -165,7 +165,7 @@ TEST_F(Hooks, ComeAndGoWithAReload) {
     EXPECT_TRUE(carpd.status().at("helper").is_null());
     carpd.reload(Group{}.text() + telling("first"));
     ASSERT_TRUE(wait_lines("first", 1));
-    EXPECT_EQ(lines(file("first"))[0], "lan unknown master master_timed_out_ipv4");
+    EXPECT_EQ(lines(file("first"))[0], "lan unknown master master_timed_out");
     ASSERT_TRUE(wait_helper(carpd));
     const pid_t helper = helper_pid(carpd);
     carpd.reload(Group{}.text() + telling("first") + telling("second"));

@@ -158,9 +158,15 @@ void Host::perform(const ReportPeer& action) {
                                      "advertises, and it isn't heard",
                                      "advertises, and it is heard",
                                      "has other addresses",
-                                     "has the same addresses now"};
-    world.note(*this, fmt::format("{}: {} ({}) {}", known[action.group].name, action.host,
-                                  action.source.to_string(), kNews[static_cast<std::size_t>(action.news)]));
+                                     "has the same addresses now",
+                                     "is heard in IPv4 only",
+                                     "is heard in IPv6 only",
+                                     "is heard in both families"};
+    const std::string who = action.host.empty()
+                                ? action.source.to_string()
+                                : fmt::format("{} ({})", action.host, action.source.to_string());
+    world.note(*this, fmt::format("{}: {} {}", known[action.group].name, who,
+                                  kNews[static_cast<std::size_t>(action.news)]));
 }
 
 void Host::perform(const ReportPool& action) {

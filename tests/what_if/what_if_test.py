@@ -50,7 +50,7 @@ class TwoHosts(unittest.TestCase):
         self.assertLess(most, 3.391 + 0.01)
         self.assertTrue(2.6 < median < 3.2, median)
         self.assertEqual(distribution(self.sections["crash"], "with two owners")[3], 0)
-        self.assertIn("ends with fw2 as MASTER (master timed out (IPv4)): 200 of 200 runs", self.sections["crash"])
+        self.assertIn("ends with fw2 as MASTER (master timed out): 200 of 200 runs", self.sections["crash"])
 
     def test_after_a_reboot_the_preempting_host_is_master_again(self):
         self.assertIn("ends with fw1 as MASTER (preempting a slower master): 200 of 200 runs", self.sections["reboot"])
