@@ -249,8 +249,8 @@ void VirtualHost::on_send_result(Instant now, bool sent, Duration commit_wait, A
     }
 }
 
-// Every copy was tried. A backup listens for both families, and each peer for itself: only if all of them
-// were sent is nobody entitled to take over (rule F1).
+// Every copy was tried. A BSD's backup wants to hear both families, and each peer listens for itself: only if
+// all of them were sent is nobody entitled to take over (rule F1).
 void VirtualHost::send_ended(Instant now, Duration commit_wait, Actions& out) {
     if (state_ != State::master) return;
     if (!sends_succeeded_) {

@@ -32,7 +32,7 @@ void judge_peers(const Json& group, Troubles& out) {
                      "take over from this host, or two would be MASTER."});
             else if (trouble == "deaf")
                 out.push_back({"peer-deaf", name, text,
-                               "While one of them is MASTER the other may become it, too. Run doctor there." +
+                               "Where it is heard in no family, both become MASTER. Run doctor there." +
                                    std::string(kSeeAlso)});
             else if (trouble == "unadvertised")
                 out.push_back(

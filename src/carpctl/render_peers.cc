@@ -162,7 +162,9 @@ std::string explain_trouble(const Json& host, std::string_view trouble) {
             "{} isn't heard any more (for {}): it is down, or what it sends doesn't arrive here.", name,
             duration(host.at("beacon_age_ms")));
     if (trouble == "deaf")
-        return fmt::format("{} doesn't hear this host: what this one sends doesn't arrive there.", name);
+        return fmt::format(
+            "{} doesn't hear this host, or in one family only: what this one sends doesn't arrive there.",
+            name);
     if (trouble == "unadvertised")
         return fmt::format(
             "{} is MASTER, and its beacons come, but not its advertisements: frames from the "

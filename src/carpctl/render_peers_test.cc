@@ -78,7 +78,7 @@ TEST(Peers, TroubleIsSaid) {
         "  fw1 (this)  MASTER  2 h 5 min  0     192.0.2.1  5f0c1a2b  -          1.2 s      -\n"
         "  fw2         BACKUP  1 min 1 s  100   192.0.2.2  5f0c1a2b  NO         -          -\n"
         "  fw3         silent  40.0 s     100   192.0.2.2  5f0c1a2b  -          -          -\n"
-        "  ! fw2 doesn't hear this host: what this one sends doesn't arrive there.\n"
+        "  ! fw2 doesn't hear this host, or in one family only: what this one sends doesn't arrive there.\n"
         "  ! fw3 isn't heard any more (for 40.0 s): it is down, or what it sends doesn't arrive here.\n");
 }
 

@@ -454,8 +454,8 @@ void Parser::read_interface_groups(const toml::table& table, GroupConfig& group)
              fmt::format("it may be in {}", kMost));
 }
 
-// Advertisements go out once per family that the group has addresses of, and each must reach somebody: a
-// master that isn't heard in one family is taken for dead in it.
+// Advertisements go out once per family that the group has addresses of, and each must reach somebody: BSD
+// hosts take a master that isn't heard in one family for dead (rule T3).
 void Parser::check_peer_families(const toml::node& peers, const GroupConfig& group) {
     if (group.peers.empty() || group.addresses.empty()) return;
     for (Family family : kFamilies) {

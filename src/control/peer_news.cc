@@ -42,8 +42,8 @@ std::string describe(const GroupConfig& group, const ReportPeer& report) {
             return who + " isn't heard any more: it is down, or what it sends doesn't arrive here";
         case PeerNews::deaf:
             return who +
-                   " doesn't hear us: if we were MASTER it would become one, too; see whether protocol 112 "
-                   "passes in that direction";
+                   " doesn't hear us, or in one family only; if in none, it becomes MASTER beside us: see "
+                   "whether protocol 112 passes in that direction";
         case PeerNews::hears_us: return who + " hears us now";
         case PeerNews::advertisements_missing:
             return fmt::format(
