@@ -120,6 +120,7 @@ class Engine : private Port {
         std::vector<std::uint8_t> bytes;
     };
     std::vector<Unheard> take_unheard(const std::optional<std::uint64_t>& last);
+    void drain(const std::function<void(const Received&)>& take);
     std::vector<CarpnodeMemory> known_carpnodes() const;
     void hear_successor();
     void meet_successor();

@@ -87,7 +87,7 @@ void Engine::stand_beside(std::shared_ptr<const Config> config) {
 std::optional<SysError> Engine::take_over() {
     MessageSocket& before = *supervision_.predecessor;
     hurry();
-    while (!kernel_.socket.receive().empty()) continue;  // the other one hears that
+    drain([](const Received&) {});  // the other one hears that
     before.send(succession::kReady);
     UniqueFd file;
     const auto state = next_word(before, file);
@@ -111,16 +111,26 @@ std::optional<SysError> Engine::take_over() {
 std::vector<Engine::Unheard> Engine::take_unheard(const std::optional<std::uint64_t>& last) {
     std::vector<Unheard> unheard;
     last_packet_ = last.value_or(0);
-    for (auto batch = kernel_.socket.receive(); !batch.empty(); batch = kernel_.socket.receive())
-        for (const Received& packet : batch) {
-            const auto interface = interface_of_.find(packet.ifindex);
-            last_packet_ = packet_digest(packet);
-            if (!last || last_packet_ == *last)
-                unheard.clear();
-            else if (interface != interface_of_.end())
-                unheard.push_back({interface->second, {packet.bytes.begin(), packet.bytes.end()}});
-        }
+    drain([&](const Received& packet) {
+        const auto interface = interface_of_.find(packet.ifindex);
+        last_packet_ = packet_digest(packet);
+        if (!last || last_packet_ == *last)
+            unheard.clear();
+        else if (interface != interface_of_.end())
+            unheard.push_back({interface->second, {packet.bytes.begin(), packet.bytes.end()}});
+    });
     return unheard;
+}
+
+// A flood must not keep us from taking over: what is left then is heard as ever.
+void Engine::drain(const std::function<void(const Received&)>& take) {
+    std::size_t taken = 0;
+    while (taken < Pump::kMaxPackets) {
+        const std::span<const Received> batch = kernel_.socket.receive();
+        if (batch.empty()) return;
+        for (const Received& packet : batch) take(packet);
+        taken += batch.size();
+    }
 }
 
 void Engine::resume(const std::vector<CarpnodeMemory>& carpnodes) {

@@ -399,6 +399,10 @@ std::string contradiction_in(const NodeMemory& node) {
                              group.announced_at != kNever && is_plain(group.since) &&
                              (is_plain(group.last_heard_at) || !group.last_heard);
         if (!is_past || group.last_heard_at == kNever) return "a time of " + name;
+        for (const Instant timer :
+             {group.advertise_at, group.master_down4, group.master_down6, group.announce_at,
+              group.hold_down_ends, group.lease_until, group.commit_until})
+            if (timer != kNever && !is_plain(timer)) return "a timer of " + name;
     }
     for (const PoolMemory& pool : node.pools) {
         const std::string name = fmt::format("the pool of vhid {} on {}", pool.leader.value, pool.interface);

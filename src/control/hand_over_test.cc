@@ -119,6 +119,7 @@ TEST(HandOver, SaysWhatMakesNoSense) {
         {R"("since":100000000000)", R"("since":9223372036854775806)", "node.groups.0.since"},
         {R"("since":100000000000)", R"("since":9223372036854775807)", "a time of vhid 7"},
         {R"("lease_until":103000000000)", R"("lease_until":9223372036854775807)", "the lease of vhid 7"},
+        {R"("lease_until":103000000000)", R"("lease_until":-9223372036854775808)", "a timer of vhid 7"},
         {R"("amount":-3)", R"("amount":-256)", "a demotion of vhid 7 on eth0"},
         {R"("amount":200)", R"("amount":0)", "a demotion of carp"},
         {R"("source":"2001:db8::1")", R"("source":"nowhere")", "node.groups.0.last_heard.source"},
