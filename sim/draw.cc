@@ -103,7 +103,7 @@ void draw_groups(Plan& plan, bool fast) {
         draw_addresses(g, dice, simple || (g.members & 2 && plan.hosts[1].kind == Kind::ucarp));
         const bool own = std::all_of(plan.hosts.begin(), plan.hosts.end(),
                                      [](const HostPlan& h) { return h.has_own_addresses; });
-        g.unicast = own && !foreign && dice.one_in(6);
+        g.unicast = own && !foreign && dice.one_in(3);
         const std::uint8_t least =
             g.advbase.seconds > 0
                 ? 0
@@ -199,8 +199,8 @@ void draw_details(const Plan& plan, Fault& f, Dice& dice, bool fast) {
     f.settings.preempt = dice.one_in(2);
     if (f.kind == FaultKind::flapping || f.kind == FaultKind::state_request)
         f.amount = static_cast<int>(dice.scaled(1, 32));
-    if (f.kind == FaultKind::send_failures && dice.one_in(2)) f.chance = 1000;
-    f.one_family = dice.one_in(2);
+    f.some_copies = dice.one_in(2);
+    if (f.kind == FaultKind::send_failures && (f.some_copies || dice.one_in(2))) f.chance = 1000;
     if (f.kind == FaultKind::forgery || f.kind == FaultKind::replay)
         f.span = dice.scaled(5 * kMillisecond, 2 * kSecond);
     if (f.kind == FaultKind::flapping) f.span = dice.scaled(kMillisecond, 500 * kMillisecond);

@@ -388,10 +388,17 @@ void Host::forget_heard() {
     heard_reported_ = batch_begins_ = 0;
 }
 
-bool Host::can_send(int group, std::optional<Family> family) {
+bool Host::can_send(int group, const std::optional<IpAddress>& destination) {
     if (!has_interface(group)) return false;
     const Fault* failing = world_.active(FaultKind::send_failures, index);
-    if (!failing || (failing->one_family && family && failing->family != *family)) return true;
+    if (!failing) return true;
+    if (failing->some_copies && destination) {
+        const HostPlan& peer = world_.plan().hosts[static_cast<std::size_t>(failing->peer)];
+        const bool concerns = destination->is_multicast()
+                                  ? destination->family() == failing->family
+                                  : *destination == peer.own4 || *destination == peer.global6;
+        if (!concerns) return true;
+    }
     return !world_.dice().permille(failing->chance);
 }
 
@@ -405,7 +412,7 @@ bool Host::send(const SendAdvertisement& action) {
     const Bytes bytes = action.packet.bytes();
     const Bytes payload = bytes.last(kAdvertisementSize);
     const bool bow_out = payload[2] == 255 && payload[5] == 255;
-    const bool sent = can_send(group, action.destination.family());
+    const bool sent = can_send(group, action.destination);
     for (const auto& checker : world_.checkers()) checker->on_said(index, group, bow_out, sent);
     if (!sent) {
         world_.tell(index, group, "cannot send");

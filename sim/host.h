@@ -105,8 +105,8 @@ class Host : public Station, private Port {
     void answer_requests();
     void rearm();
     void lease_changed(int group);
-    // An advertisement of `family`, or without one a probe.
-    bool can_send(int group, std::optional<Family> family = {});
+    // An advertisement to there, or without one a probe.
+    bool can_send(int group, const std::optional<IpAddress>& destination = {});
     bool send(const SendAdvertisement& action);
     PacketId packet_of(int group, const AdvertisementPacket& advertisement, const IpAddress& destination);
     bool install(const InstallAddresses& action);

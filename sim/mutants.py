@@ -21,7 +21,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-STEPS = [10, 40, 150, 800]  # seeds to try, more and more of them: nearly all mutants are caught by the first ten
+STEPS = [10, 40, 150, 800, 2000]  # seeds to try, more and more of them: nearly all mutants are caught by the first ten
 TOO_LONG = 60               # seconds that a step may take, five times that with sync; a mutant that hangs counts as caught by progress
 
 
@@ -112,7 +112,7 @@ MUTANTS = [
     Mutant("answers before its flows are committed", VIRTUAL_HOST, "} else if (commit_wait == Duration(0)) {",
            "} else if (commit_wait >= Duration(0)) {"),
     Mutant("waits for its flows for ever", VIRTUAL_HOST, "if (passed(commit_until_, now)) {", "if (passed(commit_until_, now) && owns_) {"),
-    Mutant("the wait for flows has no timer", VIRTUAL_HOST, "lease_until_, commit_until_});", "lease_until_});"),
+    Mutant("the wait for flows has no timer", VIRTUAL_HOST, "lease_until_,\n                     commit_until_});", "lease_until_});"),
     Mutant("doesn't hear that its flows are committed", VIRTUAL_HOST, "if (waits_for_flows()) install(out);", "static_cast<void>(0);"),
     Mutant("waits for its flows when it is MASTER no more", VIRTUAL_HOST,
            "advertise_at_ = announce_at_ = commit_until_ = kNever;", "advertise_at_ = announce_at_ = kNever;"),

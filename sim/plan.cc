@@ -189,10 +189,10 @@ std::string details(const Plan& plan, const Fault& f) {
         case FaultKind::family_loss: return f.family == Family::ipv4 ? "IPv4" : "IPv6";
         case FaultKind::late_wake_ups: return fmt::format("{} by up to {}", host(), duration(f.span));
         case FaultKind::send_failures:
-            return fmt::format("{} {} per mille{}", host(), f.chance,
-                               !f.one_family              ? ""
-                               : f.family == Family::ipv4 ? " of IPv4"
-                                                          : " of IPv6");
+            if (!f.some_copies) return fmt::format("{} {} per mille", host(), f.chance);
+            return fmt::format("{} {} per mille of {}, or of unicast to {}", host(), f.chance,
+                               f.family == Family::ipv4 ? "IPv4" : "IPv6",
+                               plan.hosts[static_cast<std::size_t>(f.peer)].name);
         case FaultKind::flapping:
             return fmt::format("{} {} {} times, every {}", host(), interface_name(f.interface), f.amount,
                                duration(f.span));

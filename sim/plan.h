@@ -107,8 +107,8 @@ struct Fault {
     Moment begin = 0, end = 0;
     int host = 0, peer = 0, group = 0;
     std::size_t interface = 0;
-    bool all_groups = false;  // a failing check concerns more than `group`
-    bool one_family = false;  // only copies of `family` can't be sent
+    bool all_groups = false;   // a failing check concerns more than `group`
+    bool some_copies = false;  // only those of `family`, or of unicast those to `peer`, can't be sent
     std::uint32_t chance = 1000;
     std::int64_t span = 0;
     int amount = 0;
