@@ -40,15 +40,18 @@ void judge_families(const Json& group, Troubles& out) {
     const Json& unheard = group.at("unheard_family");
     if (unheard.is_null()) return;
     const bool is_ipv6 = unheard == "ipv6";
+    const std::string suspects =
+        group.at("peers").empty()
+            ? fmt::format("switches that snoop {} without a querier, filters of protocol 112",
+                          is_ipv6 ? "MLD" : "IGMP")
+            : "filters of protocol 112, and whether `peers` there names this host in both families";
     out.push_back(
         {"family-unheard", group.at("name").get<std::string>(),
          fmt::format("The master, {}, is heard in {} only.", text(group.at("last_heard"), "source"),
                      is_ipv6 ? "IPv4" : "IPv6"),
-         fmt::format(
-             "As long as one family is heard nothing happens by itself. Look for what keeps {} back "
-             "on the way: switches that snoop {} without a querier, filters of protocol 112{}.",
-             is_ipv6 ? "ff02::12" : "224.0.0.18", is_ipv6 ? "MLD" : "IGMP",
-             group.at("peers").empty() ? "" : "; and whether `peers` names this host there in both")});
+         fmt::format("As long as one family is heard nothing happens by itself. Look for what keeps {} back "
+                     "on the way: {}.",
+                     is_ipv6 ? "IPv6" : "IPv4", suspects)});
 }
 
 // Hosts that refuse each other are both MASTER, which needs no finding of its own.

@@ -91,6 +91,16 @@ TEST(Doctor, JudgesNoAnswersWhileTheStateChanges) {
     EXPECT_THAT(codes(known), IsEmpty());
 }
 
+TEST(Doctor, NamesTheFamilyThatIsKeptBackFromAPeer) {
+    Json group = backup();
+    group["unheard_family"] = "ipv6";
+    group["peers"] = {"192.0.2.2", "2001:db8::2"};
+    const auto found = diagnose(answered(group, {kVirtual}));
+    ASSERT_FALSE(found.empty());
+    EXPECT_EQ(found[0].code, "family-unheard");
+    EXPECT_THAT(found[0].advice, HasSubstr("whether `peers` there names this host in both families."));
+}
+
 TEST(Doctor, NamesTheFamilyThatIsKeptBack) {
     Json group = backup();
     group["unheard_family"] = "ipv6";
@@ -98,9 +108,9 @@ TEST(Doctor, NamesTheFamilyThatIsKeptBack) {
     ASSERT_EQ(found.size(), 1u);
     EXPECT_EQ(found[0].code, "family-unheard");
     EXPECT_THAT(found[0].text, HasSubstr("is heard in IPv4 only."));
-    EXPECT_THAT(found[0].advice, HasSubstr("keeps ff02::12 back"));
+    EXPECT_THAT(found[0].advice, HasSubstr("keeps IPv6 back on the way: switches that snoop MLD"));
     group["unheard_family"] = "ipv4";
-    EXPECT_THAT(diagnose(answered(group, {kVirtual}))[0].advice, HasSubstr("keeps 224.0.0.18 back"));
+    EXPECT_THAT(diagnose(answered(group, {kVirtual}))[0].advice, HasSubstr("snoop IGMP without a querier"));
 }
 
 // A BACKUP that hears no master can't expect anybody to answer.
