@@ -156,6 +156,13 @@ TEST(Metrics, SyncSaysWhatItsStatusSays) {
     EXPECT_GE(metrics.at("carpd_sync_records_total", with(peer, "kind", "full")), 5);
 }
 
+TEST(Metrics, AFamilyThatIsUnheard) {
+    Json deaf = status();
+    EXPECT_EQ(read(metrics_of(deaf, Json(nullptr))).at("carpd_group_family_unheard", kLan), 0);
+    deaf["groups"][0]["unheard_family"] = "ipv6";
+    EXPECT_EQ(read(metrics_of(deaf, Json(nullptr))).at("carpd_group_family_unheard", kLan), 1);
+}
+
 TEST(Metrics, SyncThatDoesNotAnswerIsDown) {
     const auto metrics = read(metrics_of(status(), Json(nullptr)));
     EXPECT_EQ(metrics.at("carpd_sync_up", {}), 0);
